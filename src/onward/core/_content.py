@@ -1,0 +1,64 @@
+"""Canonical JSON, content hashes and ids: the one way records become bytes and come back."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from ._errors import Damaged
+
+T = TypeVar("T")
+
+
+def encode(record: Any) -> bytes:
+    """A record, or any JSON value, as canonical JSON: keys in order, no spaces, UTF-8.
+
+    >>> encode({"b": 1, "a": (2,)})
+    b'{"a":[2],"b":1}'
+    """
+    return msgspec.json.encode(record, order="deterministic")
+
+
+def decode(data: bytes | str, kind: type[T]) -> T:
+    """A record back from its JSON.
+
+    Raises:
+        Damaged: the bytes are not such a record.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise Damaged(
+            f"Stored bytes are not a {getattr(kind, '__name__', kind)}.", why=f"{error}.", mend="Restore a back-up."
+        ) from error
+
+
+def plain(record: Any) -> Any:
+    """A record as plain dicts, lists, strings and numbers."""
+    return msgspec.to_builtins(record)
+
+
+def content_hash(value: Any) -> str:
+    """SHA-256 (hex) of bytes, or of a record's canonical JSON."""
+    return hashlib.sha256(value if isinstance(value, bytes) else encode(value)).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def new_id(prefix: str, at: datetime) -> str:
+    """An id that sorts by time and never collides: prefix, milliseconds, 64 random bits.
+
+    >>> from datetime import UTC
+    >>> new_id("cy", datetime(2026, 1, 1, tzinfo=UTC))[:14]
+    'cy_019b76da800'
+    """
+    return f"{prefix}_{int(at.timestamp() * 1000):012x}{secrets.token_hex(8)}"
