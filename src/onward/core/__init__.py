@@ -22,6 +22,7 @@ from ._errors import InvalidInput as InvalidInput
 from ._errors import MissingExtra as MissingExtra
 from ._errors import NotFound as NotFound
 from ._errors import OnwardError as OnwardError
+from ._errors import Unavailable as Unavailable
 from ._experience import DEFAULT_TENANT as DEFAULT_TENANT
 from ._experience import Feedback as Feedback
 from ._experience import Interaction as Interaction
@@ -30,6 +31,7 @@ from ._labels import Entity as Entity
 from ._labels import Head as Head
 from ._labels import Labels as Labels
 from ._labels import Prediction as Prediction
+from ._log import log as log
 from ._models import Check as Check
 from ._models import CycleResult as CycleResult
 from ._models import CycleStatus as CycleStatus

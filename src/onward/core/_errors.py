@@ -63,6 +63,12 @@ class Damaged(OnwardError):
     code, exit_code = "damaged", 5
 
 
+class Unavailable(OnwardError):
+    """The storage cannot be used as it is: disk full, read-only, no permission. Nothing acknowledged is lost."""
+
+    code, exit_code = "unavailable", 8
+
+
 class MissingExtra(OnwardError):
     """An optional dependency is not installed."""
 

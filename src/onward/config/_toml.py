@@ -1,0 +1,83 @@
+"""Between onward.toml and settings."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
+
+from onward.core import InvalidInput
+
+from ._settings import FILE_NAME, Settings
+
+
+def load_settings(folder: Path) -> Settings:
+    """The settings in `folder`/onward.toml; the defaults where there is no such file.
+
+    Raises:
+        InvalidInput: the file is not TOML, or names or values in it are wrong.
+    """
+    file = folder / FILE_NAME
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf8")) if file.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InvalidInput(f"{file} cannot be read.", why=f"{error}.", mend="Mend that line.") from error
+    return settings_from(values, where=str(file))
+
+
+def settings_from(values: Mapping[str, Any], where: str = "the settings") -> Settings:
+    """Settings from nested values, e.g. {"gate": {"max_loss": 0.02}}; what is left out keeps its default.
+
+    Raises:
+        InvalidInput: naming each wrong setting, what is wrong with it, and the names that exist.
+
+    >>> settings_from({"gate": {"max_loss": 0.02}}).gate.max_loss
+    0.02
+    """
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise _explain(error, where) from error
+    except SettingsError as error:
+        raise InvalidInput("An environment variable ONWARD_... cannot be read.", why=f"{error}.") from error
+
+
+def _explain(error: ValidationError, where: str) -> InvalidInput:
+    wrong = []
+    options: set[str] = set()
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        place = ".".join(str(part) for part in problem["loc"])
+        wrong.append(f"{place}: {problem['msg']}")
+        if problem["type"] == "extra_forbidden":
+            options.update(_names(str(problem["loc"][0]) if len(problem["loc"]) > 1 else None))
+    return InvalidInput(f"In {where}: {'; '.join(wrong)}.", mend="Correct or remove it.", options=options)
+
+
+def _names(section: str | None) -> set[str]:
+    if section is None:
+        return set(Settings.model_fields)
+    kind = Settings.model_fields[section].annotation
+    return set(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else set()
+
+
+def to_toml(settings: Settings) -> str:
+    """All settings as a commented onward.toml."""
+    return "\n".join(_lines(settings)) + "\n"
+
+
+def _lines(settings: Settings) -> Iterator[str]:
+    yield "# Onward's settings. A line taken out keeps its default."
+    for name, table in settings:
+        yield f"\n[{name}]"
+        if isinstance(table, BaseModel):
+            for key, field in type(table).model_fields.items():
+                yield f"# {field.description}"
+                yield f"{key} = {json.dumps(getattr(table, key))}"
+        else:
+            yield f"# {Settings.model_fields[name].description}"
+            yield from (f"{json.dumps(key)} = {json.dumps(value)}" for key, value in table.items())

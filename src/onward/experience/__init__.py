@@ -1,0 +1,7 @@
+"""Record and query what happened and what was said of it."""
+
+from ._files import BadLine as BadLine
+from ._files import FileContents as FileContents
+from ._files import read_file as read_file
+from ._files import read_lines as read_lines
+from ._store import Experience as Experience

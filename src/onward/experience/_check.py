@@ -1,0 +1,78 @@
+"""What a record must be to be stored at all. Whether it is worth learning from is curation's to say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Final
+
+from onward.core import Feedback, Interaction, InvalidInput, Labels
+
+LONGEST_ID: Final = 200
+LONGEST_TEXT: Final = 100_000
+
+
+def check_interaction(interaction: Interaction) -> Interaction:
+    """The interaction, entities in order.
+
+    Raises:
+        InvalidInput: saying which field is wrong, and how it should be.
+    """
+    for name in ("id", "tenant"):
+        _check_id(name, getattr(interaction, name))
+    _check_aware(interaction.at.tzinfo is not None)
+    if len(interaction.text) > LONGEST_TEXT:
+        raise InvalidInput(
+            f"The text has {len(interaction.text):,} characters; {LONGEST_TEXT:,} are the most.", mend="Cut it."
+        )
+    for text in (interaction.text, interaction.response, interaction.user, interaction.source):
+        _check_unicode(text)
+    return replace(interaction, labels=_check_labels(interaction.labels, interaction.text))
+
+
+def check_feedback(feedback: Feedback) -> Feedback:
+    """The feedback.
+
+    Raises:
+        InvalidInput: saying which field is wrong, and how it should be.
+    """
+    for name in ("id", "tenant", "interaction"):
+        _check_id(name, getattr(feedback, name))
+    _check_aware(feedback.at.tzinfo is not None)
+    if feedback.score is None and feedback.correction is None and not feedback.remark:
+        raise InvalidInput("The feedback says nothing.", mend="Give a score, a correction or a remark.")
+    if feedback.score is not None and not (math.isfinite(feedback.score) and 0 <= feedback.score <= 1):
+        raise InvalidInput(f"The score is {feedback.score}.", mend="Give a number from 0 (bad) to 1 (good).")
+    return feedback
+
+
+def _check_id(name: str, value: str) -> None:
+    if not value or len(value) > LONGEST_ID or not value.isprintable():
+        raise InvalidInput(
+            f"The {name} is {value[:40]!r}.",
+            mend=f"Give 1 to {LONGEST_ID} printable characters.",
+        )
+
+
+def _check_aware(aware: bool) -> None:
+    if not aware:
+        raise InvalidInput("The time has no time zone.", mend="Write it like 2026-03-01T09:30:00+00:00.")
+
+
+def _check_unicode(text: str | None) -> None:
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"The text is not valid Unicode: {error.reason}.", mend="Remove lone surrogates.") from error
+
+
+def _check_labels(labels: Labels, text: str) -> Labels:
+    if labels.entities is None:
+        return labels
+    for entity in labels.entities:
+        if not 0 <= entity.start < entity.end <= len(text):
+            raise InvalidInput(
+                f"Entity {entity.label!r} spans {entity.start} to {entity.end} of a text of {len(text)} characters.",
+                mend="Count characters from 0; the end is exclusive.",
+            )
+    return replace(labels, entities=tuple(sorted(labels.entities)))

@@ -1,0 +1,205 @@
+"""JSON Lines and CSV in: good lines become records, bad lines are set aside with their number and reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from onward.core import (
+    DEFAULT_TENANT,
+    Feedback,
+    Interaction,
+    InvalidInput,
+    Labels,
+    NotFound,
+    content_hash,
+)
+
+from ._check import check_feedback, check_interaction
+
+KNOWN: Final = frozenset(
+    [
+        "id",
+        "text",
+        "at",
+        "tenant",
+        "user",
+        "response",
+        "labels",
+        "prediction",
+        "consent",
+        "source",
+        "context",
+        "intent",
+        "sentiment",
+        "entities",
+        "interaction",
+        "score",
+        "correction",
+        "remark",
+    ]
+)
+TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that could not be used: its number, counted from 1, and the reason."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileContents:
+    """What a file held."""
+
+    interactions: tuple[Interaction, ...]
+    feedback: tuple[Feedback, ...]
+    bad: tuple[BadLine, ...]
+
+
+def read_file(path: Path, *, tenant: str = DEFAULT_TENANT, now: datetime) -> FileContents:
+    """Read a .jsonl, .ndjson, .json or .csv file.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: it cannot be read at all.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {path}.", mend="Check the path; `-` reads standard input.") from error
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be read.", why=f"{error.strerror}.", mend="Check its permissions."
+        ) from error
+    return read_lines(data, csv_format=path.suffix.lower() == ".csv", source=path.stem, tenant=tenant, now=now)
+
+
+def read_lines(
+    data: bytes, *, csv_format: bool = False, source: str, tenant: str = DEFAULT_TENANT, now: datetime
+) -> FileContents:
+    """Read JSON Lines (or CSV with a header) from bytes.
+
+    A line with `interaction` is feedback, any other an interaction. Without an `id`, the id is a hash of the line (and
+    of how often it occurred before in this file), so that reading the same file twice records it once.
+
+    Args:
+        source: taken for lines that name no source.
+        tenant: taken for lines that name no tenant.
+        now: taken for lines that name no time.
+
+    >>> from datetime import UTC
+    >>> line = b'{"text": "where is my parcel", "intent": "order_status"}'
+    >>> contents = read_lines(line, source="chat", now=datetime.now(UTC))
+    >>> contents.interactions[0].labels.intent
+    'order_status'
+    """
+    interactions: list[Interaction] = []
+    feedback: list[Feedback] = []
+    bad: list[BadLine] = []
+    seen: Counter[str] = Counter()
+    for number, line in _csv_rows(data) if csv_format else _json_rows(data):
+        try:
+            if isinstance(line, InvalidInput):
+                raise line
+            record = _record(line, seen, source=source, tenant=tenant, now=now)
+        except InvalidInput as error:
+            bad.append(BadLine(number, str(error)))
+            continue
+        if isinstance(record, Interaction):
+            interactions.append(record)
+        else:
+            feedback.append(record)
+    return FileContents(tuple(interactions), tuple(feedback), tuple(bad))
+
+
+def _json_rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any] | InvalidInput]]:
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        if line.strip():
+            yield number, _json_row(line)
+
+
+def _json_row(line: bytes) -> Mapping[str, Any] | InvalidInput:
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return InvalidInput(f"Not JSON: {error}.", mend="Write one JSON object on the line.")
+    if not isinstance(row, dict):
+        return InvalidInput(f"A JSON {type(row).__name__}, not an object.", mend='Write {"text": "..."}.')
+    return row
+
+
+def _csv_rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any] | InvalidInput]]:
+    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""), strict=True)
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            yield reader.line_num, InvalidInput(f"Not CSV: {error}.", mend="Quote the field.")
+            continue
+        if row is None:
+            return
+        yield reader.line_num, _csv_row(row)
+
+
+def _csv_row(row: dict[str | None, Any]) -> Mapping[str, Any] | InvalidInput:
+    if None in row:
+        return InvalidInput("More fields than the header has.", mend="Quote fields that hold commas.")
+    values: dict[str, Any] = {str(key): value for key, value in row.items() if value not in (None, "")}
+    consent = str(values.get("consent", "true")).strip().lower()
+    if consent not in TRUE | FALSE:
+        return InvalidInput(f"consent is {consent!r}.", mend="Write true or false.")
+    if "consent" in values:
+        values["consent"] = consent in TRUE
+    for name in ("entities", "labels", "context", "remark", "correction", "prediction"):
+        if name in values:
+            try:
+                values[name] = msgspec.json.decode(values[name])
+            except msgspec.MsgspecError as error:
+                return InvalidInput(f"{name} is not JSON: {error}.", mend="Write JSON, or leave it empty.")
+    if "score" in values:
+        try:
+            values["score"] = float(values["score"])
+        except ValueError:
+            return InvalidInput(f"score is {values['score']!r}.", mend="Give a number from 0 to 1.")
+    return values
+
+
+def _record(
+    line: Mapping[str, Any], seen: Counter[str], *, source: str, tenant: str, now: datetime
+) -> Interaction | Feedback:
+    unknown = set(line) - KNOWN
+    if unknown:
+        raise InvalidInput(
+            f"Unknown keys: {', '.join(sorted(unknown))}.", mend="Put what is yours under `context`.", options=KNOWN
+        )
+    values = {"tenant": tenant, "at": now, **{key: value for key, value in line.items() if value is not None}}
+    if "id" not in values:
+        base = content_hash({"line": line, "tenant": values["tenant"]})
+        seen[base] += 1
+        values["id"] = content_hash({"line": base, "occurrence": seen[base]})[:32]
+    if "interaction" in line:
+        return check_feedback(_convert(values, Feedback))
+    if "text" not in line:
+        raise InvalidInput("No `text`.", mend='Write {"text": "..."}; feedback names its `interaction`.')
+    loose: dict[str, Any] = {name: values.pop(name) for name in ("intent", "sentiment", "entities") if name in values}
+    interaction: Interaction = _convert({"source": source, **values}, Interaction)
+    labels: Labels = _convert(loose, Labels)
+    return check_interaction(replace(interaction, labels=labels.over(interaction.labels)))
+
+
+def _convert(values: Mapping[str, Any], kind: Any) -> Any:
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"{error}.", mend="Correct that field.") from error

@@ -1,0 +1,148 @@
+"""Append-only interactions and feedback. Recording twice is recording once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from onward.core import Feedback, Interaction, InvalidInput, NotFound, decode, encode
+from onward.storage import Database, schema, stamp
+
+from ._check import check_feedback, check_interaction
+
+INSERT_INTERACTION = 'INSERT OR IGNORE INTO interactions (tenant, id, "user", body) VALUES (?, ?, ?, ?)'
+INSERT_FEEDBACK = "INSERT OR IGNORE INTO feedback (tenant, id, interaction, body) VALUES (?, ?, ?, ?)"
+
+
+class Experience:
+    """What happened and what was said of it, by tenant. Acknowledged means durable; nothing is ever changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, interactions: Sequence[Interaction]) -> int:
+        """Store interactions; return how many were new. The first record under an id stands.
+
+        Raises:
+            InvalidInput: one of them cannot be used; then none is stored.
+        """
+        rows = [(i.tenant, i.id, i.user, _body(check_interaction(i))) for i in interactions]
+        return self._database.write(lambda c: _insert(c, INSERT_INTERACTION, rows))
+
+    def add_feedback(self, feedback: Sequence[Feedback]) -> int:
+        """Store feedback; return how much was new. The interaction may still be on its way.
+
+        Raises:
+            InvalidInput: one of them cannot be used; then none is stored.
+        """
+        rows = [(f.tenant, f.id, f.interaction, _body(check_feedback(f))) for f in feedback]
+        return self._database.write(lambda c: _insert(c, INSERT_FEEDBACK, rows))
+
+    def interaction(self, tenant: str, interaction: str) -> Interaction:
+        """One interaction.
+
+        Raises:
+            NotFound: nothing was recorded under this id.
+        """
+        table = schema.interactions
+        with self._database.read() as connection:
+            body = connection.scalar(select(table.c.body).where(table.c.tenant == tenant, table.c.id == interaction))
+        if body is None:
+            raise NotFound(
+                f"No interaction {interaction!r} was recorded for tenant {tenant!r}.",
+                mend="Take the id that `onward predict` or `onward record` printed.",
+            )
+        return decode(body, Interaction)
+
+    def interactions(self, tenant: str) -> list[Interaction]:
+        """All interactions of a tenant, in the order they were recorded."""
+        table = schema.interactions
+        rows = self._bodies(select(table.c.body).where(table.c.tenant == tenant).order_by(table.c.sequence))
+        return [decode(body, Interaction) for body in rows]
+
+    def feedback(self, tenant: str, interaction: str | None = None) -> list[Feedback]:
+        """All feedback of a tenant, or on one interaction, in the order it was recorded."""
+        table = schema.feedback
+        query = select(table.c.body).where(table.c.tenant == tenant).order_by(table.c.sequence)
+        if interaction is not None:
+            query = query.where(table.c.interaction == interaction)
+        return [decode(body, Feedback) for body in self._bodies(query)]
+
+    def counts(self, tenant: str) -> tuple[int, int]:
+        """How many interactions and how much feedback a tenant has."""
+        with self._database.read() as connection:
+            one, two = (
+                connection.scalar(select(func.count()).where(table.c.tenant == tenant))
+                for table in (schema.interactions, schema.feedback)
+            )
+        return one or 0, two or 0
+
+    def tenants(self) -> list[str]:
+        """Every tenant that ever recorded, by name."""
+        with self._database.read() as connection:
+            return list(connection.scalars(select(schema.interactions.c.tenant).distinct().order_by("tenant")))
+
+    def withdraw(self, tenant: str, user: str, at: datetime) -> frozenset[str]:
+        """Note that a user withdrew consent; return the ids of all their interactions."""
+        values = {"tenant": tenant, "user": user, "at": stamp(at)}
+        self._database.write(lambda c: c.execute(insert(schema.withdrawals).values(**values).on_conflict_do_nothing()))
+        table = schema.interactions
+        with self._database.read() as connection:
+            return frozenset(
+                connection.scalars(select(table.c.id).where(table.c.tenant == tenant, table.c.user == user))
+            )
+
+    def withdrawn(self, tenant: str) -> frozenset[str]:
+        """Users who withdrew consent."""
+        table = schema.withdrawals
+        with self._database.read() as connection:
+            return frozenset(connection.scalars(select(table.c.user).where(table.c.tenant == tenant)))
+
+    def quarantine(self, connection: Connection, rows: Iterable[dict[str, str]]) -> None:
+        """Set interactions aside, inside the caller's transaction. Columns: tenant, interaction, cycle, at, reason."""
+        values = list(rows)
+        if values:
+            connection.execute(insert(schema.quarantine).on_conflict_do_nothing(), values)
+
+    def quarantined(self, tenant: str) -> dict[str, str]:
+        """Interactions set aside by a refused cycle -> the reason."""
+        table = schema.quarantine
+        with self._database.read() as connection:
+            rows = connection.execute(select(table.c.interaction, table.c.reason).where(table.c.tenant == tenant))
+            return {row.interaction: row.reason for row in rows}
+
+    def release(self, tenant: str, interactions: Sequence[str] | None = None) -> int:
+        """Take interactions (all where none are named) out of quarantine; return how many."""
+        table = schema.quarantine
+        query = table.delete().where(table.c.tenant == tenant)
+        if interactions is not None:
+            query = query.where(table.c.interaction.in_(interactions))
+        return self._database.write(lambda c: c.execute(query).rowcount)
+
+    def _bodies(self, query: Select[tuple[str]]) -> list[str]:
+        with self._database.read() as connection:
+            return list(connection.scalars(query))
+
+
+def _body(record: Interaction | Feedback) -> str:
+    try:
+        return encode(record).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"{record.id!r} holds something that is not JSON: {error}.",
+            mend="Put only strings, numbers, lists and dicts into context and remark.",
+        ) from error
+
+
+def _insert(connection: Connection, statement: str, rows: Sequence[tuple[str | None, ...]]) -> int:
+    if not rows:
+        return 0
+    cursor = connection.connection.cursor()
+    try:
+        cursor.executemany(statement, rows)
+        return cursor.rowcount
+    finally:
+        cursor.close()

@@ -1,0 +1,99 @@
+"""The log of cycles, and what a cycle has finished so far: enough to resume it after its process died."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from onward.core import CycleResult, NotFound, decode, encode
+from onward.storage import Database, schema, stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that a cycle has trained and stored, not yet judged."""
+
+    learner: str
+    artifact: str
+    report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleState:
+    """A cycle as it is stored.
+
+    Args:
+        recipe: hash of settings and options: a cycle is resumed only under the same recipe.
+        dataset_blob: hash under which its curated data set is stored.
+        candidates: what is trained and stored already.
+        failures: learner -> why it made no candidate.
+    """
+
+    result: CycleResult
+    recipe: str
+    dataset_blob: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+class Cycles:
+    """Every cycle of a workspace."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, connection: Connection, state: CycleState) -> None:
+        """Write a cycle's state inside the caller's transaction."""
+        result = state.result
+        values = {
+            "tenant": result.tenant,
+            "started": stamp(result.started),
+            "status": result.status,
+            "body": encode(state).decode(),
+        }
+        connection.execute(
+            insert(schema.cycles)
+            .values(id=result.id, **values)
+            .on_conflict_do_update(index_elements=["id"], set_=values)
+        )
+
+    def get(self, cycle: str) -> CycleState:
+        """One cycle.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        with self._database.read() as connection:
+            body = connection.scalar(select(schema.cycles.c.body).where(schema.cycles.c.id == cycle))
+        if body is None:
+            raise NotFound(f"There is no cycle {cycle!r}.", mend="Take the id that `onward cycle` printed.")
+        return decode(body, CycleState)
+
+    def all(self, tenant: str) -> list[CycleState]:
+        """All cycles of a tenant, oldest first."""
+        table = schema.cycles
+        query = select(table.c.body).where(table.c.tenant == tenant).order_by(table.c.started, table.c.id)
+        with self._database.read() as connection:
+            return [decode(body, CycleState) for body in connection.scalars(query)]
+
+    def unfinished(self, tenant: str) -> CycleState | None:
+        """The cycle whose holder died, if there is one."""
+        table = schema.cycles
+        query = select(table.c.body).where(table.c.tenant == tenant, table.c.status == "running")
+        with self._database.read() as connection:
+            body = connection.scalar(query.order_by(table.c.started.desc()).limit(1))
+        return None if body is None else decode(body, CycleState)
+
+    def last_judged(self, tenant: str) -> CycleState | None:
+        """The last cycle that reached a verdict."""
+        table = schema.cycles
+        query = select(table.c.body).where(
+            table.c.tenant == tenant, table.c.status.in_(("promoted", "kept", "refused"))
+        )
+        with self._database.read() as connection:
+            body = connection.scalar(query.order_by(table.c.started.desc(), table.c.id.desc()).limit(1))
+        return None if body is None else decode(body, CycleState)

@@ -1,0 +1,163 @@
+"""Model versions, aliases and the audit trail. Versions are immutable; the trail is append-only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from onward.core import Clock, InvalidInput, ModelVersion, NotFound, Transition, decode, encode
+from onward.storage import Database, schema, stamp
+
+Alias = Literal["champion", "challenger"]
+CHAMPION: Alias = "champion"
+
+
+class Registry:
+    """The model registry of a workspace. Every change is one transaction."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def register(self, connection: Connection, version: ModelVersion) -> ModelVersion:
+        """Add a version inside the caller's transaction; return it with its number."""
+        number = connection.execute(
+            insert(schema.versions).values(
+                tenant=version.tenant,
+                dataset=version.dataset,
+                artifact=version.artifact,
+                cycle=version.cycle,
+                created=stamp(version.created),
+                pinned=version.pinned,
+                body=encode(version).decode(),
+            )
+        ).inserted_primary_key
+        return replace(version, number=int(number[0]) if number else 0)
+
+    def version(self, number: int, tenant: str | None = None) -> ModelVersion:
+        """One version.
+
+        Raises:
+            NotFound: there is no such number (for this tenant).
+        """
+        table = schema.versions
+        query = select(table).where(table.c.number == number)
+        with self._database.read() as connection:
+            row = connection.execute(query if tenant is None else query.where(table.c.tenant == tenant)).first()
+            marks = _marks(connection, [number])
+            if row is None:
+                numbers = connection.scalars(select(table.c.number).order_by(table.c.number.desc()).limit(10))
+                raise NotFound(
+                    f"There is no version {number}.", mend="List them with: onward versions", options=map(str, numbers)
+                )
+        return _version(row, marks)
+
+    def versions(self, tenant: str | None = None, cycle: str | None = None) -> list[ModelVersion]:
+        """All versions, oldest first; of one tenant, or of one cycle, where named."""
+        table = schema.versions
+        query = select(table).order_by(table.c.number)
+        query = query if tenant is None else query.where(table.c.tenant == tenant)
+        query = query if cycle is None else query.where(table.c.cycle == cycle)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            marks = _marks(connection, [row.number for row in rows])
+        return [_version(row, marks) for row in rows]
+
+    def alias(self, tenant: str, alias: Alias = CHAMPION) -> int | None:
+        """The number of the version that an alias points to now; `None` when it never pointed anywhere."""
+        with self._database.read() as connection:
+            return _alias(connection, tenant, alias)
+
+    def move(
+        self,
+        connection: Connection,
+        tenant: str,
+        version: int,
+        *,
+        by: str,
+        cause: str,
+        reason: str,
+        alias: Alias = CHAMPION,
+    ) -> Transition:
+        """Point an alias to a version and write the line of the audit trail, inside the caller's transaction.
+
+        Raises:
+            InvalidInput: it points there already, or the version is another tenant's.
+        """
+        owner = connection.scalar(select(schema.versions.c.tenant).where(schema.versions.c.number == version))
+        if owner != tenant:
+            raise InvalidInput(
+                f"Version {version} is not one of tenant {tenant!r}.", mend="List its own with: onward versions"
+            )
+        previous = _alias(connection, tenant, alias)
+        if previous == version:
+            raise InvalidInput(f"Version {version} is {alias} already.", mend="Choose another: onward versions")
+        at = self._clock.now()
+        values: dict[str, Any] = {"tenant": tenant, "alias": alias, "version": version}
+        connection.execute(
+            upsert(schema.aliases)
+            .values(**values)
+            .on_conflict_do_update(index_elements=["tenant", "alias"], set_={"version": version})
+        )
+        values |= {"previous": previous, "by": by, "cause": cause, "reason": reason}
+        key = connection.execute(insert(schema.transitions).values(**values, at=stamp(at))).inserted_primary_key
+        return Transition(**values, sequence=int(key[0]) if key else 0, at=at)
+
+    def history(self, tenant: str, alias: Alias = CHAMPION) -> list[Transition]:
+        """The audit trail, oldest first."""
+        table = schema.transitions
+        query = select(table).where(table.c.tenant == tenant, table.c.alias == alias).order_by(table.c.sequence)
+        with self._database.read() as connection:
+            return [_transition(row) for row in connection.execute(query)]
+
+    def champion_at(self, tenant: str, at: datetime) -> int | None:
+        """The number of the version that was champion at a time; `None` before the first."""
+        table = schema.transitions
+        query = (
+            select(table.c.version)
+            .where(table.c.tenant == tenant, table.c.alias == CHAMPION, table.c.at <= stamp(at))
+            .order_by(table.c.sequence.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return connection.scalar(query)
+
+    def mark(self, numbers: Sequence[int], mark: str) -> None:
+        """Note on versions something found out later. Marks are never taken back."""
+        rows = [{"version": number, "mark": mark, "at": stamp(self._clock.now())} for number in numbers]
+        if rows:
+            self._database.write(lambda c: c.execute(upsert(schema.marks).on_conflict_do_nothing(), rows))
+
+    def pin(self, number: int, *, pinned: bool = True) -> ModelVersion:
+        """Keep a version from retention, or let it go again."""
+        self.version(number)
+        table = schema.versions
+        self._database.write(lambda c: c.execute(update(table).where(table.c.number == number).values(pinned=pinned)))
+        return self.version(number)
+
+
+def _alias(connection: Connection, tenant: str, alias: Alias) -> int | None:
+    table = schema.aliases
+    return connection.scalar(select(table.c.version).where(table.c.tenant == tenant, table.c.alias == alias))
+
+
+def _marks(connection: Connection, numbers: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
+    found: dict[int, tuple[str, ...]] = {}
+    table = schema.marks
+    for row in connection.execute(select(table).where(table.c.version.in_(numbers)).order_by(table.c.at)):
+        found[row.version] = (*found.get(row.version, ()), row.mark)
+    return found
+
+
+def _version(row: Row[Any], marks: Mapping[int, tuple[str, ...]]) -> ModelVersion:
+    stored = decode(row.body, ModelVersion)
+    return replace(stored, number=row.number, pinned=row.pinned, marks=marks.get(row.number, ()))
+
+
+def _transition(row: Row[Any]) -> Transition:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return Transition(**{**values, "at": datetime.fromisoformat(row.at)})
