@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,26 +26,7 @@ from onward.core import (
 from ._check import check_feedback, check_interaction
 
 KNOWN: Final = frozenset(
-    [
-        "id",
-        "text",
-        "at",
-        "tenant",
-        "user",
-        "response",
-        "labels",
-        "prediction",
-        "consent",
-        "source",
-        "context",
-        "intent",
-        "sentiment",
-        "entities",
-        "interaction",
-        "score",
-        "correction",
-        "remark",
-    ]
+    {field.name for kind in (Interaction, Feedback, Labels) for field in fields(kind)}  # labels may stand loose
 )
 TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 

@@ -101,6 +101,13 @@ class Experience:
         with self._database.read() as connection:
             return frozenset(connection.scalars(select(table.c.user).where(table.c.tenant == tenant)))
 
+    def withdrawn_interactions(self, tenant: str) -> frozenset[str]:
+        """Ids of the interactions of users who withdrew consent."""
+        table, gone = schema.interactions, schema.withdrawals
+        query = select(table.c.id).join(gone, (gone.c.tenant == table.c.tenant) & (gone.c.user == table.c.user))
+        with self._database.read() as connection:
+            return frozenset(connection.scalars(query.where(table.c.tenant == tenant)))
+
     def quarantine(self, connection: Connection, rows: Iterable[dict[str, str]]) -> None:
         """Set interactions aside, inside the caller's transaction. Columns: tenant, interaction, cycle, at, reason."""
         values = list(rows)

@@ -1,0 +1,55 @@
+"""Data set versions, kept for good."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from onward.core import DatasetVersion, NotFound, decode, encode
+from onward.storage import Storage, schema, stamp
+
+
+class Datasets:
+    """Every data set version of a workspace, by tenant and id."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def put(self, dataset: DatasetVersion) -> str:
+        """Store the examples; return the hash to `add` the version under."""
+        return self._storage.blobs.put(encode(dataset))
+
+    def add(self, connection: Connection, dataset: DatasetVersion, blob: str) -> None:
+        """Keep a data set version, inside the caller's transaction. The first one under an id stands."""
+        row = {"tenant": dataset.tenant, "id": dataset.id, "created": stamp(dataset.created), "blob": blob}
+        connection.execute(insert(schema.datasets).values(**row).on_conflict_do_nothing())
+
+    def get(self, tenant: str, dataset: str) -> DatasetVersion:
+        """One data set version.
+
+        Raises:
+            NotFound: there is none with this id.
+            Damaged: it was changed after it was stored.
+        """
+        table = schema.datasets
+        query = select(table.c.blob).where(table.c.tenant == tenant, table.c.id == dataset)
+        with self._storage.database.read() as connection:
+            blob = connection.scalar(query)
+        if blob is None:
+            raise NotFound(f"There is no data set version {dataset!r}.", mend="Take the id that `onward show` prints.")
+        return self.at(blob)
+
+    def at(self, blob: str) -> DatasetVersion:
+        """The data set version stored under a hash.
+
+        Raises:
+            Damaged: it was changed after it was stored.
+        """
+        return decode(self._storage.blobs.get(blob), DatasetVersion)
+
+    def ids(self, tenant: str) -> list[str]:
+        """All ids of a tenant, oldest first."""
+        table = schema.datasets
+        query = select(table.c.id).where(table.c.tenant == tenant).order_by(table.c.created)
+        with self._storage.database.read() as connection:
+            return list(connection.scalars(query))

@@ -1,0 +1,425 @@
+"""The whole cycle: curate, learn, prove, promote or keep. Read it from `run_cycle` down.
+
+Every step leaves a durable record before the next begins, so that a cycle whose process was killed is resumed by the
+next one from its last finished step. Nothing that a cycle does is visible in service before `_decide`, which is one
+transaction: versions registered, alias moved, evaluation set frozen, cycle closed, or nothing of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from onward.config import Settings, load_learner
+from onward.core import (
+    Clock,
+    CycleResult,
+    CycleStatus,
+    DatasetVersion,
+    Decision,
+    EvaluationSet,
+    Model,
+    ModelVersion,
+    OnwardError,
+    Training,
+    Verdict,
+    content_hash,
+    log,
+    new_id,
+    plain,
+)
+from onward.curation import Datasets, curate
+from onward.evaluation import EvaluationSets, Outcomes, bounded, freeze, judge, score, scorecard
+from onward.experience import Experience
+from onward.registry import Candidate, Cycles, CycleState, Registry
+from onward.release import expendable
+from onward.storage import Lease, Storage, hold, stamp
+
+STATUS: Final[Mapping[Decision, CycleStatus]] = {"promote": "promoted", "keep": "kept", "refuse": "refused"}
+BEST_FIRST: Final[tuple[Decision, ...]] = ("promote", "keep", "refuse")
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with (stage, steps done, steps in all, a short note)."""
+
+
+def unwatched(stage: str, done: int, total: int, note: str) -> None:
+    """Report progress to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """All that a cycle works with: one workspace's stores, settings and clock."""
+
+    storage: Storage
+    settings: Settings
+    clock: Clock
+    experience: Experience
+    datasets: Datasets
+    evaluation_sets: EvaluationSets
+    registry: Registry
+    cycles: Cycles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What one cycle is told.
+
+    Args:
+        force: train even with too little new.
+        quick: update the champion with new and as many old examples, instead of retraining from all.
+        reason: why it runs; kept with the result.
+    """
+
+    force: bool = False
+    quick: bool = False
+    reason: str = "asked for"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A candidate with its verdict."""
+
+    version: ModelVersion
+    verdict: Verdict
+    accuracy: float
+
+
+def run_cycle(house: House, tenant: str, options: Options, progress: Progress = unwatched) -> CycleResult:
+    """One turn of the loop for one tenant. Only one runs at a time, across threads, processes and machines.
+
+    Raises:
+        Busy: a cycle of this tenant is running elsewhere, or this one was paused for so long that it lost its lease.
+        Unavailable, Damaged: the storage cannot be used; the champion stays in service.
+    """
+    with hold(house.storage.database, f"cycle:{tenant}", house.clock) as lease:
+        began = time.monotonic()
+        state = _begin(house, lease, tenant, options)
+        log.info("cycle started", cycle=state.result.id, tenant=tenant, reason=options.reason)
+        champion = _champion(house, tenant)
+        frozen = _frozen(house, tenant)
+        dataset, state = _curate(house, lease, state, champion, frozen, progress)
+        too_little = None if options.force else _too_little(house, dataset)
+        if too_little:
+            return _close(house, lease, state, began, "skipped", too_little)
+        state = _train(house, lease, state, dataset, champion, options, progress)
+        if not state.candidates:
+            return _close(house, lease, state, began, "failed", "; ".join(state.failures.values()))
+        judged = _prove(house, state, dataset, champion, frozen, progress)
+        return _decide(house, lease, state, dataset, judged, began)
+
+
+def _begin(house: House, lease: Lease, tenant: str, options: Options) -> CycleState:
+    """The cycle to run: the one whose process died, when it ran under the same recipe, else a new one."""
+    recipe = content_hash({"settings": house.settings.model_dump(mode="json"), "quick": options.quick})
+    left = house.cycles.unfinished(tenant)
+    if left is not None and left.recipe == recipe:
+        log.info("cycle resumed", cycle=left.result.id, trained=[c.learner for c in left.candidates])
+        return left
+    now = house.clock.now()
+    result = CycleResult(id=new_id("cy", now), tenant=tenant, status="running", started=now, reason=options.reason)
+    state = CycleState(result=result, recipe=recipe)
+
+    def work(connection: Connection) -> None:
+        lease.guard(connection)
+        if left is not None:
+            why = "its process died, and the settings have changed since"
+            house.cycles.save(connection, replace(left, result=replace(left.result, status="abandoned", reason=why)))
+        house.cycles.save(connection, state)
+
+    house.storage.database.write(work)
+    if left is not None:
+        house.storage.blobs.clear_workbench(left.result.id)
+    return state
+
+
+def _champion(house: House, tenant: str) -> ModelVersion | None:
+    number = house.registry.alias(tenant)
+    return None if number is None else house.registry.version(number)
+
+
+def _frozen(house: House, tenant: str) -> list[EvaluationSet]:
+    """The older evaluation sets, without what people have withdrawn their consent to, within the stated bound."""
+    gone = house.experience.withdrawn_interactions(tenant)
+    sets = house.evaluation_sets.all(tenant)
+    if gone:
+        sets = [replace(s, examples=tuple(e for e in s.examples if gone.isdisjoint(e.interactions))) for s in sets]
+    return bounded([s for s in sets if s.examples], house.settings.gate.max_examples)
+
+
+def _curate(
+    house: House,
+    lease: Lease,
+    state: CycleState,
+    champion: ModelVersion | None,
+    frozen: Sequence[EvaluationSet],
+    progress: Progress,
+) -> tuple[DatasetVersion, CycleState]:
+    """The data set version to learn from, stored; the stored one where this cycle is a resumed one."""
+    if state.dataset_blob is not None:
+        return house.datasets.at(state.dataset_blob), state
+    tenant = state.result.tenant
+    progress("curate", 0, 1, "reading interactions")
+    last = house.cycles.last_judged(tenant)
+    curation = curate(
+        house.experience.interactions(tenant),
+        house.experience.feedback(tenant),
+        tenant=tenant,
+        now=house.clock.now(),
+        settings=house.settings,
+        champion=None if champion is None else house.datasets.get(tenant, champion.dataset),
+        judged=None if last is None or last.dataset_blob is None else house.datasets.at(last.dataset_blob),
+        frozen={example.id: example for one in frozen for example in one.examples},
+        withdrawn=house.experience.withdrawn(tenant),
+        quarantined=frozenset(house.experience.quarantined(tenant)),
+    )
+    dataset = curation.dataset
+    blob = house.datasets.put(dataset)
+    counts = _counts(dataset) | {"deferred": curation.deferred, "set aside": len(curation.set_aside)}
+    state = replace(state, result=replace(state.result, dataset=dataset.id, counts=counts), dataset_blob=blob)
+
+    def work(connection: Connection) -> None:
+        lease.guard(connection)
+        house.datasets.add(connection, dataset, blob)
+        house.cycles.save(connection, state)
+
+    house.storage.database.write(work)
+    progress("curate", 1, 1, f"{len(dataset.examples)} examples, {counts['new']} new")
+    return dataset, state
+
+
+def _counts(dataset: DatasetVersion) -> dict[str, int]:
+    return {
+        "examples": len(dataset.examples),
+        "train": len(dataset.split("train")),
+        "validation": len(dataset.split("validation")),
+        "evaluation": len(dataset.split("evaluation")),
+        "new": sum(example.new for example in dataset.examples),
+    }
+
+
+def _too_little(house: House, dataset: DatasetVersion) -> str | None:
+    """Why there is no point in training, if there is none."""
+    new, needed = sum(example.new for example in dataset.examples), house.settings.learning.min_data_threshold
+    if new < needed:
+        return f"{new} new examples, {needed} needed (learning.min_data_threshold)"
+    if not _fresh(house, dataset):
+        return "nothing new since the last verdict"
+    return None
+
+
+def _train(
+    house: House,
+    lease: Lease,
+    state: CycleState,
+    dataset: DatasetVersion,
+    champion: ModelVersion | None,
+    options: Options,
+    progress: Progress,
+) -> CycleState:
+    """Every learner's candidate, each stored as soon as it is trained."""
+    for kind in house.settings.training.learners:
+        if kind in state.failures or kind in {candidate.learner for candidate in state.candidates}:
+            continue
+        try:
+            candidate = _train_one(house, state.result.id, kind, dataset, champion, options, progress)
+            state = replace(state, candidates=(*state.candidates, candidate))
+        except OnwardError as error:
+            state = replace(state, failures={**state.failures, kind: f"{kind}: {error}"})
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the champion stays, the cycle tells
+            log.exception("learner failed", learner=kind, cycle=state.result.id)
+            state = replace(state, failures={**state.failures, kind: f"{kind}: {type(error).__name__}: {error}"})
+        _save(house, lease, state)
+    return state
+
+
+def _train_one(
+    house: House,
+    cycle: str,
+    kind: str,
+    dataset: DatasetVersion,
+    champion: ModelVersion | None,
+    options: Options,
+    progress: Progress,
+) -> Candidate:
+    learner = load_learner(kind, house.settings)
+    settings = house.settings.training
+    training = Training(
+        seed=settings.seed,
+        budget=settings.budget_seconds,
+        quick=options.quick,
+        checkpoints=house.storage.blobs.workbench(cycle) / kind,
+        progress=lambda done, total, note: progress(f"train {kind}", done, total, note),
+    )
+    same = champion is not None and champion.learner == kind
+    trained = learner.train(dataset, load_model(house, champion) if same and champion else None, training)
+    with house.storage.blobs.scratch() as scratch:
+        folder = scratch / "model"
+        folder.mkdir()
+        trained.model.save(folder)
+        artifact = house.storage.blobs.put_folder(folder)
+    return Candidate(kind, artifact, plain(trained.report))
+
+
+def load_model(house: House, version: ModelVersion) -> Model:
+    """The model of a version, its artifact verified.
+
+    Raises:
+        NotFound, Damaged: the artifact is gone or was changed.
+    """
+    learner = load_learner(version.learner, house.settings)
+    return learner.load(house.storage.blobs.folder(version.artifact))
+
+
+def _prove(
+    house: House,
+    state: CycleState,
+    dataset: DatasetVersion,
+    champion: ModelVersion | None,
+    frozen: Sequence[EvaluationSet],
+    progress: Progress,
+) -> list[Judged]:
+    """Every candidate against the champion on the same frozen sets, best first.
+
+    With several candidates each is judged at the stated significance divided by their number (Bonferroni), so that the
+    chance of promoting any that is no better than the champion stays at or under the stated level.
+    """
+    settings = house.settings
+    sets = [*frozen, freeze(dataset, frozen)]
+    gate = settings.gate.model_copy(update={"significance": settings.gate.significance / len(state.candidates)})
+    in_service = None if champion is None else outcomes(load_model(house, champion), sets)
+    judged = []
+    for done, candidate in enumerate(state.candidates):
+        progress("prove", done, len(state.candidates), candidate.learner)
+        version = _version(house, state, candidate, champion)
+        scored = outcomes(load_model(house, version), sets)
+        verdict = judge(scored, in_service, audit=dataset.audit, gate=gate, thresholds=settings.thresholds)
+        card = scorecard(scored)
+        judged.append(Judged(replace(version, scorecard=card, verdict=verdict), verdict, card.overall.accuracy))
+    progress("prove", len(judged), len(judged), "done")
+    return sorted(judged, key=lambda j: (BEST_FIRST.index(j.verdict.decision), -j.accuracy))
+
+
+def outcomes(model: Model, sets: Sequence[EvaluationSet]) -> list[Outcomes]:
+    """A model scored on evaluation sets, all texts predicted in one go."""
+    predictions = model.predict([e.text for one in sets for e in one.examples])
+    scored, start = [], 0
+    for one in sets:
+        scored.append(score(predictions[start : start + len(one.examples)], one))
+        start += len(one.examples)
+    return scored
+
+
+def _version(house: House, state: CycleState, candidate: Candidate, champion: ModelVersion | None) -> ModelVersion:
+    return ModelVersion(
+        number=0,
+        tenant=state.result.tenant,
+        learner=candidate.learner,
+        parent=None if champion is None else champion.number,
+        dataset=state.result.dataset or "",
+        artifact=candidate.artifact,
+        config={"recipe": state.recipe, "report": dict(candidate.report)},
+        created=house.clock.now(),
+        cycle=state.result.id,
+    )
+
+
+def _decide(
+    house: House, lease: Lease, state: CycleState, dataset: DatasetVersion, judged: Sequence[Judged], began: float
+) -> CycleResult:
+    """Act on the verdict on the best candidate: one transaction."""
+    best, tenant = judged[0], state.result.tenant
+    status = STATUS[best.verdict.decision]
+    new_set = freeze(dataset, house.evaluation_sets.all(tenant))
+    blob = house.evaluation_sets.put(new_set)
+    reason = best.verdict.reasons[0]
+
+    def work(connection: Connection) -> CycleResult:
+        lease.guard(connection)
+        versions = [house.registry.register(connection, one.version) for one in judged]
+        result = replace(
+            _finished(house, state, began, status, reason), candidate=versions[0].number, verdict=best.verdict
+        )
+        if status == "promoted":
+            house.registry.move(
+                connection, tenant, versions[0].number, by=f"cycle {result.id}", cause="promote", reason=reason
+            )
+            if new_set.examples:
+                house.evaluation_sets.freeze(connection, tenant, new_set.name, blob, house.clock.now())
+            result = replace(result, champion=versions[0].number)
+        elif not _trusted(best.verdict):
+            house.experience.quarantine(connection, _suspicious(house, state, dataset, reason))
+        house.cycles.save(connection, replace(state, result=result))
+        return result
+
+    result = house.storage.database.write(work)
+    house.storage.blobs.clear_workbench(result.id)
+    retain(house, tenant)
+    log.info("cycle finished", cycle=result.id, status=result.status, candidate=result.candidate, reason=reason)
+    return result
+
+
+def _trusted(verdict: Verdict) -> bool:
+    return all(check.passed for check in verdict.checks if check.name == "trust")
+
+
+def _suspicious(house: House, state: CycleState, dataset: DatasetVersion, reason: str) -> list[dict[str, str]]:
+    """The fresh interactions of a batch whose labels cannot be trusted: none of them teaches until released."""
+    row = {"tenant": dataset.tenant, "cycle": state.result.id, "at": stamp(house.clock.now()), "reason": reason}
+    return [{**row, "interaction": interaction} for interaction in sorted(_fresh(house, dataset))]
+
+
+def _fresh(house: House, dataset: DatasetVersion) -> set[str]:
+    """The interactions that no cycle with a verdict has seen."""
+    last = house.cycles.last_judged(dataset.tenant)
+    seen: set[str] = set()
+    if last is not None and last.dataset_blob is not None:
+        seen = {i for example in house.datasets.at(last.dataset_blob).examples for i in example.interactions}
+    return {i for example in dataset.examples for i in example.interactions} - seen
+
+
+def _finished(house: House, state: CycleState, began: float, status: CycleStatus, reason: str) -> CycleResult:
+    return replace(
+        state.result,
+        status=status,
+        reason=reason,
+        finished=house.clock.now(),
+        seconds=time.monotonic() - began,
+        champion=house.registry.alias(state.result.tenant),
+    )
+
+
+def _close(
+    house: House, lease: Lease, state: CycleState, began: float, status: CycleStatus, reason: str
+) -> CycleResult:
+    """End a cycle that made no candidate."""
+    state = replace(state, result=_finished(house, state, began, status, reason))
+    _save(house, lease, state)
+    house.storage.blobs.clear_workbench(state.result.id)
+    log.info("cycle finished", cycle=state.result.id, status=status, reason=reason)
+    return state.result
+
+
+def _save(house: House, lease: Lease, state: CycleState) -> None:
+    def work(connection: Connection) -> None:
+        lease.guard(connection)
+        house.cycles.save(connection, state)
+
+    house.storage.database.write(work)
+
+
+def retain(house: House, tenant: str) -> list[int]:
+    """Drop the artifacts that retention no longer keeps; return the numbers of their versions."""
+    dropped = expendable(
+        house.registry.versions(tenant),
+        house.registry.history(tenant),
+        house.registry.alias(tenant),
+        house.settings.retention,
+        house.clock.now(),
+    )
+    for version in dropped:
+        house.storage.blobs.drop_folder(version.artifact)
+    return [version.number for version in dropped]

@@ -1,0 +1,85 @@
+"""From a prediction back to the interactions that taught it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from onward.core import DatasetVersion, Example, Interaction, NotFound
+from onward.loop import House
+
+from ._records import Teacher, Trace
+
+TEACHERS_SHOWN = 5
+
+
+def trace(house: House, tenant: str, interaction_id: str) -> Trace:
+    """The whole trace of one interaction.
+
+    Raises:
+        NotFound: nothing was recorded under this id.
+    """
+    interaction = house.experience.interaction(tenant, interaction_id)
+    number = interaction.prediction.version if interaction.prediction else None
+    version = None if number is None else house.registry.version(number)
+    service = None
+    if version is not None:
+        moves = [m for m in house.registry.history(tenant) if m.version == version.number and m.at <= interaction.at]
+        service = moves[-1] if moves else None
+    dataset = None if version is None else house.datasets.get(tenant, version.dataset)
+    return Trace(
+        interaction=interaction,
+        feedback=tuple(house.experience.feedback(tenant, interaction_id)),
+        version=version,
+        service=service,
+        dataset=None if dataset is None else dataset.id,
+        interactions_taught_from=0 if dataset is None else len(taught_from(dataset)),
+        teachers=() if dataset is None else _teachers(interaction, dataset),
+        taught=learned_from(house, tenant, frozenset({interaction_id})),
+    )
+
+
+def taught_from(dataset: DatasetVersion) -> set[str]:
+    """Ids of the interactions that a model trained on this data set has learned from."""
+    return {i for example in _learned(dataset) for i in example.interactions}
+
+
+def learned_from(house: House, tenant: str, interactions: frozenset[str]) -> tuple[int, ...]:
+    """Numbers of the versions that learned from any of these interactions."""
+    datasets: dict[str, bool] = {}
+    numbers = []
+    for version in house.registry.versions(tenant):
+        if version.dataset not in datasets:
+            datasets[version.dataset] = _touches(house, tenant, version.dataset, interactions)
+        if datasets[version.dataset]:
+            numbers.append(version.number)
+    return tuple(numbers)
+
+
+def _touches(house: House, tenant: str, dataset: str, interactions: frozenset[str]) -> bool:
+    try:
+        return not interactions.isdisjoint(taught_from(house.datasets.get(tenant, dataset)))
+    except NotFound:
+        return False
+
+
+def _learned(dataset: DatasetVersion) -> Iterable[Example]:
+    return (example for example in dataset.examples if example.split != "evaluation")
+
+
+def _teachers(interaction: Interaction, dataset: DatasetVersion) -> tuple[Teacher, ...]:
+    words = _words(interaction.text)
+    intent = interaction.prediction.labels.intent if interaction.prediction else None
+    alike = [
+        Teacher(example.interactions[0], example.text, example.labels.intent, _jaccard(words, _words(example.text)))
+        for example in _learned(dataset)
+        if example.interactions and example.labels.intent == intent
+    ]
+    return tuple(sorted(alike, key=lambda t: (-t.likeness, t.interaction))[:TEACHERS_SHOWN])
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.lower().split())
+
+
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other) if one | other else 0.0

@@ -1,0 +1,488 @@
+"""The workspace: everything that a user does, in as few words."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, overload
+
+import msgspec
+
+from onward.config import FILE_NAME, Settings, known_learners, load_learner, load_settings, settings_from, to_toml
+from onward.core import (
+    DEFAULT_TENANT,
+    Clock,
+    CycleResult,
+    EvaluationSet,
+    Feedback,
+    Interaction,
+    InvalidInput,
+    Labels,
+    Model,
+    ModelVersion,
+    NotFound,
+    OnwardError,
+    Prediction,
+    SystemClock,
+    Transition,
+    content_hash,
+    new_id,
+)
+from onward.curation import Datasets
+from onward.evaluation import EvaluationSets, judge, scorecard
+from onward.experience import Experience, FileContents, read_file, read_lines
+from onward.loop import House, Options, Progress, load_model, outcomes, run_cycle, unwatched
+from onward.registry import Cycles, Registry
+from onward.release import back_up, predecessor, read_back_up
+from onward.storage import open_storage
+
+from ._records import Comparison, Forgotten, Recorded, Status, Trace
+from ._trace import learned_from, trace
+
+MODELS_KEPT: Final = 4
+
+
+def open_workspace(
+    url: str | Path = ".onward",
+    *,
+    create: bool = True,
+    settings: Mapping[str, Any] | Settings | None = None,
+    clock: Clock | None = None,
+) -> Workspace:
+    """Open a workspace; make it where there is none.
+
+    Args:
+        url: a folder.
+        create: with `False`, a missing workspace is an error.
+        settings: instead of the folder's onward.toml: nested values, or `Settings`.
+        clock: instead of the machine's.
+
+    Raises:
+        InvalidInput: the URL or onward.toml is wrong.
+        NotFound: there is no workspace, and `create` is off.
+        Unavailable: the folder cannot be written.
+    """
+    storage = open_storage(url, create=create)
+    try:
+        if settings is None:
+            settings = load_settings(storage.folder)
+        elif not isinstance(settings, Settings):
+            settings = settings_from(settings)
+    except OnwardError:
+        storage.close()
+        raise
+    clock = clock or SystemClock()
+    house = House(
+        storage=storage,
+        settings=settings,
+        clock=clock,
+        experience=Experience(storage.database),
+        datasets=Datasets(storage),
+        evaluation_sets=EvaluationSets(storage),
+        registry=Registry(storage.database, clock),
+        cycles=Cycles(storage.database),
+    )
+    return Workspace(house)
+
+
+class Workspace:
+    """Records, learns, predicts, promotes, takes back. Safe to share between threads; made by `onward.open`.
+
+    Every call takes `tenant`; tenants share nothing but the folder.
+    """
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._models: OrderedDict[int, Model] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.house.settings
+
+    @property
+    def folder(self) -> Path:
+        """Where the workspace lives."""
+        return self.house.storage.folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files. Everything acknowledged is durable already."""
+        self.house.storage.close()
+
+    def write_settings(self) -> Path:
+        """Write all settings, commented, to onward.toml, unless there is one; return its path."""
+        file = self.folder / FILE_NAME
+        if not file.exists():
+            file.write_text(to_toml(self.settings), encoding="utf8")
+        return file
+
+    # Experience ----------------------------------------------------------------------------------------------------
+
+    def record(self, text: str, *, tenant: str = DEFAULT_TENANT, id: str | None = None, **fields: Any) -> str:  # noqa: A002 - the record's own field name
+        """Record one interaction; return its id. It is durable when this returns.
+
+        Args:
+            text: what the user said.
+            tenant: whose it is.
+            id: recording the same id twice is recording it once; made up where left out.
+            fields: `user`, `response`, `intent`, `sentiment`, `entities`, `labels`, `consent`, `source`, `context`,
+                `at`, `prediction`, as in `onward.core.Interaction`.
+
+        Raises:
+            InvalidInput: saying which field is wrong.
+        """
+        now = self.house.clock.now()
+        line = {"id": id or new_id("in", now), "text": text, "tenant": tenant, **fields}
+        recorded = self._contents([line], source="api")
+        if recorded.bad:
+            raise InvalidInput(recorded.bad[0].reason)
+        self.house.experience.record(recorded.interactions)
+        return str(line["id"])
+
+    def record_many(self, interactions: Iterable[Interaction | Mapping[str, Any]]) -> Recorded:
+        """Record interactions and feedback, as records or as dicts like the lines of a file, in one commit."""
+        lines = [msgspec.to_builtins(i) if isinstance(i, Interaction | Feedback) else dict(i) for i in interactions]
+        return self._keep(self._contents(lines, source="api"))
+
+    def record_file(self, file: str | Path | bytes, *, tenant: str = DEFAULT_TENANT, source: str = "stdin") -> Recorded:
+        """Record a JSON Lines or CSV file, or JSON Lines given as bytes. Bad lines are set aside, the rest goes in.
+
+        Raises:
+            NotFound, InvalidInput: there is no such file, or it cannot be read at all.
+        """
+        now = self.house.clock.now()
+        if isinstance(file, bytes):
+            return self._keep(read_lines(file, source=source, tenant=tenant, now=now))
+        return self._keep(read_file(Path(file), tenant=tenant, now=now))
+
+    def _contents(self, lines: Sequence[Mapping[str, Any]], source: str) -> FileContents:
+        try:
+            data = b"\n".join(msgspec.json.encode(line) for line in lines)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, numbers, lists and dicts.") from error
+        return read_lines(data, source=source, now=self.house.clock.now())
+
+    def _keep(self, contents: FileContents) -> Recorded:
+        interactions = self.house.experience.record(contents.interactions)
+        feedback = self.house.experience.add_feedback(contents.feedback)
+        known = len(contents.interactions) + len(contents.feedback) - interactions - feedback
+        return Recorded(interactions, feedback, known, contents.bad)
+
+    def feedback(
+        self,
+        interaction: str,
+        *,
+        score: float | None = None,
+        correction: Labels | Mapping[str, Any] | None = None,
+        remark: Mapping[str, Any] | None = None,
+        user: str | None = None,
+        tenant: str = DEFAULT_TENANT,
+        id: str | None = None,  # noqa: A002 - the record's own field name
+    ) -> str:
+        """Say something of an interaction; return the feedback's id. It is durable when this returns.
+
+        Args:
+            interaction: id of the interaction; it must be recorded.
+            score: 0 (bad) to 1 (good); a high one confirms the prediction.
+            correction: what the labels should have been, e.g. {"intent": "refund"}.
+            remark: anything structured.
+            user: who says it.
+            tenant: whose interaction it is.
+            id: the same id twice is once; made up where left out.
+
+        Raises:
+            NotFound: no such interaction.
+            InvalidInput: nothing is said, or the score is out of range.
+        """
+        self.house.experience.interaction(tenant, interaction)
+        now = self.house.clock.now()
+        if correction is not None and not isinstance(correction, Labels):
+            try:
+                correction = msgspec.convert(dict(correction), Labels)
+            except (msgspec.ValidationError, TypeError, ValueError) as error:
+                raise InvalidInput(f"The correction is wrong: {error}.", mend='Like {"intent": "refund"}.') from error
+        record = Feedback(
+            id=id or new_id("fb", now),
+            interaction=interaction,
+            at=now,
+            tenant=tenant,
+            user=user,
+            score=score,
+            correction=correction,
+            remark=remark or {},
+        )
+        self.house.experience.add_feedback([record])
+        return record.id
+
+    def forget(self, user: str, *, tenant: str = DEFAULT_TENANT) -> Forgotten:
+        """Withdraw a user's consent: no later data set version holds them; what learned from them is marked."""
+        interactions = self.house.experience.withdraw(tenant, user, self.house.clock.now())
+        numbers = learned_from(self.house, tenant, interactions)
+        mark = f"learned from a user who withdrew consent ({content_hash(user.encode())[:12]})"
+        self.house.registry.mark(numbers, mark)
+        return Forgotten(user, len(interactions), numbers)
+
+    def quarantined(self, *, tenant: str = DEFAULT_TENANT) -> dict[str, str]:
+        """Interactions that a refused cycle set aside -> the reason."""
+        return self.house.experience.quarantined(tenant)
+
+    def release(self, interactions: Sequence[str] | None = None, *, tenant: str = DEFAULT_TENANT) -> int:
+        """Let interactions (all where none are named) out of quarantine, a person having looked; return how many."""
+        return self.house.experience.release(tenant, interactions)
+
+    # Prediction ----------------------------------------------------------------------------------------------------
+
+    @overload
+    def predict(  # type: ignore[overload-overlap] # a str is also a sequence of str
+        self, text: str, *, tenant: str = ..., user: str | None = ..., record: bool = ...
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self, text: Sequence[str], *, tenant: str = ..., user: str | None = ..., record: bool = ...
+    ) -> list[Prediction]: ...
+    def predict(
+        self, text: str | Sequence[str], *, tenant: str = DEFAULT_TENANT, user: str | None = None, record: bool = True
+    ) -> Prediction | list[Prediction]:
+        """Ask the champion; record the interactions, so that feedback and `trace` can speak of them by id.
+
+        Args:
+            text: one text, or several.
+            tenant: whose champion.
+            user: who said it.
+            record: with `False` nothing is recorded, and the predictions carry no id.
+
+        Raises:
+            NotFound: there is no champion yet.
+            Damaged: its artifact was changed.
+        """
+        number = self.house.registry.alias(tenant)
+        if number is None:
+            raise NotFound(
+                f"Tenant {tenant!r} has no champion yet.", mend="Record labelled interactions, then run: onward cycle"
+            )
+        texts = [text] if isinstance(text, str) else list(text)
+        predictions = [replace(p, version=number) for p in self._model(number).predict(texts)]
+        if record:
+            predictions = self._record_predictions(texts, predictions, tenant, user)
+        return predictions[0] if isinstance(text, str) else predictions
+
+    def _record_predictions(
+        self, texts: Sequence[str], predictions: Sequence[Prediction], tenant: str, user: str | None
+    ) -> list[Prediction]:
+        now = self.house.clock.now()
+        kept = [replace(prediction, interaction=new_id("in", now)) for prediction in predictions]
+        self.house.experience.record(
+            [
+                Interaction(id=p.interaction or "", text=t, at=now, tenant=tenant, user=user, prediction=p)
+                for t, p in zip(texts, kept, strict=True)
+            ]
+        )
+        return kept
+
+    def _model(self, number: int) -> Model:
+        with self._lock:
+            if number in self._models:
+                self._models.move_to_end(number)
+                return self._models[number]
+        model = load_model(self.house, self.house.registry.version(number))
+        with self._lock:
+            self._models[number] = model
+            while len(self._models) > MODELS_KEPT:
+                self._models.popitem(last=False)
+        return model
+
+    # The loop ------------------------------------------------------------------------------------------------------
+
+    def cycle(
+        self,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        force: bool = False,
+        quick: bool = False,
+        reason: str = "asked for",
+        progress: Progress = unwatched,
+    ) -> CycleResult:
+        """Run one cycle: curate, train, prove, promote or keep. See `onward.loop.run_cycle`."""
+        return run_cycle(self.house, tenant, Options(force=force, quick=quick, reason=reason), progress)
+
+    def cycles(self, *, tenant: str = DEFAULT_TENANT) -> list[CycleResult]:
+        """All cycles, oldest first."""
+        return [state.result for state in self.house.cycles.all(tenant)]
+
+    # Versions ------------------------------------------------------------------------------------------------------
+
+    def versions(self, *, tenant: str = DEFAULT_TENANT) -> list[ModelVersion]:
+        """All versions, oldest first."""
+        return self.house.registry.versions(tenant)
+
+    def version(self, number: int) -> ModelVersion:
+        """One version.
+
+        Raises:
+            NotFound: there is no such number.
+        """
+        return self.house.registry.version(number)
+
+    def champion(self, *, tenant: str = DEFAULT_TENANT, at: datetime | None = None) -> int | None:
+        """The number of the version in service, now or at a time; `None` where there is none."""
+        if at is None:
+            return self.house.registry.alias(tenant)
+        if at.tzinfo is None:
+            raise InvalidInput("The time has no time zone.", mend="Give an aware datetime.")
+        return self.house.registry.champion_at(tenant, at)
+
+    def compare(self, first: int, second: int, *, tenant: str = DEFAULT_TENANT) -> Comparison:
+        """Score two versions now on every frozen evaluation set; the newest set counts as the new work.
+
+        Raises:
+            NotFound: one of them does not exist, or nothing is frozen yet.
+        """
+        one, two = (self.house.registry.version(number, tenant) for number in (first, second))
+        sets = self.house.evaluation_sets.all(tenant)
+        if not sets:
+            raise NotFound("No evaluation set is frozen yet.", mend="Run: onward cycle")
+        sets = [*sets[:-1], replace(sets[-1], new=True)]
+        mine, other = self._scored(one, sets), self._scored(two, sets)
+        newest = self.house.datasets.get(tenant, two.dataset)
+        verdict = judge(other, mine, audit=newest.audit, gate=self.settings.gate, thresholds=self.settings.thresholds)
+        return Comparison(one, two, scorecard(mine), scorecard(other), verdict)
+
+    def _scored(self, version: ModelVersion, sets: Sequence[EvaluationSet]) -> Any:
+        return outcomes(self._model(version.number), sets)
+
+    def history(self, *, tenant: str = DEFAULT_TENANT) -> list[Transition]:
+        """Which version served from when, who or what decided, and why; oldest first."""
+        return self.house.registry.history(tenant)
+
+    def trace(self, interaction: str, *, tenant: str = DEFAULT_TENANT) -> Trace:
+        """Prediction -> version -> data set version -> the interactions that taught it.
+
+        Raises:
+            NotFound: nothing was recorded under this id.
+        """
+        return trace(self.house, tenant, interaction)
+
+    # Release -------------------------------------------------------------------------------------------------------
+
+    def promote(
+        self, number: int, *, by: str = "user", reason: str = "", force: bool = False, tenant: str = DEFAULT_TENANT
+    ) -> Transition:
+        """Put a version into service in one transaction, once it is seen to load.
+
+        Args:
+            number: the version.
+            by: who decides; kept for good.
+            reason: why; needed with `force`.
+            force: promote although the gate did not pass it.
+            tenant: whose version.
+
+        Raises:
+            InvalidInput: the gate did not pass it and `force` is off; or it is champion already.
+            NotFound, Damaged: it does not exist, or does not load; the champion stays.
+        """
+        version = self.house.registry.version(number, tenant)
+        decision = version.verdict.decision if version.verdict else "unknown"
+        if decision != "promote" and not (force and reason):
+            raise InvalidInput(
+                f"The gate did not pass version {number}: {_first_reason(version)}",
+                mend=f'To override it, say why: onward promote {number} --force --reason "..."',
+            )
+        return self._move(number, tenant, by=by, cause="promote", reason=reason or "promoted by hand")
+
+    def rollback(
+        self, to: int | None = None, *, by: str = "user", reason: str = "", tenant: str = DEFAULT_TENANT
+    ) -> Transition:
+        """Put the champion's predecessor, or the version `to`, back into service: no training, no copying.
+
+        Raises:
+            NotFound: there is nothing to go back to.
+            Damaged: the target does not load; the champion stays.
+        """
+        target = to or predecessor(self.history(tenant=tenant), self.champion(tenant=tenant))
+        if target is None:
+            raise NotFound("There is no version to roll back to.", mend="Name one: onward rollback --to NUMBER")
+        return self._move(target, tenant, by=by, cause="rollback", reason=reason or "rolled back by hand")
+
+    def _move(self, number: int, tenant: str, *, by: str, cause: str, reason: str) -> Transition:
+        load_model(self.house, self.house.registry.version(number, tenant))
+        return self.house.storage.database.write(
+            lambda c: self.house.registry.move(c, tenant, number, by=by, cause=cause, reason=reason)
+        )
+
+    def pin(self, number: int, *, pinned: bool = True) -> ModelVersion:
+        """Keep a version's artifact from retention, or let it go again."""
+        return self.house.registry.pin(number, pinned=pinned)
+
+    def back_up_version(self, number: int, folder: Path) -> Path:
+        """Write one version, compressed, to a folder; return the file."""
+        return back_up(self.house.registry.version(number), self.house.storage.blobs, folder)
+
+    def restore_version(self, file: Path, *, by: str = "user", tenant: str = DEFAULT_TENANT) -> Transition | None:
+        """Put the version of a back-up back into service, its artifact brought back where it is gone.
+
+        Returns `None` when it is champion already.
+
+        Raises:
+            NotFound: there is no such file, or the version was never registered here.
+            Damaged: the file is not a whole, unchanged back-up.
+        """
+        saved = read_back_up(file, self.house.storage.blobs)
+        here = self.house.registry.version(saved.number, tenant)
+        if here.artifact != saved.artifact:
+            raise NotFound(f"{file} is a back-up of another workspace.", mend="Open the workspace that wrote it.")
+        if self.champion(tenant=tenant) == saved.number:
+            return None
+        return self._move(saved.number, tenant, by=by, cause="rollback", reason=f"restored from {file.name}")
+
+    # Standing ------------------------------------------------------------------------------------------------------
+
+    def status(self, *, tenant: str = DEFAULT_TENANT) -> Status:
+        """How the workspace stands, and what works only in part."""
+        house = self.house
+        interactions, feedback = house.experience.counts(tenant)
+        cycles = house.cycles.all(tenant)
+        running = house.cycles.unfinished(tenant)
+        learners = {kind: self._learner_state(kind) for kind in self.settings.training.learners}
+        return Status(
+            folder=str(self.folder),
+            tenant=tenant,
+            champion=house.registry.alias(tenant),
+            versions=len(house.registry.versions(tenant)),
+            interactions=interactions,
+            feedback=feedback,
+            quarantined=len(house.experience.quarantined(tenant)),
+            withdrawn_users=len(house.experience.withdrawn(tenant)),
+            last_cycle=cycles[-1].result if cycles else None,
+            running_cycle=running.result.id if running else None,
+            learners=learners,
+            degraded=tuple(f"learner {kind}: {state}" for kind, state in learners.items() if state != "ready"),
+        )
+
+    def _learner_state(self, kind: str) -> str:
+        try:
+            load_learner(kind, self.settings)
+        except OnwardError as error:
+            return str(error)
+        return "ready"
+
+    def known_learners(self) -> dict[str, str]:
+        """Every learner that can be named in onward.toml -> "module:attribute"."""
+        return known_learners(self.settings)
+
+
+def _first_reason(version: ModelVersion) -> str:
+    return version.verdict.reasons[0] if version.verdict else "it has no verdict"
