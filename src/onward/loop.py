@@ -35,6 +35,7 @@ from onward.core import (
 from onward.curation import Datasets, curate
 from onward.evaluation import EvaluationSets, Outcomes, bounded, freeze, judge, score, scorecard
 from onward.experience import Experience
+from onward.monitoring import Conditions
 from onward.registry import Candidate, Cycles, CycleState, Registry
 from onward.release import expendable
 from onward.storage import Lease, Storage, hold, stamp
@@ -62,6 +63,7 @@ class House:
     evaluation_sets: EvaluationSets
     registry: Registry
     cycles: Cycles
+    conditions: Conditions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

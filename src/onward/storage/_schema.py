@@ -145,6 +145,16 @@ leases = Table(
     Column("expires", String, nullable=False),
 )
 
+conditions = Table(
+    "conditions",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("part", String, primary_key=True),
+    Column("since", String, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+)
+
 
 def stamp(at: datetime) -> str:
     """A time as the text that is stored.

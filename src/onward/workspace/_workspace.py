@@ -37,6 +37,7 @@ from onward.curation import Datasets
 from onward.evaluation import EvaluationSets, judge, scorecard
 from onward.experience import Experience, FileContents, read_file, read_lines
 from onward.loop import House, Options, Progress, load_model, outcomes, run_cycle, unwatched
+from onward.monitoring import Conditions
 from onward.registry import Cycles, Registry
 from onward.release import back_up, predecessor, read_back_up
 from onward.storage import open_storage
@@ -86,6 +87,7 @@ def open_workspace(
         evaluation_sets=EvaluationSets(storage),
         registry=Registry(storage.database, clock),
         cycles=Cycles(storage.database),
+        conditions=Conditions(storage.database, clock),
     )
     return Workspace(house)
 
@@ -122,6 +124,10 @@ class Workspace:
     def close(self) -> None:
         """Let go of the files. Everything acknowledged is durable already."""
         self.house.storage.close()
+
+    def configure(self, settings: Settings) -> None:
+        """Use other settings from now on; onward.toml stays as it is."""
+        self.house = replace(self.house, settings=settings)
 
     def write_settings(self) -> Path:
         """Write all settings, commented, to onward.toml, unless there is one; return its path."""
@@ -469,8 +475,23 @@ class Workspace:
             last_cycle=cycles[-1].result if cycles else None,
             running_cycle=running.result.id if running else None,
             learners=learners,
-            degraded=tuple(f"learner {kind}: {state}" for kind, state in learners.items() if state != "ready"),
+            degraded=(
+                *(f"learner {kind}: {state}" for kind, state in learners.items() if state != "ready"),
+                *(f"{c.part}: {c.reason} ({c.times} times since {c.since})" for c in house.conditions.open(tenant)),
+            ),
         )
+
+    def tenants(self) -> list[str]:
+        """Every tenant that ever recorded, by name."""
+        return self.house.experience.tenants()
+
+    def degraded(self, part: str, reason: str, *, tenant: str = DEFAULT_TENANT) -> None:
+        """Note that a part works only in part; `status` shows it until `recovered`."""
+        self.house.conditions.note(tenant, part, reason)
+
+    def recovered(self, part: str, *, tenant: str = DEFAULT_TENANT) -> None:
+        """Note that a part works again."""
+        self.house.conditions.clear(tenant, part)
 
     def _learner_state(self, kind: str) -> str:
         try:

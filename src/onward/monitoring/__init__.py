@@ -1,0 +1,4 @@
+"""Reports how the loop stands; never acts."""
+
+from ._conditions import Condition as Condition
+from ._conditions import Conditions as Conditions
