@@ -286,19 +286,26 @@ def _prove(
 ) -> list[Judged]:
     """Every candidate against the champion on the same frozen sets, best first.
 
-    With several candidates each is judged at the stated significance divided by their number (Bonferroni), so that the
-    chance of promoting any that is no better than the champion stays at or under the stated level.
+    The chance of promoting any candidate that is no better than the champion stays at or under the stated level,
+    however many learners compete.
     """
     settings = house.settings
     sets = [*frozen, freeze(dataset, frozen)]
-    gate = settings.gate.model_copy(update={"significance": settings.gate.significance / len(state.candidates)})
+
     in_service = None if champion is None else outcomes(load_model(house, champion), sets)
     judged = []
     for done, candidate in enumerate(state.candidates):
         progress("prove", done, len(state.candidates), candidate.learner)
         version = _version(house, state, candidate, champion)
         scored = outcomes(load_model(house, version), sets)
-        verdict = judge(scored, in_service, audit=dataset.audit, gate=gate, thresholds=settings.thresholds)
+        verdict = judge(
+            scored,
+            in_service,
+            audit=dataset.audit,
+            gate=settings.gate,
+            thresholds=settings.thresholds,
+            candidates=len(state.candidates),
+        )
         card = scorecard(scored)
         judged.append(Judged(replace(version, scorecard=card, verdict=verdict), verdict, card.overall.accuracy))
     progress("prove", len(judged), len(judged), "done")
@@ -337,7 +344,7 @@ def _decide(
     status = STATUS[best.verdict.decision]
     new_set = freeze(dataset, house.evaluation_sets.all(tenant))
     blob = house.evaluation_sets.put(new_set)
-    reason = best.verdict.reasons[0]
+    reason = best.verdict.reason
 
     def work(connection: Connection) -> CycleResult:
         lease.guard(connection)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ._errors import Damaged
+from ._errors import Damaged, InvalidInput
 
 T = TypeVar("T")
 
@@ -32,10 +32,27 @@ def decode(data: bytes | str, kind: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Damaged(
             f"Stored bytes are not a {getattr(kind, '__name__', kind)}.", why=f"{error}.", mend="Restore a back-up."
         ) from error
+
+
+def body(record: Any) -> str:
+    """A record as the JSON text that is stored, sure to be read back.
+
+    Raises:
+        InvalidInput: it holds something that JSON does not, e.g. a figure that is not a number.
+    """
+    try:
+        text = encode(record).decode()
+        decode(text, type(record))
+    except (TypeError, ValueError, RecursionError, Damaged) as error:
+        raise InvalidInput(
+            f"A {type(record).__name__} holds something that cannot be stored: {error}",
+            mend="Put only strings, finite numbers, lists and dicts into records.",
+        ) from error
+    return text
 
 
 def plain(record: Any) -> Any:

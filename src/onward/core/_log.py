@@ -6,6 +6,8 @@ import logging
 
 import structlog
 
+logging.getLogger("onward").addHandler(logging.NullHandler())  # else warnings go to standard error
+
 log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
     logging.getLogger("onward"),
     processors=[

@@ -64,7 +64,7 @@ class Learner(Protocol):
     """A plug-in that turns a data set version and the champion into a candidate.
 
     Implementations are found through the plug-in table (kind -> "module:attribute"); the attribute is called with the
-    workspace's settings as keywords and returns the learner.
+    workspace's `Settings` and returns the learner.
     """
 
     def train(self, dataset: DatasetVersion, champion: Model | None, training: Training) -> Trained:
@@ -183,6 +183,12 @@ class Verdict:
         """The reasons of the checks that failed; of all where none did."""
         failed = tuple(c.reason for c in self.checks if not c.passed)
         return failed or tuple(c.reason for c in self.checks)
+
+    @property
+    def reason(self) -> str:
+        """The one reason to give first: what failed first, or in what the candidate is better."""
+        better = (c.reason for c in self.checks if c.name == "better" and self.decision == "promote")
+        return next(better, self.reasons[0] if self.checks else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ from onward.curation import Datasets
 from onward.evaluation import EvaluationSets, judge, scorecard
 from onward.experience import Experience, FileContents, read_file, read_lines
 from onward.loop import House, Options, Progress, load_model, outcomes, run_cycle, unwatched
-from onward.monitoring import Conditions
+from onward.monitoring import Conditions, plot_versions
 from onward.registry import Cycles, Registry
 from onward.release import back_up, predecessor, read_back_up
 from onward.storage import open_storage
@@ -481,6 +481,16 @@ class Workspace:
             ),
         )
 
+    def plot(self, file: str | Path, *, tenant: str = DEFAULT_TENANT) -> Path:
+        """Save a picture (.png, .svg, .pdf) of every version's accuracy and of what served when.
+
+        Raises:
+            MissingExtra: matplotlib is not installed.
+            Unavailable: the file cannot be written.
+        """
+        names = {one.name: f"work of cycle {n}" for n, one in enumerate(self.house.evaluation_sets.all(tenant), 1)}
+        return plot_versions(self.versions(tenant=tenant), self.history(tenant=tenant), Path(file), names)
+
     def tenants(self) -> list[str]:
         """Every tenant that ever recorded, by name."""
         return self.house.experience.tenants()
@@ -506,4 +516,4 @@ class Workspace:
 
 
 def _first_reason(version: ModelVersion) -> str:
-    return version.verdict.reasons[0] if version.verdict else "it has no verdict"
+    return version.verdict.reason if version.verdict else "it has no verdict"
