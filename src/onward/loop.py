@@ -82,6 +82,14 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Champion:
+    """The version in service, and its model."""
+
+    version: ModelVersion
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A candidate with its verdict."""
 
@@ -138,9 +146,12 @@ def _begin(house: House, lease: Lease, tenant: str, options: Options) -> CycleSt
     return state
 
 
-def _champion(house: House, tenant: str) -> ModelVersion | None:
+def _champion(house: House, tenant: str) -> Champion | None:
     number = house.registry.alias(tenant)
-    return None if number is None else house.registry.version(number)
+    if number is None:
+        return None
+    version = house.registry.version(number)
+    return Champion(version, load_model(house, version))
 
 
 def _frozen(house: House, tenant: str) -> list[EvaluationSet]:
@@ -156,7 +167,7 @@ def _curate(
     house: House,
     lease: Lease,
     state: CycleState,
-    champion: ModelVersion | None,
+    champion: Champion | None,
     frozen: Sequence[EvaluationSet],
     progress: Progress,
 ) -> tuple[DatasetVersion, CycleState]:
@@ -172,7 +183,7 @@ def _curate(
         tenant=tenant,
         now=house.clock.now(),
         settings=house.settings,
-        champion=None if champion is None else house.datasets.get(tenant, champion.dataset),
+        champion=None if champion is None else house.datasets.get(tenant, champion.version.dataset),
         judged=None if last is None or last.dataset_blob is None else house.datasets.at(last.dataset_blob),
         frozen={example.id: example for one in frozen for example in one.examples},
         withdrawn=house.experience.withdrawn(tenant),
@@ -218,7 +229,7 @@ def _train(
     lease: Lease,
     state: CycleState,
     dataset: DatasetVersion,
-    champion: ModelVersion | None,
+    champion: Champion | None,
     options: Options,
     progress: Progress,
 ) -> CycleState:
@@ -228,12 +239,14 @@ def _train(
             continue
         try:
             candidate = _train_one(house, state.result.id, kind, dataset, champion, options, progress)
-            state = replace(state, candidates=(*state.candidates, candidate))
-        except OnwardError as error:
-            state = replace(state, failures={**state.failures, kind: f"{kind}: {error}"})
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the champion stays, the cycle tells
-            log.exception("learner failed", learner=kind, cycle=state.result.id)
-            state = replace(state, failures={**state.failures, kind: f"{kind}: {type(error).__name__}: {error}"})
+            why = str(error) if isinstance(error, OnwardError) else f"{type(error).__name__}: {error}"
+            log.warning("learner failed", learner=kind, cycle=state.result.id, exc_info=True)
+            house.conditions.note(state.result.tenant, f"learner {kind}", why)
+            state = replace(state, failures={**state.failures, kind: f"{kind}: {why}"})
+        else:
+            house.conditions.clear(state.result.tenant, f"learner {kind}")
+            state = replace(state, candidates=(*state.candidates, candidate))
         _save(house, lease, state)
     return state
 
@@ -243,7 +256,7 @@ def _train_one(
     cycle: str,
     kind: str,
     dataset: DatasetVersion,
-    champion: ModelVersion | None,
+    champion: Champion | None,
     options: Options,
     progress: Progress,
 ) -> Candidate:
@@ -256,8 +269,8 @@ def _train_one(
         checkpoints=house.storage.blobs.workbench(cycle) / kind,
         progress=lambda done, total, note: progress(f"train {kind}", done, total, note),
     )
-    same = champion is not None and champion.learner == kind
-    trained = learner.train(dataset, load_model(house, champion) if same and champion else None, training)
+    own = champion.model if champion is not None and champion.version.learner == kind else None
+    trained = learner.train(dataset, own, training)
     with house.storage.blobs.scratch() as scratch:
         folder = scratch / "model"
         folder.mkdir()
@@ -280,7 +293,7 @@ def _prove(
     house: House,
     state: CycleState,
     dataset: DatasetVersion,
-    champion: ModelVersion | None,
+    champion: Champion | None,
     frozen: Sequence[EvaluationSet],
     progress: Progress,
 ) -> list[Judged]:
@@ -292,7 +305,7 @@ def _prove(
     settings = house.settings
     sets = [*frozen, freeze(dataset, frozen)]
 
-    in_service = None if champion is None else outcomes(load_model(house, champion), sets)
+    in_service = None if champion is None else outcomes(champion.model, sets)
     judged = []
     for done, candidate in enumerate(state.candidates):
         progress("prove", done, len(state.candidates), candidate.learner)
@@ -322,12 +335,12 @@ def outcomes(model: Model, sets: Sequence[EvaluationSet]) -> list[Outcomes]:
     return scored
 
 
-def _version(house: House, state: CycleState, candidate: Candidate, champion: ModelVersion | None) -> ModelVersion:
+def _version(house: House, state: CycleState, candidate: Candidate, champion: Champion | None) -> ModelVersion:
     return ModelVersion(
         number=0,
         tenant=state.result.tenant,
         learner=candidate.learner,
-        parent=None if champion is None else champion.number,
+        parent=None if champion is None else champion.version.number,
         dataset=state.result.dataset or "",
         artifact=candidate.artifact,
         config={"recipe": state.recipe, "report": dict(candidate.report)},

@@ -3,13 +3,13 @@
 from ._clock import Clock as Clock
 from ._clock import ManualClock as ManualClock
 from ._clock import SystemClock as SystemClock
-from ._content import body as body
 from ._content import content_hash as content_hash
 from ._content import decode as decode
 from ._content import encode as encode
 from ._content import file_hash as file_hash
 from ._content import new_id as new_id
 from ._content import plain as plain
+from ._content import to_body as to_body
 from ._dataset import DatasetVersion as DatasetVersion
 from ._dataset import EvaluationSet as EvaluationSet
 from ._dataset import Example as Example

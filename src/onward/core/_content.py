@@ -38,7 +38,7 @@ def decode(data: bytes | str, kind: type[T]) -> T:
         ) from error
 
 
-def body(record: Any) -> str:
+def to_body(record: Any) -> str:
     """A record as the JSON text that is stored, sure to be read back.
 
     Raises:
@@ -46,17 +46,17 @@ def body(record: Any) -> str:
     """
     try:
         text = encode(record).decode()
-        decode(text, type(record))
-    except (TypeError, ValueError, RecursionError, Damaged) as error:
+        msgspec.json.decode(text, type=type(record))
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(
-            f"A {type(record).__name__} holds something that cannot be stored: {error}",
+            f"This {type(record).__name__} cannot be stored: {error}.",
             mend="Put only strings, finite numbers, lists and dicts into records.",
         ) from error
     return text
 
 
 def plain(record: Any) -> Any:
-    """A record as plain dicts, lists, strings and numbers."""
+    """A record as plain dicts, lists, tuples, strings and numbers."""
     return msgspec.to_builtins(record)
 
 
@@ -75,7 +75,7 @@ def new_id(prefix: str, at: datetime) -> str:
     """An id that sorts by time and never collides: prefix, milliseconds, 64 random bits.
 
     >>> from datetime import UTC
-    >>> new_id("cy", datetime(2026, 1, 1, tzinfo=UTC))[:14]
-    'cy_019b76da800'
+    >>> new_id("cy", datetime(2026, 1, 1, tzinfo=UTC))[:15]
+    'cy_019b76daa800'
     """
     return f"{prefix}_{int(at.timestamp() * 1000):012x}{secrets.token_hex(8)}"

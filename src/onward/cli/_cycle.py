@@ -1,0 +1,63 @@
+"""`onward cycle`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+import onward
+
+from ._call import Call, command
+from ._errors import REFUSED, UNEXPECTED
+from ._output import clean, following
+from ._progress import bars
+from ._verdict import verdict_table
+
+EXITS: Final[Mapping[str, int]] = {"refused": REFUSED, "failed": UNEXPECTED}
+STYLES: Final = {"promoted": "green", "kept": "yellow", "skipped": "yellow"}
+
+Force = Annotated[bool, typer.Option("--force", help="Train even with too little new to learn from.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Update the champion with what is new, instead of retraining.")]
+
+
+@command
+def cycle(call: Call, force: Force = False, quick: Quick = False) -> int:
+    """Run one cycle: pick what is worth learning from, train, prove, then promote or keep the champion.
+
+    Example: onward cycle --force
+    """
+    with call.open() as workspace, bars(wanted=not call.json) as progress:
+        result = workspace.cycle(tenant=call.tenant, force=force, quick=quick, reason="onward cycle", progress=progress)
+    call.answer(result, _human(result))
+    return EXITS.get(result.status, 0)
+
+
+def headline(result: onward.CycleResult) -> Text:
+    """A cycle in one line: id, status, seconds, reason."""
+    status = Text(result.status, style=STYLES.get(result.status, "red"))
+    return Text.assemble(f"Cycle {result.id}: ", status, f" after {result.seconds:.1f} s: {clean(result.reason)}")
+
+
+def _human(result: onward.CycleResult) -> Iterator[RenderableType]:
+    yield headline(result)
+    if result.counts:
+        yield ", ".join(f"{count} {name}" for name, count in result.counts.items())
+    if result.verdict is not None:
+        yield ""
+        yield verdict_table(result.verdict)
+        yield ""
+    yield "No version is in service" if result.champion is None else f"Version {result.champion} is in service"
+    yield following(_next(result))
+
+
+def _next(result: onward.CycleResult) -> str:
+    return {
+        "promoted": 'onward predict "TEXT"',
+        "kept": f"onward compare {result.champion} {result.candidate}" if result.champion else "onward record FILE",
+        "refused": f"onward show {result.candidate}",
+        "skipped": "onward record FILE, or onward cycle --force",
+    }.get(result.status, "onward status")

@@ -1,0 +1,45 @@
+"""`onward quarantine`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+from ._call import Call, command
+from ._output import following, table
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="With --release: only these interactions.")]
+Release = Annotated[bool, typer.Option("--release", help="Let them out, a person having looked; all if none named.")]
+
+
+@command
+def quarantine(call: Call, interactions: Ids = None, release: Release = False) -> None:
+    """List the interactions that a refused cycle set aside, or let them out.
+
+    Example: onward quarantine --release day1-0001
+    """
+    if interactions and not release:
+        raise typer.BadParameter("Ids are for letting out. Add --release.")
+    with call.open() as workspace:
+        if release:
+            count = workspace.release(interactions or None, tenant=call.tenant)
+            call.answer({"released": count}, _released(count))
+        else:
+            held = workspace.quarantined(tenant=call.tenant)
+            call.answer([{"interaction": one, "reason": why} for one, why in held.items()], _held(held))
+
+
+def _released(count: int) -> Iterator[RenderableType]:
+    yield f"{count} interactions let out of quarantine"
+    yield following("onward cycle")
+
+
+def _held(held: Mapping[str, str]) -> Iterator[RenderableType]:
+    if not held:
+        yield "Nothing is in quarantine"
+        return
+    yield table("", ("Interaction", "Reason"), held.items())
+    yield following("onward quarantine --release")

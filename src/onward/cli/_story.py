@@ -1,0 +1,159 @@
+"""The story that `onward demo` tells: learn, learn more, refuse poison, roll back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rich.console import RenderableType
+from rich.text import Text
+
+import onward
+from onward.core import MissingExtra
+
+from ._cycle import headline
+from ._days import Days, entities_can_be_learned
+from ._output import clean, facts, following, table, when
+from ._progress import Progress
+from ._verdict import accuracies, decision, verdict_table
+
+PICTURE: Final = "learning.png"
+
+
+@dataclass(slots=True)
+class Told:
+    """What happened, for machines."""
+
+    cycles: list[onward.CycleResult] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def tell(workspace: onward.Workspace, days: Days, progress: Progress, told: Told) -> Iterator[RenderableType]:
+    """The whole story, part by part, as it happens."""
+    yield from _day_one(workspace, days, progress, told)
+    if told.cycles[-1].champion is None:
+        yield "The gate passed no candidate, so nothing is in service. That is what it is for."
+        yield following(f"onward --workspace {workspace.folder} show {told.cycles[-1].candidate}")
+        return
+    yield from _questions(workspace, days, told)
+    yield from _day_two(workspace, days, progress, told)
+    yield from _poison(workspace, days, progress, told)
+    yield from _rollback(workspace, told)
+    yield from _leave(workspace, days, told)
+    yield from _end(workspace, told)
+
+
+def _day_one(workspace: onward.Workspace, days: Days, progress: Progress, told: Told) -> Iterator[RenderableType]:
+    yield _chapter("Day 1: conversations come in, the first champion is made")
+    if not entities_can_be_learned():
+        yield "spaCy is not installed, so entities are left out. Add it with: pip install 'onward[text]'"
+    yield from _record(workspace, days.first)
+    yield from _cycle(workspace, progress, told)
+
+
+def _questions(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[RenderableType]:
+    yield _chapter("The champion answers, and every answer can be traced")
+    answers = workspace.predict(days.questions)
+    rows = [
+        (text, answer.labels.intent, answer.labels.sentiment, _entities(text, answer))
+        for text, answer in zip(days.questions, answers, strict=True)
+    ]
+    yield table("", ("Question", "Intent", "Sentiment", "Entities"), rows)
+    trace = workspace.trace(answers[0].interaction or "")
+    told.facts["trace"] = trace.interaction.id
+    version = trace.version.number if trace.version else None
+    yield f"The first answer came from version {version}, which {trace.interactions_taught_from} interactions taught."
+    if trace.teachers:
+        yield f'The nearest of them: "{clean(trace.teachers[0].text)}" ({trace.teachers[0].interaction})'
+    yield following(f"onward --workspace {workspace.folder} trace {trace.interaction.id}")
+
+
+def _day_two(workspace: onward.Workspace, days: Days, progress: Progress, told: Told) -> Iterator[RenderableType]:
+    yield _chapter("Day 2: two new intents; the old ones must not be forgotten")
+    yield from _record(workspace, days.second)
+    yield from _cycle(workspace, progress, told)
+
+
+def _poison(workspace: onward.Workspace, days: Days, progress: Progress, told: Told) -> Iterator[RenderableType]:
+    yield _chapter("Day 3: somebody poisons the data, 40 % of the intents are wrong")
+    yield from _record(workspace, days.poisoned)
+    yield from _cycle(workspace, progress, told)
+    quarantined = told.facts["quarantined"] = len(workspace.quarantined())
+    champion = workspace.champion()
+    yield f"Version {champion} stays in service; {quarantined} interactions are in quarantine and teach nothing."
+
+
+def _rollback(workspace: onward.Workspace, told: Told) -> Iterator[RenderableType]:
+    yield _chapter("Day 4: somebody dislikes the new version; one transaction takes it back, another puts it forth")
+    newest = workspace.champion()
+    if len(workspace.history()) < 2 or newest is None:
+        yield "There is only one version that ever served: nothing to go back to."
+        return
+    back = workspace.rollback(by="demo", reason="support prefers the old one")
+    told.facts["rolled back"] = [back.previous, back.version]
+    workspace.promote(newest, by="demo", reason="it was not the model after all")
+    rows = [(when(t.at), t.cause, t.previous, t.version, t.by, t.reason) for t in workspace.history()]
+    yield table("Which version served when", ("At", "What", "From", "To", "By", "Why"), rows)
+
+
+def _leave(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[RenderableType]:
+    if days.leaver is None:
+        return
+    yield _chapter("A user withdraws consent")
+    gone = workspace.forget(days.leaver)
+    told.facts["forgotten"] = gone.interactions
+    marked = ", ".join(map(str, gone.marked_versions)) or "none"
+    yield f"{gone.interactions} interactions of {clean(gone.user)} teach no later version; marked: {marked}."
+
+
+def _end(workspace: onward.Workspace, told: Told) -> Iterator[RenderableType]:
+    yield _chapter("What there is now")
+    versions = workspace.versions()
+    rows = [
+        (v.number, v.learner, decision(v), *accuracies(v), "in service" if v.number == workspace.champion() else "")
+        for v in versions
+    ]
+    yield table("Versions", ("Version", "Learner", "Gate", "Accuracy", "Intent", "Sentiment", "Entities", ""), rows)
+    try:
+        told.facts["picture"] = str(workspace.plot(workspace.folder / PICTURE))
+    except MissingExtra as error:
+        yield str(error)
+    here = f"onward --workspace {workspace.folder}"
+    pairs = [
+        ("picture", told.facts.get("picture", "-")),
+        ("the gate's reasons", f"{here} show {versions[-1].number}"),
+        ("who served when", f"{here} history"),
+        ("ask it yourself", f'{here} predict "can I change the delivery address?"'),
+        ("your own data", "onward demo --data FILE   (JSON Lines or CSV with text and intent)"),
+    ]
+    yield Text("\nWhere to look next", style="bold")
+    yield facts(pairs)
+
+
+def _record(workspace: onward.Workspace, day: bytes) -> Iterator[RenderableType]:
+    recorded = workspace.record_file(day, source="demo")
+    yield f"Recorded {recorded.interactions} interactions and {recorded.feedback} pieces of feedback."
+    for line in recorded.bad:
+        yield Text(f"  line {line.number} set aside: {clean(line.reason)[:100]}", style="dim")
+
+
+def _cycle(workspace: onward.Workspace, progress: Progress, told: Told) -> Iterator[RenderableType]:
+    result = workspace.cycle(force=True, reason="demo", progress=progress)
+    told.cycles.append(result)
+    counts = result.counts
+    yield (
+        f"Curated {counts['examples']} examples, {counts['new']} new, {counts['evaluation']} for evaluation only; "
+        f"{counts['set aside']} interactions set aside."
+    )
+    yield headline(result)
+    if result.verdict is not None:
+        yield verdict_table(result.verdict)
+
+
+def _entities(text: str, answer: onward.Prediction) -> str:
+    return ", ".join(f"{text[e.start : e.end]} ({e.label})" for e in answer.labels.entities or ()) or "-"
+
+
+def _chapter(title: str) -> Text:
+    return Text(f"\n── {title}", style="bold cyan")

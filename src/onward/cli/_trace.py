@@ -1,0 +1,62 @@
+"""`onward trace`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+import onward
+
+from ._call import Call, command
+from ._output import clean, figure, when
+
+if TYPE_CHECKING:
+    from onward.workspace import Trace
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the interaction.")]
+
+
+@command
+def trace(call: Call, interaction: Id) -> None:
+    """Follow an interaction: the version that answered, what taught it, and what learned from the interaction.
+
+    Example: onward trace day1-0001 --json
+    """
+    with call.open() as workspace:
+        found = workspace.trace(interaction, tenant=call.tenant)
+    call.answer(found, _human(found))
+
+
+def _human(found: Trace) -> Iterator[Tree]:
+    interaction = found.interaction
+    root = _branch(None, f"Interaction {interaction.id}, {when(interaction.at)}: {interaction.text}")
+    for said in found.feedback:
+        parts = [("score", said.score), ("correction", said.correction), ("remark", said.remark or None)]
+        _branch(root, f"Feedback {said.id}: " + ", ".join(f"{name} {v}" for name, v in parts if v is not None))
+    if found.version is None:
+        _branch(root, "No version of this workspace answered")
+    else:
+        _version(root, found, found.version)
+    numbers = ", ".join(map(str, found.taught))
+    _branch(root, f"Versions that learned from it: {numbers or 'none'}")
+    yield root
+
+
+def _version(root: Tree, found: Trace, version: onward.ModelVersion) -> None:
+    intent = found.interaction.prediction.labels.intent if found.interaction.prediction else None
+    branch = _branch(root, f"Version {version.number} ({version.learner}) answered: {intent or 'no intent'}")
+    if found.service is not None:
+        since = found.service
+        _branch(branch, f"In service from {when(since.at)}, {since.cause} by {since.by}: {since.reason}")
+    data = _branch(branch, f"Data set {version.dataset[:12]}: {found.interactions_taught_from} interactions taught it")
+    for teacher in found.teachers:
+        _branch(data, f"{figure(teacher.likeness)} alike, {teacher.interaction}: {teacher.text}")
+
+
+def _branch(parent: Tree | None, text: str) -> Tree:
+    label = Text(clean(text))
+    return Tree(label) if parent is None else parent.add(label)

@@ -1,0 +1,1 @@
+"""Learners of texts: intents, sentiment, entities."""

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import onward
+from onward.core import (
+    Busy,
+    DatasetVersion,
+    Labels,
+    ManualClock,
+    Model,
+    Prediction,
+    Trained,
+    Training,
+)
+from onward.storage import hold
+from onward.workspace import Workspace
+from tests.conversations import lines
+
+THREE = ("order_status", "refund", "greeting")
+FOUR = (*THREE, "gift_card")
+
+
+def test_the_first_cycle_makes_a_champion(workspace: Workspace) -> None:
+    workspace.record_many(lines(300))
+    result = workspace.cycle()
+    assert result.status == "promoted"
+    assert result.champion == result.candidate == workspace.champion() == 1
+    assert workspace.predict("refund my purchase please").labels.intent == "refund"
+    assert "better than always answering" in result.reason
+
+
+def test_too_little_is_skipped_unless_forced(workspace: Workspace) -> None:
+    workspace.record_many(lines(20))
+    skipped = workspace.cycle()
+    assert skipped.status == "skipped"
+    assert "50 needed" in skipped.reason
+    forced = workspace.cycle(force=True)
+    assert forced.status == "kept"
+    assert "too little evidence" in forced.reason
+    assert workspace.champion() is None
+
+
+def test_nothing_fresh_is_skipped(workspace: Workspace) -> None:
+    workspace.record_many(lines(300))
+    workspace.cycle()
+    assert workspace.cycle().status == "skipped"
+
+
+def test_new_intents_are_learned_and_old_ones_kept(workspace: Workspace, clock: ManualClock) -> None:
+    workspace.record_many(lines(300))
+    workspace.cycle()
+    clock.advance(timedelta(days=1))
+    workspace.record_many(lines(300, intents=FOUR, seed=1))
+    result = workspace.cycle()
+    assert result.status == "promoted"
+    assert workspace.predict("redeem my voucher number", record=False).labels.intent == "gift_card"
+    assert workspace.predict("where is my parcel", record=False).labels.intent == "order_status"
+    assert any(check.name.startswith("forgetting") for check in result.verdict.checks)
+
+
+def test_a_poisoned_day_is_refused_and_set_aside(workspace: Workspace, clock: ManualClock) -> None:
+    workspace.record_many(lines(400))
+    workspace.cycle()
+    before = workspace.predict([line["text"] for line in lines(50)], record=False)
+    clock.advance(timedelta(days=1))
+    workspace.record_many(lines(200, seed=1, flipped=0.4, source="evil"))
+    result = workspace.cycle()
+    assert result.status == "refused"
+    assert "contradicted" in result.reason
+    assert workspace.champion() == 1
+    assert workspace.predict([line["text"] for line in lines(50)], record=False) == before
+    quarantined = workspace.quarantined()
+    assert quarantined
+    assert all(name.startswith("evil") for name in quarantined)
+    clock.advance(timedelta(days=1))
+    workspace.record_many(lines(200, intents=FOUR, seed=2))
+    after = workspace.cycle()
+    assert after.status == "promoted"
+    teachers = {i for e in workspace.house.datasets.get("default", after.dataset).examples for i in e.interactions}
+    assert not teachers & set(quarantined)
+
+
+def test_a_person_can_release_what_was_quarantined(workspace: Workspace) -> None:
+    workspace.record_many(lines(400))
+    workspace.cycle()
+    workspace.record_many(lines(200, seed=1, flipped=0.4, source="evil"))
+    workspace.cycle()
+    some = sorted(workspace.quarantined())[:3]
+    assert workspace.release(some) == 3
+    assert set(some).isdisjoint(workspace.quarantined())
+    assert workspace.release() > 100
+    assert workspace.quarantined() == {}
+
+
+def test_the_same_cycle_twice_gives_the_same_artifact(make_workspace: Callable[..., Workspace]) -> None:
+    made = []
+    for name in ("one", "two"):
+        ws = make_workspace(name)
+        ws.record_many(lines(300) if name == "one" else reversed(lines(300)))
+        made.append(ws.version(ws.cycle().candidate))
+    assert made[0].dataset == made[1].dataset
+    assert made[0].artifact == made[1].artifact
+    assert made[0].scorecard == made[1].scorecard
+
+
+def test_an_evaluation_example_never_trains_later(workspace: Workspace, clock: ManualClock) -> None:
+    judged: set[str] = set()
+    for day in range(4):
+        workspace.record_many(lines(200, intents=FOUR[: 3 + day // 2], seed=day % 3, source=f"day{day}"))
+        result = workspace.cycle()
+        clock.advance(timedelta(days=1))
+        if result.dataset is None:
+            continue
+        examples = workspace.house.datasets.get("default", result.dataset).examples
+        assert judged.isdisjoint(e.id for e in examples if e.split != "evaluation")
+        judged |= {e.id for e in examples if e.split == "evaluation"}
+    assert judged
+
+
+def test_one_cycle_at_a_time(workspace: Workspace, clock: ManualClock) -> None:
+    workspace.record_many(lines(300))
+    with hold(workspace.house.storage.database, "cycle:default", clock), pytest.raises(Busy, match="worked on"):
+        workspace.cycle()
+    assert workspace.cycle(tenant="other").status == "skipped"
+    assert workspace.cycle().status == "promoted"
+
+
+def test_cycles_of_several_tenants_run_side_by_side(workspace: Workspace) -> None:
+    tenants = ["a", "b", "c"]
+    for tenant in tenants:
+        workspace.record_many({**line, "tenant": tenant} for line in lines(200))
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda tenant: workspace.cycle(tenant=tenant), tenants))
+    assert [result.status for result in results] == ["promoted"] * 3
+    assert len({result.champion for result in results}) == 3
+
+
+@dataclass
+class Stubborn:
+    """A learner that fails as told, and otherwise answers one thing."""
+
+    error: Exception | None = None
+
+    def train(self, dataset: DatasetVersion, champion: Model | None, training: Training) -> Trained:
+        if self.error:
+            raise self.error
+        return Trained(Answer(), {})
+
+    def load(self, folder: Path) -> Model:
+        return Answer()
+
+
+class Answer:
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        return [Prediction(Labels(intent="refund")) for _ in texts]
+
+    def save(self, folder: Path) -> None:
+        (folder / "answer.txt").write_text("refund")
+
+
+def always_refund(settings: onward.Settings) -> Stubborn:
+    return Stubborn()
+
+
+def broken(settings: onward.Settings) -> Stubborn:
+    return Stubborn(RuntimeError("boom"))
+
+
+PLUGINS = {"always": "tests.test_loop:always_refund", "broken": "tests.test_loop:broken"}
+
+
+def test_a_broken_learner_leaves_the_others_in_the_race(make_workspace: Callable[..., Workspace]) -> None:
+    ws = make_workspace(training={"learners": ["broken", "linear", "always"]}, plugins=PLUGINS)
+    ws.record_many(lines(300))
+    result = ws.cycle()
+    assert result.status == "promoted"
+    assert ws.version(result.champion).learner == "linear"
+    assert {version.learner for version in ws.versions()} == {"linear", "always"}
+    assert "boom" in ws.house.cycles.get(result.id).failures["broken"]
+    assert any("broken" in line and "boom" in line for line in ws.status().degraded)
+
+
+def test_without_any_candidate_the_cycle_fails_and_says_why(make_workspace: Callable[..., Workspace]) -> None:
+    ws = make_workspace(training={"learners": ["broken", "nobody"]}, plugins=PLUGINS)
+    ws.record_many(lines(300))
+    result = ws.cycle()
+    assert result.status == "failed"
+    assert "boom" in result.reason
+    assert "'nobody'" in result.reason
+    assert "linear" in result.reason
+
+
+class Unplugged(BaseException):
+    """The process dies here."""
+
+
+def unplugged_after(stage: str) -> Callable[[str, int, int, str], None]:
+    def progress(name: str, done: int, total: int, note: str) -> None:
+        if name == stage:
+            raise Unplugged
+
+    return progress
+
+
+@pytest.mark.parametrize("stage", ["curate", "train linear", "prove"])
+def test_an_interrupted_cycle_is_resumed_under_its_own_name(
+    make_workspace: Callable[..., Workspace], stage: str
+) -> None:
+    ws = make_workspace("interrupted")
+    ws.record_many(lines(300))
+    with pytest.raises(Unplugged):
+        ws.cycle(progress=unplugged_after(stage))
+    assert ws.champion() is None
+    left = ws.status().running_cycle
+    assert left is not None
+    resumed = ws.cycle()
+    assert (resumed.id, resumed.status) == (left, "promoted")
+    straight = make_workspace("straight")
+    straight.record_many(lines(300))
+    assert ws.version(1).artifact == straight.version(straight.cycle().candidate).artifact
+    assert not list((ws.folder / "cycles").iterdir())
+
+
+def test_a_cycle_left_under_other_settings_is_abandoned(tmp_path: Path, clock: ManualClock) -> None:
+    with onward.open(tmp_path, settings={"training": {"learners": ["linear"]}}, clock=clock) as ws:
+        ws.record_many(lines(300))
+        with pytest.raises(Unplugged):
+            ws.cycle(progress=unplugged_after("prove"))
+        left = ws.status().running_cycle
+    clock.advance(timedelta(seconds=1))
+    with onward.open(tmp_path, settings={"training": {"learners": ["linear"], "seed": 9}}, clock=clock) as ws:
+        assert ws.cycle().status == "promoted"
+        assert {c.id: c.status for c in ws.cycles()}[left] == "abandoned"
+
+
+def test_a_cycle_that_lost_its_lease_changes_nothing(workspace: Workspace, clock: ManualClock) -> None:
+    workspace.record_many(lines(300))
+    database = workspace.house.storage.database
+
+    def taken_over(name: str, done: int, total: int, note: str) -> None:
+        if name == "prove" and done == 0:
+            database.write(lambda c: c.exec_driver_sql("UPDATE leases SET token = token + 1"))
+
+    with pytest.raises(Busy, match="lost to another holder"):
+        workspace.cycle(progress=taken_over)
+    assert workspace.champion() is None
+    assert workspace.versions() == []
+
+
+def test_retention_drops_old_artifacts_only(make_workspace: Callable[..., Workspace], clock: ManualClock) -> None:
+    ws = make_workspace(retention={"keep_versions": 1, "keep_days": 0})
+    for day in range(4):
+        ws.record_many(lines(150, intents=FOUR[: 3 + day % 2], seed=day, source=f"d{day}"))
+        ws.cycle(force=True)
+        clock.advance(timedelta(days=1))
+    kept = [v.number for v in ws.versions() if (ws.folder / "artifacts" / v.artifact[:2] / v.artifact).exists()]
+    assert ws.champion() in kept
+    assert len(kept) < len(ws.versions())
+
+
+def test_quick_updates_the_champion(workspace: Workspace, clock: ManualClock) -> None:
+    workspace.record_many(lines(300))
+    workspace.cycle()
+    clock.advance(timedelta(days=1))
+    workspace.record_many(lines(200, intents=FOUR, seed=1))
+    result = workspace.cycle(quick=True)
+    assert result.status == "promoted"
+    assert workspace.version(result.champion).config["report"]["quick"] is True
+    assert workspace.predict("redeem my voucher number", record=False).labels.intent == "gift_card"
+
+
+def test_a_damaged_champion_stops_the_cycle_with_a_mend(workspace: Workspace) -> None:
+    workspace.record_many(lines(300))
+    result = workspace.cycle()
+    artifact = workspace.version(result.champion).artifact
+    shutil.rmtree(workspace.folder / "artifacts" / artifact[:2] / artifact)
+    workspace.record_many(lines(200, seed=1))
+    with pytest.raises(onward.OnwardError, match="Restore a back-up"):
+        workspace.cycle()
+    assert workspace.champion() == result.champion
