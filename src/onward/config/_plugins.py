@@ -42,10 +42,15 @@ def load_learner(kind: str, settings: Settings) -> Learner:
     module, _, attribute = table[kind].partition(":")
     try:
         create = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InvalidInput(
             f"Learner {kind!r} cannot be loaded from {table[kind]!r}.",
             why=f"{error}.",
             mend='Write it as "module:attribute" and make sure that the module can be imported.',
         ) from error
+    if not callable(create):
+        raise InvalidInput(
+            f"Learner {kind!r} cannot be made by {table[kind]!r}: it cannot be called.",
+            mend="Name a function that takes the settings and returns the learner.",
+        )
     return cast("Learner", create(settings))

@@ -69,7 +69,7 @@ class GateSettings(Section):
     significance: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.05, description="Chance, at most, of promoting a candidate that is no better than the champion."
     )
-    margin: Share = Field(
+    margin: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         0.0, description="With 0 a candidate must be better; with m > 0 it may also be surely not worse by m."
     )
     max_loss: Share = Field(0.05, description="Accuracy that may be lost on any older evaluation set.")
@@ -77,6 +77,8 @@ class GateSettings(Section):
     min_set: AtLeastOne = Field(
         60, description="Older sets with fewer examples are judged together with their neighbours."
     )
+    max_intent_loss: Share = Field(0.25, description="Recall that may be lost on any intent, over all older sets.")
+    min_intent: AtLeastOne = Field(8, description="Older examples below which an intent is not judged on its own.")
     max_contradicted: Share = Field(
         0.15, description="Share of the new labels, above what is usual here, that other examples may contradict."
     )

@@ -24,8 +24,8 @@ def load_settings(folder: Path) -> Settings:
     """
     file = folder / FILE_NAME
     try:
-        values = tomllib.loads(file.read_text(encoding="utf8")) if file.exists() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        values = tomllib.loads(file.read_text(encoding="utf-8-sig")) if file.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise InvalidInput(f"{file} cannot be read.", why=f"{error}.", mend="Mend that line.") from error
     return settings_from(values, where=str(file))
 
@@ -39,6 +39,15 @@ def settings_from(values: Mapping[str, Any], where: str = "the settings") -> Set
     >>> settings_from({"gate": {"max_loss": 0.02}}).gate.max_loss
     0.02
     """
+    unknown = set(values) - set(
+        Settings.model_fields
+    )  # pydantic-settings would take `_env_file` and its like as orders
+    if unknown:
+        raise InvalidInput(
+            f"In {where}: no such settings: {', '.join(sorted(unknown))}.",
+            mend="Correct or remove it.",
+            options=Settings.model_fields,
+        )
     try:
         return Settings(**values)
     except ValidationError as error:
@@ -54,13 +63,11 @@ def _explain(error: ValidationError, where: str) -> InvalidInput:
         place = ".".join(str(part) for part in problem["loc"])
         wrong.append(f"{place}: {problem['msg']}")
         if problem["type"] == "extra_forbidden":
-            options.update(_names(str(problem["loc"][0]) if len(problem["loc"]) > 1 else None))
+            options.update(_names(str(problem["loc"][0])))
     return InvalidInput(f"In {where}: {'; '.join(wrong)}.", mend="Correct or remove it.", options=options)
 
 
-def _names(section: str | None) -> set[str]:
-    if section is None:
-        return set(Settings.model_fields)
+def _names(section: str) -> set[str]:
     kind = Settings.model_fields[section].annotation
     return set(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else set()
 
@@ -77,7 +84,12 @@ def _lines(settings: Settings) -> Iterator[str]:
         if isinstance(table, BaseModel):
             for key, field in type(table).model_fields.items():
                 yield f"# {field.description}"
-                yield f"{key} = {json.dumps(getattr(table, key))}"
+                yield f"{key} = {_literal(getattr(table, key))}"
         else:
             yield f"# {Settings.model_fields[name].description}"
-            yield from (f"{json.dumps(key)} = {json.dumps(value)}" for key, value in table.items())
+            yield from (f"{_literal(key)} = {_literal(value)}" for key, value in table.items())
+
+
+def _literal(value: object) -> str:
+    """JSON's literals are TOML's, but for characters beyond U+FFFF in escapes and a bare DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

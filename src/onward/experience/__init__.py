@@ -4,4 +4,5 @@ from ._files import BadLine as BadLine
 from ._files import FileContents as FileContents
 from ._files import read_file as read_file
 from ._files import read_lines as read_lines
+from ._files import read_record as read_record
 from ._store import Experience as Experience

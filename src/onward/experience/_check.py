@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from onward.core import Feedback, Interaction, InvalidInput, Labels
 
 LONGEST_ID: Final = 200
 LONGEST_TEXT: Final = 100_000
+DEEPEST: Final = 50
 
 
 def check_interaction(interaction: Interaction) -> Interaction:
@@ -27,6 +29,7 @@ def check_interaction(interaction: Interaction) -> Interaction:
         )
     for text in (interaction.text, interaction.response, interaction.user, interaction.source):
         _check_unicode(text)
+    _check_depth("context", interaction.context)
     return replace(interaction, labels=_check_labels(interaction.labels, interaction.text))
 
 
@@ -43,6 +46,7 @@ def check_feedback(feedback: Feedback) -> Feedback:
         raise InvalidInput("The feedback says nothing.", mend="Give a score, a correction or a remark.")
     if feedback.score is not None and not (math.isfinite(feedback.score) and 0 <= feedback.score <= 1):
         raise InvalidInput(f"The score is {feedback.score}.", mend="Give a number from 0 (bad) to 1 (good).")
+    _check_depth("remark", feedback.remark)
     return feedback
 
 
@@ -64,6 +68,22 @@ def _check_unicode(text: str | None) -> None:
         (text or "").encode()
     except UnicodeEncodeError as error:
         raise InvalidInput(f"The text is not valid Unicode: {error.reason}.", mend="Remove lone surrogates.") from error
+
+
+def _check_depth(name: str, value: Any) -> None:
+    """Deeper values would be read back or not by how deep the reader's own stack is."""
+    level: list[Any] = [value]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return
+    raise InvalidInput(f"The {name} is nested more than {DEEPEST} levels deep.", mend="Flatten it.")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _check_labels(labels: Labels, text: str) -> Labels:

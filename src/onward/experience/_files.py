@@ -25,9 +25,11 @@ from onward.core import (
 
 from ._check import check_feedback, check_interaction
 
-KNOWN: Final = frozenset(
-    {field.name for kind in (Interaction, Feedback, Labels) for field in fields(kind)}  # labels may stand loose
+OF_INTERACTION: Final = frozenset(
+    {field.name for kind in (Interaction, Labels) for field in fields(kind)}  # labels may stand loose
 )
+OF_FEEDBACK: Final = frozenset(field.name for field in fields(Feedback))
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
 
@@ -93,7 +95,7 @@ def read_lines(
         try:
             if isinstance(line, InvalidInput):
                 raise line
-            record = _record(line, seen, source=source, tenant=tenant, now=now)
+            record = read_record(line, source=source, tenant=tenant, now=now, seen=seen)
         except InvalidInput as error:
             bad.append(BadLine(number, str(error)))
             continue
@@ -113,7 +115,7 @@ def _json_rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any] | InvalidIn
 def _json_row(line: bytes) -> Mapping[str, Any] | InvalidInput:
     try:
         row = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         return InvalidInput(f"Not JSON: {error}.", mend="Write one JSON object on the line.")
     if not isinstance(row, dict):
         return InvalidInput(f"A JSON {type(row).__name__}, not an object.", mend='Write {"text": "..."}.')
@@ -146,7 +148,7 @@ def _csv_row(row: dict[str | None, Any]) -> Mapping[str, Any] | InvalidInput:
         if name in values:
             try:
                 values[name] = msgspec.json.decode(values[name])
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 return InvalidInput(f"{name} is not JSON: {error}.", mend="Write JSON, or leave it empty.")
     if "score" in values:
         try:
@@ -156,27 +158,44 @@ def _csv_row(row: dict[str | None, Any]) -> Mapping[str, Any] | InvalidInput:
     return values
 
 
-def _record(
-    line: Mapping[str, Any], seen: Counter[str], *, source: str, tenant: str, now: datetime
+def read_record(
+    line: Mapping[str, Any], *, source: str, tenant: str, now: datetime, seen: Counter[str]
 ) -> Interaction | Feedback:
-    unknown = set(line) - KNOWN
-    if unknown:
-        raise InvalidInput(
-            f"Unknown keys: {', '.join(sorted(unknown))}.", mend="Put what is yours under `context`.", options=KNOWN
-        )
-    values = {"tenant": tenant, "at": now, **{key: value for key, value in line.items() if value is not None}}
+    """One line, decoded, as a record; the arguments are those of `read_lines`.
+
+    Args:
+        seen: how often each line without an id occurred before; counted on here.
+
+    Raises:
+        InvalidInput: saying which field is wrong, and how it should be.
+    """
+    said = {key: value for key, value in line.items() if value is not None}
+    _check_keys(line, said)
+    values = {"tenant": tenant, "at": now, **said}
     if "id" not in values:
         base = content_hash({"line": line, "tenant": values["tenant"]})
         seen[base] += 1
         values["id"] = content_hash({"line": base, "occurrence": seen[base]})[:32]
-    if "interaction" in line:
+    if "interaction" in said:
         return check_feedback(_convert(values, Feedback))
-    if "text" not in line:
+    if "text" not in said:
         raise InvalidInput("No `text`.", mend='Write {"text": "..."}; feedback names its `interaction`.')
     loose: dict[str, Any] = {name: values.pop(name) for name in ("intent", "sentiment", "entities") if name in values}
     interaction: Interaction = _convert({"source": source, **values}, Interaction)
     labels: Labels = _convert(loose, Labels)
     return check_interaction(replace(interaction, labels=labels.over(interaction.labels)))
+
+
+def _check_keys(line: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+    unknown = set(line) - OF_INTERACTION - OF_FEEDBACK
+    kind, known = ("feedback", OF_FEEDBACK) if "interaction" in said else ("an interaction", OF_INTERACTION)
+    unknown |= set(said) - known
+    if unknown:
+        raise InvalidInput(
+            f"Keys unknown for {kind}: {', '.join(sorted(unknown))}.",
+            mend="Put what is yours under `context` or `remark`; a line that names its `interaction` is feedback.",
+            options=known,
+        )
 
 
 def _convert(values: Mapping[str, Any], kind: Any) -> Any:

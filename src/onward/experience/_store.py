@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from onward.core import Feedback, Interaction, InvalidInput, NotFound, decode, encode
+from onward.core import Feedback, Interaction, NotFound, decode, to_body
 from onward.storage import Database, schema, stamp
 
 from ._check import check_feedback, check_interaction
@@ -29,7 +29,7 @@ class Experience:
         Raises:
             InvalidInput: one of them cannot be used; then none is stored.
         """
-        rows = [(i.tenant, i.id, i.user, _body(check_interaction(i))) for i in interactions]
+        rows = [(i.tenant, i.id, i.user, to_body(check_interaction(i))) for i in interactions]
         return self._database.write(lambda c: _insert(c, INSERT_INTERACTION, rows))
 
     def add_feedback(self, feedback: Sequence[Feedback]) -> int:
@@ -38,7 +38,7 @@ class Experience:
         Raises:
             InvalidInput: one of them cannot be used; then none is stored.
         """
-        rows = [(f.tenant, f.id, f.interaction, _body(check_feedback(f))) for f in feedback]
+        rows = [(f.tenant, f.id, f.interaction, to_body(check_feedback(f))) for f in feedback]
         return self._database.write(lambda c: _insert(c, INSERT_FEEDBACK, rows))
 
     def interaction(self, tenant: str, interaction: str) -> Interaction:
@@ -125,31 +125,16 @@ class Experience:
         """Take interactions (all where none are named) out of quarantine; return how many."""
         table = schema.quarantine
         query = table.delete().where(table.c.tenant == tenant)
-        if interactions is not None:
-            query = query.where(table.c.interaction.in_(interactions))
-        return self._database.write(lambda c: c.execute(query).rowcount)
+        if interactions is None:
+            return self._database.write(lambda c: c.execute(query).rowcount)
+        named = query.where(table.c.interaction == bindparam("named"))
+        rows = [{"named": interaction} for interaction in interactions]
+        return self._database.write(lambda c: c.execute(named, rows).rowcount) if rows else 0
 
     def _bodies(self, query: Select[tuple[str]]) -> list[str]:
         with self._database.read() as connection:
             return list(connection.scalars(query))
 
 
-def _body(record: Interaction | Feedback) -> str:
-    try:
-        return encode(record).decode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(
-            f"{record.id!r} holds something that is not JSON: {error}.",
-            mend="Put only strings, numbers, lists and dicts into context and remark.",
-        ) from error
-
-
 def _insert(connection: Connection, statement: str, rows: Sequence[tuple[str | None, ...]]) -> int:
-    if not rows:
-        return 0
-    cursor = connection.connection.cursor()
-    try:
-        cursor.executemany(statement, rows)
-        return cursor.rowcount
-    finally:
-        cursor.close()
+    return connection.exec_driver_sql(statement, list(rows)).rowcount if rows else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -35,7 +35,7 @@ from onward.core import (
 )
 from onward.curation import Datasets
 from onward.evaluation import EvaluationSets, judge, scorecard
-from onward.experience import Experience, FileContents, read_file, read_lines
+from onward.experience import Experience, FileContents, read_file, read_lines, read_record
 from onward.loop import House, Options, Progress, load_model, outcomes, run_cycle, unwatched
 from onward.monitoring import Conditions, plot_versions
 from onward.registry import Cycles, Registry
@@ -153,16 +153,14 @@ class Workspace:
         """
         now = self.house.clock.now()
         line = {"id": id or new_id("in", now), "text": text, "tenant": tenant, **fields}
-        recorded = self._contents([line], source="api")
-        if recorded.bad:
-            raise InvalidInput(recorded.bad[0].reason)
-        self.house.experience.record(recorded.interactions)
-        return str(line["id"])
+        record = read_record(msgspec.json.decode(_json(line)), source="api", tenant=tenant, now=now, seen=Counter())
+        self.house.experience.record([record] if isinstance(record, Interaction) else [])
+        return record.id
 
-    def record_many(self, interactions: Iterable[Interaction | Mapping[str, Any]]) -> Recorded:
+    def record_many(self, interactions: Iterable[Interaction | Feedback | Mapping[str, Any]]) -> Recorded:
         """Record interactions and feedback, as records or as dicts like the lines of a file, in one commit."""
-        lines = [msgspec.to_builtins(i) if isinstance(i, Interaction | Feedback) else dict(i) for i in interactions]
-        return self._keep(self._contents(lines, source="api"))
+        data = b"\n".join(map(_json, interactions))
+        return self._keep(read_lines(data, source="api", now=self.house.clock.now()))
 
     def record_file(self, file: str | Path | bytes, *, tenant: str = DEFAULT_TENANT, source: str = "stdin") -> Recorded:
         """Record a JSON Lines or CSV file, or JSON Lines given as bytes. Bad lines are set aside, the rest goes in.
@@ -174,13 +172,6 @@ class Workspace:
         if isinstance(file, bytes):
             return self._keep(read_lines(file, source=source, tenant=tenant, now=now))
         return self._keep(read_file(Path(file), tenant=tenant, now=now))
-
-    def _contents(self, lines: Sequence[Mapping[str, Any]], source: str) -> FileContents:
-        try:
-            data = b"\n".join(msgspec.json.encode(line) for line in lines)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, numbers, lists and dicts.") from error
-        return read_lines(data, source=source, now=self.house.clock.now())
 
     def _keep(self, contents: FileContents) -> Recorded:
         interactions = self.house.experience.record(contents.interactions)
@@ -335,13 +326,13 @@ class Workspace:
         """All versions, oldest first."""
         return self.house.registry.versions(tenant)
 
-    def version(self, number: int) -> ModelVersion:
+    def version(self, number: int, *, tenant: str | None = None) -> ModelVersion:
         """One version.
 
         Raises:
-            NotFound: there is no such number.
+            NotFound: there is no such number (for this tenant).
         """
-        return self.house.registry.version(number)
+        return self.house.registry.version(number, tenant)
 
     def champion(self, *, tenant: str = DEFAULT_TENANT, at: datetime | None = None) -> int | None:
         """The number of the version in service, now or at a time; `None` where there is none."""
@@ -513,6 +504,13 @@ class Workspace:
     def known_learners(self) -> dict[str, str]:
         """Every learner that can be named in onward.toml -> "module:attribute"."""
         return known_learners(self.settings)
+
+
+def _json(line: object) -> bytes:
+    try:
+        return msgspec.json.encode(line)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, numbers, lists and dicts.") from error
 
 
 def _first_reason(version: ModelVersion) -> str:

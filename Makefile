@@ -1,0 +1,41 @@
+# Two commands: `make demo` shows what Onward does, `make test` runs the whole check.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+export MPLBACKEND := Agg
+
+.PHONY: demo test docs serve-docs clean
+
+demo: .venv/demo.done
+	$(BIN)/onward demo
+
+test: .venv/test.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n auto --dist loadscope --cov --cov-report=term
+	$(BIN)/mkdocs build --strict --quiet
+
+docs: .venv/test.done
+	$(BIN)/mkdocs build --strict
+
+serve-docs: .venv/test.done
+	$(BIN)/mkdocs serve
+
+.venv/pip.done: constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Onward needs Python 3.11 or newer.")'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --quiet --constraint constraints.txt pip
+	touch $@
+
+.venv/demo.done: .venv/pip.done pyproject.toml
+	$(PIP) install --constraint constraints.txt --editable '.[text,plots]'
+	touch $@
+
+.venv/test.done: .venv/pip.done pyproject.toml
+	$(PIP) install --quiet --constraint constraints.txt --group test --group docs --editable '.[all]'
+	touch $@
+
+clean:
+	rm -rf .venv site dist onward-demo .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

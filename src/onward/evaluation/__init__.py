@@ -1,0 +1,12 @@
+"""Metrics, paired comparison, forgetting and the gate: predictions in, scorecard and verdict out."""
+
+from ._forgetting import Loss as Loss
+from ._forgetting import forgetting as forgetting
+from ._gate import judge as judge
+from ._outcomes import HeadOutcomes as HeadOutcomes
+from ._outcomes import Outcomes as Outcomes
+from ._outcomes import score as score
+from ._scorecard import scorecard as scorecard
+from ._sets import bounded as bounded
+from ._sets import freeze as freeze
+from ._store import EvaluationSets as EvaluationSets

@@ -1,0 +1,98 @@
+"""Checks that need no champion: evidence, trust in the labels, thresholds, and sense."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from onward.config import GateSettings, ThresholdSettings
+from onward.core import Check, Head, LabelAudit
+
+from ._finding import Finding
+from ._outcomes import HeadOutcomes, Outcomes
+from ._scorecard import head_accuracy
+from ._significance import at_least, sign_flip
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def evidence(candidate: Sequence[Outcomes], gate: GateSettings) -> Finding:
+    """Whether there are enough new examples to judge by."""
+    count = sum(len(part.scores) for part in candidate if part.new)
+    enough = count >= gate.min_evidence
+    said = "enough" if enough else "too little"
+    reason = f"{said} evidence: {count} new evaluation examples, {gate.min_evidence} needed"
+    return Finding(Check("evidence", enough, float(count), float(gate.min_evidence), reason), "keep")
+
+
+def trust(audit: LabelAudit, gate: GateSettings) -> Finding:
+    """Whether the new labels agree with the rest of the data.
+
+    They do not when the share contradicted is above the usual one by more than `gate.max_contradicted`, and so many
+    would be seen with a chance of at most `gate.significance` if the true excess were half of that. The half allows
+    for the usual share being an estimate too, and 0 where nothing was accepted before.
+    """
+    excess = audit.share - audit.expected
+    benign = min(1.0, audit.expected + gate.max_contradicted / 2)
+    chance = at_least(audit.contradicted, audit.judged, benign) if audit.judged else 1.0
+    passed = excess <= gate.max_contradicted or chance > gate.significance
+    reason = (
+        f"{audit.contradicted} of {audit.judged} new labels are contradicted by other examples "
+        f"({audit.share:.0%}; usual here: {audit.expected:.0%}, at most {gate.max_contradicted:.0%} more)"
+    )
+    if passed and excess > gate.max_contradicted:
+        reason += f", too few to tell from chance (p = {chance:.2g})"
+    return Finding(Check("trust", passed, excess, gate.max_contradicted, reason), "refuse")
+
+
+def reached(candidate: Outcomes, champion: Outcomes | None, thresholds: ThresholdSettings) -> Iterator[Finding]:
+    """Whether the candidate reaches each absolute figure, whatever the champion does."""
+    bounds: dict[Head, float] = {
+        "intent": thresholds.intent,
+        "sentiment": thresholds.sentiment,
+        "entities": thresholds.entity,
+    }
+    if len(candidate.scores):
+        before = None if champion is None else champion.accuracy
+        yield _threshold("accuracy", candidate.accuracy, before, thresholds.accuracy)
+    for head, found in candidate.heads.items():
+        before = None if champion is None else head_accuracy(champion.heads[head])
+        yield _threshold(head, head_accuracy(found), before, bounds[head])
+
+
+def first(candidate: Outcomes, level: float) -> Finding:
+    """Whether the first version is better than always answering each head's most frequent label, and no entities."""
+    import numpy as np
+
+    total, parts = np.zeros(len(candidate.scores)), np.zeros(len(candidate.scores))
+    for found in candidate.heads.values():
+        total[found.where] += _most_frequent(found)
+        parts[found.where] += 1
+    constant = total / parts
+    chance = sign_flip(candidate.scores - constant)
+    said = "better" if chance <= level else "no better"
+    before = float(constant.mean()) if len(constant) else 0.0
+    reason = (
+        f"{said} than always answering the most frequent label: {before:.3f} -> {candidate.accuracy:.3f} "
+        f"on {len(constant)} examples (p = {chance:.2g}, at most {level:.2g})"
+    )
+    return Finding(Check("better", chance <= level, chance, level, reason), "keep")
+
+
+def _most_frequent(head: HeadOutcomes) -> NDArray[np.float64]:
+    import numpy as np
+
+    if not head.wanted:
+        return np.asarray(head.spans[:, 0] + head.spans[:, 2] == 0, float)
+    label = Counter(sorted(head.wanted)).most_common(1)[0][0]
+    return np.array([want == label for want in head.wanted], float)
+
+
+def _threshold(name: str, figure: float, before: float | None, bound: float) -> Finding:
+    measure = {"entities": "entity F1", "accuracy": "accuracy over all heads"}.get(name, f"{name} accuracy")
+    champion = "" if before is None else f"; the champion has {before:.3f}"
+    reason = f"{measure} {figure:.3f} (at least {bound:g} needed{champion})"
+    return Finding(Check(f"threshold {name}", figure >= bound, figure, bound, reason), "refuse")
