@@ -428,8 +428,8 @@ class Workspace:
         """Write one version, compressed, to a folder; return the file."""
         return back_up(self.house.registry.version(number), self.house.storage.blobs, folder)
 
-    def restore_version(self, file: Path, *, by: str = "user", tenant: str = DEFAULT_TENANT) -> Transition | None:
-        """Put the version of a back-up back into service, its artifact brought back where it is gone.
+    def restore_version(self, file: Path, *, by: str = "user") -> Transition | None:
+        """Put the version of a back-up back into its tenant's service, its artifact brought back where it is gone.
 
         Returns `None` when it is champion already.
 
@@ -438,12 +438,12 @@ class Workspace:
             Damaged: the file is not a whole, unchanged back-up.
         """
         saved = read_back_up(file, self.house.storage.blobs)
-        here = self.house.registry.version(saved.number, tenant)
+        here = self.house.registry.version(saved.number, saved.tenant)
         if here.artifact != saved.artifact:
             raise NotFound(f"{file} is a back-up of another workspace.", mend="Open the workspace that wrote it.")
-        if self.champion(tenant=tenant) == saved.number:
+        if self.champion(tenant=saved.tenant) == saved.number:
             return None
-        return self._move(saved.number, tenant, by=by, cause="rollback", reason=f"restored from {file.name}")
+        return self._move(saved.number, saved.tenant, by=by, cause="rollback", reason=f"restored from {file.name}")
 
     # Standing ------------------------------------------------------------------------------------------------------
 
