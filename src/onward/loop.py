@@ -306,6 +306,7 @@ def _prove(
     sets = [*frozen, freeze(dataset, frozen)]
 
     in_service = None if champion is None else outcomes(champion.model, sets)
+    standards = _standards(house, state.result.tenant)
     judged = []
     for done, candidate in enumerate(state.candidates):
         progress("prove", done, len(state.candidates), candidate.learner)
@@ -318,11 +319,24 @@ def _prove(
             gate=settings.gate,
             thresholds=settings.thresholds,
             candidates=len(state.candidates),
+            standards=standards,
         )
         card = scorecard(scored)
         judged.append(Judged(replace(version, scorecard=card, verdict=verdict), verdict, card.overall.accuracy))
     progress("prove", len(judged), len(judged), "done")
     return sorted(judged, key=lambda j: (BEST_FIRST.index(j.verdict.decision), -j.accuracy))
+
+
+def _standards(house: House, tenant: str) -> dict[str, float]:
+    """Evaluation set -> accuracy on it of the version that was promoted when it was frozen."""
+    served = {transition.version for transition in house.registry.history(tenant)}
+    return {
+        one.name: one.accuracy
+        for version in house.registry.versions(tenant)
+        if version.number in served and version.scorecard
+        for one in version.scorecard.sets
+        if one.name == version.dataset
+    }
 
 
 def outcomes(model: Model, sets: Sequence[EvaluationSet]) -> list[Outcomes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from onward.config import GateSettings, ThresholdSettings
 from onward.core import LabelAudit, Verdict
@@ -12,6 +12,7 @@ from ._finding import Finding, decision
 from ._outcomes import Outcomes, pooled
 from ._pairs import joined, side_by_side
 from ._relative import better, forgotten, forgotten_intents, not_worse
+from ._slip import slipped
 
 
 def judge(
@@ -22,12 +23,13 @@ def judge(
     gate: GateSettings,
     thresholds: ThresholdSettings,
     candidates: int = 1,
+    standards: Mapping[str, float] | None = None,
 ) -> Verdict:
     """Decide whether a candidate may take the champion's place. Every check that applies is listed.
 
     In order: `evidence`, `trust`, `threshold ...`, `better`, and, where there is a champion, `not worse ...`,
-    `forgetting ...` and `intent ...`. A candidate that is no better than the champion, on the new work and on all work
-    together, is promoted with a chance of at most `gate.significance`. The folder's README.md says how and why.
+    `forgetting ...`, `intent ...` and `slip`. A candidate that is no better than the champion, on the new work and on
+    all work together, is promoted with a chance of at most `gate.significance`. The folder's README.md says how.
 
     Args:
         candidate: its outcomes, oldest set first.
@@ -35,6 +37,7 @@ def judge(
         audit: of the data set version that the candidate learned from.
         candidates: how many candidates of this cycle the gate judges; any of them being promoted by chance then has
             the stated chance at most.
+        standards: older set -> accuracy on it of the version that was promoted when the set was frozen.
 
     Raises:
         InvalidInput: candidate and champion were not scored on the same examples.
@@ -47,6 +50,7 @@ def judge(
         findings.append(first(everything, level))
     else:
         findings += _against(candidate, champion, gate, level)
+        findings += slipped(candidate, standards or {}, gate)
     return Verdict(decision(findings), tuple(finding.check for finding in findings))
 
 
