@@ -177,10 +177,15 @@ def test_small_sets_are_judged_with_their_neighbours():
     assert [one.name for one in forgetting(sets[:1], sets[:1], min_set=60)] == ["s0"]
     assert [one.count for one in forgetting(sets, sets)] == list(sizes)
     long = [intents(1, 1, f"{at}{'f' * 63}") for at in range(2)]
-    assert (
-        "older work 0fffffffffff..1fffffffffff:"
-        in check(verdict(long, long), f"forgetting 0{'f' * 63}..1{'f' * 63}").reason
-    )
+    assert "older work 0fffffffffff..1f" in check(verdict(long, long), "forgetting 0fffffffffff..1fffffffffff").reason
+
+
+def test_the_first_reason_is_the_one_that_decided():
+    found = verdict([intents(30, 60, "old"), intents(1, 5, "new")], [intents(60, 60, "old"), intents(1, 5, "new")])
+    assert found.decision == "refuse"
+    assert check(found, "evidence").otherwise == "keep"
+    assert not found.reason.startswith("too little evidence")
+    assert any(reason.startswith("too little evidence") for reason in found.reasons)
 
 
 def test_forgetting_leaves_new_and_empty_sets_out():

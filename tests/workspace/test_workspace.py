@@ -159,7 +159,7 @@ def test_rollback_and_promote_leave_a_trail(taught: Workspace, clock: ManualCloc
 
 def test_rollback_to_a_damaged_version_keeps_the_champion(taught: Workspace) -> None:
     artifact = taught.version(1).artifact
-    file = taught.folder / "artifacts" / artifact[:2] / artifact / "weights.safetensors"
+    file = taught.folder / "artifacts" / artifact[:2] / artifact / "files" / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(Damaged):
         taught.rollback()

@@ -44,8 +44,7 @@ def headline(result: onward.CycleResult) -> Text:
 
 def _human(result: onward.CycleResult) -> Iterator[RenderableType]:
     yield headline(result)
-    if result.counts:
-        yield ", ".join(f"{count} {name}" for name, count in result.counts.items())
+    yield ", ".join(f"{count} {name}" for name, count in result.counts.items())
     if result.verdict is not None:
         yield ""
         yield verdict_table(result.verdict)

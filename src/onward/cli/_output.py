@@ -69,9 +69,9 @@ def clean(text: str) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table; cells are shown as they are, `None` as a dash, numbers to the right."""
-    result = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    result = Table(title=Text(clean(title)), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        result.add_column(Text(column), overflow="fold")
+        result.add_column(Text(clean(column)), overflow="fold")
     for row in rows:
         result.add_row(*map(_cell, row))
     return result
@@ -81,7 +81,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Table:
     """Names and values, one pair a line."""
     result = Table(box=None, show_header=False, pad_edge=False)
     for name, value in pairs:
-        result.add_row(Text(name, style="bold"), _cell(value))
+        result.add_row(Text(clean(name), style="bold"), _cell(value))
     return result
 
 

@@ -148,7 +148,7 @@ def _cycle(workspace: onward.Workspace, progress: Progress, told: Told) -> Itera
     )
     yield headline(result)
     if result.verdict is not None:
-        yield verdict_table(result.verdict)
+        yield verdict_table(result.verdict, brief=True)
 
 
 def _entities(text: str, answer: onward.Prediction) -> str:

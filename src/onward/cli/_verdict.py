@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.table import Table
@@ -13,12 +13,16 @@ import onward
 from ._output import table
 
 HEADS: Final = ("intent", "sentiment", "entities")
+TELLING: Final = frozenset({"evidence", "trust", "threshold accuracy", "better", "slip"})
 COLOURS: Final = {"promote": "green", "keep": "yellow", "refuse": "red"}
 
 
-def verdict_table(verdict: onward.Verdict) -> Table:
-    """Every check of the gate: its figure, its bound, whether it passed, and why."""
-    rows = [(c.name, c.figure, c.bound, passed(ok=c.passed), c.reason) for c in verdict.checks]
+def verdict_table(verdict: onward.Verdict, *, brief: bool = False) -> Table:
+    """Every check of the gate, or only those that tell most: its figure, its bound, whether it passed, and why."""
+    shown = [c for c in verdict.checks if not brief or not c.passed or c.name in TELLING or "forgetting" in c.name]
+    rows: list[Sequence[object]] = [(c.name, c.figure, c.bound, passed(ok=c.passed), c.reason) for c in shown]
+    if brief:
+        rows.append((f"{len(verdict.checks) - len(shown)} more", None, None, passed(ok=True), "onward show tells all"))
     return table(f"Verdict: {verdict.decision}", ("Check", "Figure", "Bound", "", "Reason"), rows)
 
 

@@ -153,18 +153,23 @@ class Scorecard:
     sets: tuple[SetScore, ...]
 
 
+Decision = Literal["promote", "keep", "refuse"]
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that the gate asked: its figure, its bound, and whether it passed."""
+    """One thing that the gate asked: its figure, its bound, and whether it passed.
+
+    Args:
+        otherwise: what failing calls for.
+    """
 
     name: str
     passed: bool
     figure: float
     bound: float
     reason: str
-
-
-Decision = Literal["promote", "keep", "refuse"]
+    otherwise: Decision = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +185,16 @@ class Verdict:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The reasons of the checks that failed; of all where none did."""
-        failed = tuple(c.reason for c in self.checks if not c.passed)
-        return failed or tuple(c.reason for c in self.checks)
+        """Why: in what the candidate is better, or what failed, that which decided first."""
+        if self.decision == "promote":
+            return tuple(c.reason for c in sorted(self.checks, key=lambda c: c.name != "better"))
+        failed = [c for c in self.checks if not c.passed]
+        return tuple(c.reason for c in sorted(failed, key=lambda c: c.otherwise != self.decision))
 
     @property
     def reason(self) -> str:
-        """The one reason to give first: what failed first, or in what the candidate is better."""
-        better = (c.reason for c in self.checks if c.name == "better" and self.decision == "promote")
-        return next(better, self.reasons[0] if self.checks else "")
+        """The first of the reasons."""
+        return next(iter(self.reasons), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from onward.config import GateSettings, ThresholdSettings
 from onward.core import LabelAudit, Verdict
@@ -51,7 +52,7 @@ def judge(
     else:
         findings += _against(candidate, champion, gate, level)
         findings += slipped(candidate, standards or {}, gate)
-    return Verdict(decision(findings), tuple(finding.check for finding in findings))
+    return Verdict(decision(findings), tuple(replace(f.check, otherwise=f.otherwise) for f in findings))
 
 
 def _against(

@@ -102,7 +102,7 @@ def _forgotten(loss: Loss, bound: float, level: float) -> Finding:
     )
     if above:
         reason += f", {'which may be chance' if passed else 'not by chance'} (p = {loss.chance:.2g}, level {level:.2g})"
-    return Finding(Check(f"forgetting {loss.name}{head}", passed, loss.lost, bound, reason), "refuse")
+    return Finding(Check(f"forgetting {_short(loss.name)}{head}", passed, loss.lost, bound, reason), "refuse")
 
 
 def _short(name: str) -> str:

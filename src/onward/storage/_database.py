@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, cast
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from onward.core import Busy, Damaged, OnwardError, Unavailable
+from onward.core import Busy, Damaged, InvalidInput, OnwardError, Unavailable
 
 from ._schema import SCHEMA_VERSION, meta, metadata
 
@@ -45,8 +45,12 @@ class Database:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
-        with _explained(file):
-            self._prepare()
+        try:
+            with _explained(file):
+                self._prepare()
+        except OnwardError:
+            self.close()
+            raise
 
     def _prepare(self) -> None:
         with self._writing.begin() as connection:
@@ -54,7 +58,7 @@ class Database:
             found = connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
             if found is None:
                 connection.execute(insert(meta).values(key="schema", value=str(SCHEMA_VERSION)))
-            elif int(found) != SCHEMA_VERSION:
+            elif found != str(SCHEMA_VERSION):
                 raise Damaged(
                     f"{self.file} has schema {found}; this Onward knows {SCHEMA_VERSION}.",
                     mend="Install the Onward that wrote it, or a newer one.",
@@ -62,7 +66,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one consistent state, and cannot write."""
+        """A connection that sees one consistent state, and cannot write.
+
+        Raises:
+            Unavailable: the workspace is closed, or the file cannot be read.
+        """
+        self._check_open()
         with _explained(self.file), self._reading.connect() as connection:
             yield connection
 
@@ -76,12 +85,11 @@ class Database:
         """
         future: Future[T] = Future()
         with self._lock:
-            if self._closed:
-                raise Unavailable("This workspace is closed.", mend="Open it again.")
+            self._check_open()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._commit_for_all, name="onward-writer", daemon=True)
                 self._thread.start()
-        self._waiting.put((work, future))
+            self._waiting.put((work, future))  # under the lock: nothing may come after what `close` puts
         return future.result()
 
     def close(self) -> None:
@@ -94,6 +102,10 @@ class Database:
             thread.join()
         self._writing.dispose()
         self._reading.dispose()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("This workspace is closed.", mend="Open it again.")
 
     def _commit_for_all(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -112,7 +124,7 @@ class Database:
         done: list[tuple[Future[Any], Any]] = []
         try:
             with _explained(self.file), self._writing.begin() as connection:
-                done = [(future, _attempt(work, connection)) for work, future in batch]
+                done = [(future, _attempt(work, connection, self.file)) for work, future in batch]
         except BaseException as error:  # noqa: BLE001 - those who wait must hear of everything
             done = [(future, _Failure(error)) for _, future in batch]
         for future, result in done:
@@ -129,14 +141,20 @@ class _Failure:
         self.error = error
 
 
-def _attempt(work: Work[Any], connection: Connection) -> Any:
-    """The result of one piece of work, or its failure with everything it wrote taken back."""
+def _attempt(work: Work[Any], connection: Connection, file: Path) -> Any:
+    """The result of one piece of work, or its failure with everything it wrote taken back.
+
+    A full disk makes SQLite take back the whole transaction: then the failure is everybody's.
+    """
     savepoint = connection.begin_nested()
     try:
-        result = work(connection)
-    except (OnwardError, DatabaseError, ValueError, TypeError, LookupError) as error:
+        with _explained(file):
+            result = work(connection)
+    except Exception as error:  # whatever one raises must not take the others back
+        if not cast("sqlite3.Connection", connection.connection.driver_connection).in_transaction:
+            raise
         savepoint.rollback()
-        return _Failure(_translate(error) if isinstance(error, DatabaseError) else error)
+        return _Failure(error)
     savepoint.commit()
     return result
 
@@ -167,9 +185,11 @@ def _explained(file: Path) -> Iterator[None]:
         yield
     except DatabaseError as error:
         raise _translate(error, file) from error
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise InvalidInput("No number or text like that can be stored.", why=f"{error}.") from error
 
 
-def _translate(error: DatabaseError, file: Path | str = "The database") -> OnwardError:
+def _translate(error: DatabaseError, file: Path) -> OnwardError:
     text = str(error.orig)
     if "locked" in text or "busy" in text:
         return Busy(f"{file} is held by another process.", mend="Try again; see who holds it with: onward status")

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from onward.core import Busy, Clock
+from onward.core import Busy, Clock, OnwardError, log
 
 from ._database import Database
 from ._schema import leases, stamp
@@ -87,7 +87,10 @@ def _acquire(connection: Connection, name: str, clock: Clock, seconds: float) ->
 def _renew(database: Database, lease: Lease, clock: Clock, seconds: float, stop: threading.Event) -> None:
     while not stop.wait(seconds / 3):
         expires = stamp(clock.now() + timedelta(seconds=seconds))
-        database.write(partial(_set_expiry, lease=lease, expires=expires))
+        try:
+            database.write(partial(_set_expiry, lease=lease, expires=expires))
+        except OnwardError as error:  # the next turn may succeed; if none does, the guard tells
+            log.warning("lease not renewed", lease=lease.name, error=str(error))
 
 
 def _set_expiry(connection: Connection, lease: Lease, expires: str) -> None:

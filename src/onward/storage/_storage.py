@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from onward.core import InvalidInput, NotFound, Unavailable
 
@@ -40,12 +40,14 @@ def folder_of(url: str | Path) -> Path:
     """
     if isinstance(url, Path):
         return url
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    if "://" in url or not url.strip():
+    if url.startswith("file:"):
+        place = unquote(url.removeprefix("file:").removeprefix("//"))
+        wrong = url.startswith("file://") and not place.startswith("/")
+    else:
+        place, wrong = url, "://" in url
+    if wrong or not place.strip() or "\0" in place:
         raise InvalidInput(f"{url!r} is no place for a workspace.", mend="Give a folder.", options=SCHEMES)
-    return Path(url)
+    return Path(place)
 
 
 def open_storage(url: str | Path, *, create: bool = True) -> Storage:
@@ -56,12 +58,18 @@ def open_storage(url: str | Path, *, create: bool = True) -> Storage:
         NotFound: there is no workspace, and `create` is off.
         Unavailable: the folder cannot be written.
     """
-    folder = folder_of(url).expanduser().absolute()
+    try:
+        folder = folder_of(url).expanduser().absolute()
+    except RuntimeError as error:
+        raise InvalidInput(
+            f"{str(url)!r} is no place for a workspace.", why=f"{error}.", mend="Give a folder."
+        ) from error
     if not create and not (folder / DATABASE_NAME).exists():
         raise NotFound(f"There is no workspace in {folder}.", mend=f"Make one with: onward --workspace {folder} init")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Storage(folder, Database(folder / DATABASE_NAME), Blobs(folder))
+        blobs = Blobs(folder)
+        return Storage(folder, Database(folder / DATABASE_NAME), blobs)
     except OSError as error:
         raise Unavailable(
             f"{folder} cannot hold a workspace.",
