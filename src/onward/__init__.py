@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from .core import OnwardError as OnwardError
     from .core import Prediction as Prediction
     from .core import Verdict as Verdict
+    from .scheduler import schedule as schedule
     from .workspace import Workspace as Workspace
-    from .workspace import open_workspace as open  # noqa: A004, F401 - `onward.open` is what users say
+    from .workspace import open_workspace
+
+    open = open_workspace  # noqa: A001 - `onward.open` is what users say
 
 _DOOR: Final = {
     "open": "workspace:open_workspace",
     "Workspace": "workspace:Workspace",
     "Settings": "config:Settings",
+    "schedule": "scheduler:schedule",
     "create_autonomous_learner": "autonomous:create_autonomous_learner",
     **{
         name: f"core:{name}"
