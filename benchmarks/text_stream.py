@@ -8,7 +8,8 @@ Compared on every day, on the test texts of the intents seen so far, split into 
 - ceiling: the same learner trained on all data so far with true labels (at the end of each group).
 
 Modes: `given` (labels come with the records) and `feedback` (after the first day only feedback: 30 % of wrong answers
-are corrected, 30 % of right ones confirmed). On two days 40 % of the labels said are flipped to another label.
+are corrected, and right ones rated well: all, or the share --confirmed). On two days 40 % of the labels said are
+flipped to another label.
 
     python benchmarks/text_stream.py --data snips --mode given --seeds 3
 """
@@ -41,7 +42,6 @@ from onward.workspace import Workspace
 
 FLIPPED = 0.4
 CORRECTED = 0.3
-CONFIRMED = 0.3
 TENANT = "default"
 
 
@@ -107,7 +107,14 @@ def given(
 
 
 def said(
-    day: int, texts: Sequence[Text], ws: Workspace, known: Sequence[str], *, poisoned: bool, rng: random.Random
+    day: int,
+    texts: Sequence[Text],
+    ws: Workspace,
+    known: Sequence[str],
+    *,
+    poisoned: bool,
+    confirmed: float,
+    rng: random.Random,
 ) -> list[dict[str, Any]]:
     """The day's records with the champion's predictions, and what users say of them."""
     predictions = ws.predict([t.text for t in texts], record=False)
@@ -124,7 +131,7 @@ def said(
             }
         )
         right = intent == text.label
-        if rng.random() >= (CONFIRMED if right else CORRECTED):
+        if rng.random() >= (confirmed if right else CORRECTED):
             continue
         feedback: dict[str, Any] = {"id": f"f-{name}", "interaction": name}
         if poisoned and rng.random() < FLIPPED:
@@ -178,7 +185,9 @@ def ceiling(texts: Sequence[Text], test: Sequence[Text], settings: onward.Settin
     return statistics.mean(p.labels.intent == t.label for p, t in zip(found, test, strict=True)), spent
 
 
-def run(name: str, mode: str, seed: int, share: float, learners: tuple[str, ...], *, ceilings: bool) -> Story:
+def run(
+    name: str, mode: str, seed: int, share: float, learners: tuple[str, ...], *, confirmed: float, ceilings: bool
+) -> Story:
     train, test = snips() if name == "snips" else banking77()
     rng = random.Random(seed)
     train = rng.sample(train, int(share * len(train)))
@@ -206,7 +215,7 @@ def run(name: str, mode: str, seed: int, share: float, learners: tuple[str, ...]
                 lines = given(day, days[day], known, poisoned=poisoned, entities="spacy" in learners, rng=rng)
                 heard = [(line["text"], line["intent"]) for line in lines]
             else:
-                lines = said(day, days[day], ws, known, poisoned=poisoned, rng=rng)
+                lines = said(day, days[day], ws, known, poisoned=poisoned, confirmed=confirmed, rng=rng)
                 heard = _heard(lines)
             before = accuracy(ws, seen_test)
             ws.record_many(lines)
@@ -309,6 +318,7 @@ def main() -> None:
     parser.add_argument("--mode", choices=["given", "feedback"], default="given")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--share", type=float, default=1.0, help="share of the training texts used")
+    parser.add_argument("--confirmed", type=float, default=1.0, help="share of right answers that users confirm")
     parser.add_argument("--learners", default="linear")
     parser.add_argument(
         "--ceilings", action="store_true", help="the ceiling at the end of every group, not only the last"
@@ -320,7 +330,15 @@ def main() -> None:
     for seed in range(arguments.seeds):
         print(f"-- {arguments.data} {arguments.mode} seed {seed}", flush=True)
         stories.append(
-            run(arguments.data, arguments.mode, seed, arguments.share, learners, ceilings=arguments.ceilings)
+            run(
+                arguments.data,
+                arguments.mode,
+                seed,
+                arguments.share,
+                learners,
+                confirmed=arguments.confirmed,
+                ceilings=arguments.ceilings,
+            )
         )
     found = summary(stories)
     for key, value in found.items():

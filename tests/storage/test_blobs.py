@@ -58,7 +58,11 @@ def test_bytes_changed_on_disk_never_come_back_as_others(blobs: Blobs, data: st.
     assert blobs.get(name) == DATA  # storing it again mends it
 
 
-@pytest.mark.parametrize("stored", [b"", gzip.compress(b"other"), b"\x1f\x8b\x08\x00" + bytes(6) + b"\xff" * 9])
+@pytest.mark.parametrize(
+    "stored",
+    [b"", gzip.compress(b"other"), b"\x1f\x8b\x08\x00" + bytes(6) + b"\xff" * 9],
+    ids=["nothing", "other", "no stream"],
+)
 def test_other_bytes_are_damaged(blobs: Blobs, stored: bytes) -> None:
     name = blobs.put(DATA)
     file_of(blobs, name).write_bytes(stored)

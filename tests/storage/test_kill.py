@@ -13,6 +13,7 @@ from onward.storage import open_storage
 
 KILLS = 10
 RECORDER = """
+import os
 import sys
 import threading
 from datetime import datetime, UTC
@@ -25,12 +26,10 @@ def record(name):
         one = Interaction(id=f"{name}-{n}", text="where is my parcel " * 20, at=datetime.now(UTC))
         experience.record([one])
         experience.record([one])
-        sys.stdout.write(one.id + "\\n")
-        sys.stdout.flush()
+        os.write(1, f"{one.id}\\n".encode())
 
 while line := sys.stdin.readline():
     # A fork, so that each of them starts at once: importing takes longer than the rest.
-    import os
     if (child := os.fork()) == 0:
         experience = Experience(open_storage(sys.argv[1]).database)
         threads = [threading.Thread(target=record, args=(f"{line.strip()}-{t}",), daemon=True) for t in range(3)]
@@ -56,6 +55,7 @@ def test_what_was_acknowledged_survives_any_kill(tmp_path: Path) -> None:
                 child = int(line.split()[1]) if line.startswith("pid") else child
                 acknowledged.update([line.strip()] if line[0].isdigit() else [])
                 wanted -= 1
+                assert line != "dead\n", "the recorder died by itself"
                 if child and wanted < 0:
                     break
             time.sleep(chance.random() * 0.02)

@@ -75,8 +75,8 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 times = st.datetimes(
-    min_value=datetime(2, 1, 1),
-    max_value=datetime(9998, 1, 1),
+    min_value=datetime(2, 1, 1),  # noqa: DTZ001
+    max_value=datetime(9998, 1, 1),  # noqa: DTZ001
     timezones=st.sampled_from([UTC, timezone(timedelta(hours=14))]),
 )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ class Service:
     def __init__(self, function: Callable[..., Any], seconds: float) -> None:
         self._function, self._seconds = function, seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="onward-service")
-        self._asked = 0
+        self._free = threading.Semaphore(THREADS)
 
     async def ask(self, *args: Any) -> Any:
         """The answer.
@@ -65,16 +66,12 @@ class Service:
         async with asyncio.timeout(self._seconds):
             if inspect.iscoroutinefunction(self._function):
                 return await self._function(*args)
-            if self._asked >= THREADS:
+            if not self._free.acquire(blocking=False):
                 raise TimeoutError(f"{THREADS} earlier questions are unanswered")
-            self._asked += 1
             future = self._threads.submit(self._function, *args)
-            future.add_done_callback(self._answered)
+            future.add_done_callback(lambda _: self._free.release())
             answer = await asyncio.wrap_future(future)
             return await answer if inspect.isawaitable(answer) else answer
-
-    def _answered(self, _: Future[Any]) -> None:
-        self._asked -= 1
 
 
 def understood(answer: object, text: str) -> Analysis:

@@ -47,7 +47,7 @@ class TrainingSettings(Section):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.2, description="Dropout rate (spaCy).")
     learn_rate: Annotated[float, Field(gt=0.0)] = Field(0.001, description="Learning rate (spaCy).")
     validation_split: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
-        0.2, description="Share of the examples, by content hash, kept from training: half validates, half evaluates."
+        0.2, description="Share of the examples, by content hash, kept from training: 3/4 evaluate, 1/4 validates."
     )
     base: str = Field("blank:en", description="spaCy base: blank:LANG, or the name of an installed pipeline.")
     budget_seconds: Seconds = Field(600.0, description="Wall time for each learner in a cycle.")
@@ -80,7 +80,7 @@ class GateSettings(Section):
     max_intent_loss: Share = Field(0.25, description="Recall that may be lost on any intent, over all older sets.")
     min_intent: AtLeastOne = Field(8, description="Older examples below which an intent is not judged on its own.")
     max_contradicted: Share = Field(
-        0.15, description="Share of the new labels, above what is usual here, that other examples may contradict."
+        0.08, description="Share of the new labels, above what is usual here, that other examples may contradict."
     )
     max_examples: AtLeastOne = Field(20_000, description="Evaluation examples at most; the oldest sets are sampled.")
 
@@ -89,6 +89,11 @@ class CurationSettings(Section):
     """What is set aside before learning."""
 
     confirm_score: Share = Field(0.7, description="Feedback score from which on a prediction counts as confirmed.")
+    judge_by_confirmed: bool = Field(
+        True,
+        description="Whether predictions that people confirmed judge candidates too. Without them, where all labels "
+        "come from feedback, only what the champion got wrong is left to judge by.",
+    )
     near_duplicate: Share = Field(0.9, description="Jaccard similarity of word shingles that makes a near duplicate.")
     max_user_share: Share = Field(0.3, description="Share of the new examples that one user may contribute.")
     max_source_share: Share = Field(1.0, description="Share of the new examples that one source may contribute.")

@@ -4,6 +4,7 @@ from ._clock import Clock as Clock
 from ._clock import ManualClock as ManualClock
 from ._clock import SystemClock as SystemClock
 from ._content import content_hash as content_hash
+from ._content import convert as convert
 from ._content import decode as decode
 from ._content import encode as encode
 from ._content import file_hash as file_hash

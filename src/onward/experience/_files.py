@@ -21,6 +21,7 @@ from onward.core import (
     Labels,
     NotFound,
     content_hash,
+    convert,
 )
 
 from ._check import check_feedback, check_interaction
@@ -123,16 +124,24 @@ def _json_row(line: bytes) -> Mapping[str, Any] | InvalidInput:
 
 
 def _csv_rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any] | InvalidInput]]:
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""), strict=True)
+    number = 0  # the reader's own count leaves out the lines that it stumbles over
+
+    def lines() -> Iterator[str]:
+        nonlocal number
+        for line in io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""):
+            number += 1
+            yield line
+
+    reader = csv.DictReader(lines(), strict=True)
     while True:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield reader.line_num, InvalidInput(f"Not CSV: {error}.", mend="Quote the field.")
+            yield number, InvalidInput(f"Not CSV: {error}.", mend="Quote the field.")
             continue
         if row is None:
             return
-        yield reader.line_num, _csv_row(row)
+        yield number, _csv_row(row)
 
 
 def _csv_row(row: dict[str | None, Any]) -> Mapping[str, Any] | InvalidInput:
@@ -177,12 +186,12 @@ def read_record(
         seen[base] += 1
         values["id"] = content_hash({"line": base, "occurrence": seen[base]})[:32]
     if "interaction" in said:
-        return check_feedback(_convert(values, Feedback))
+        return check_feedback(convert(values, Feedback))
     if "text" not in said:
         raise InvalidInput("No `text`.", mend='Write {"text": "..."}; feedback names its `interaction`.')
     loose: dict[str, Any] = {name: values.pop(name) for name in ("intent", "sentiment", "entities") if name in values}
-    interaction: Interaction = _convert({"source": source, **values}, Interaction)
-    labels: Labels = _convert(loose, Labels)
+    interaction = convert({"source": source, **values}, Interaction)
+    labels = convert(loose, Labels)
     return check_interaction(replace(interaction, labels=labels.over(interaction.labels)))
 
 
@@ -196,10 +205,3 @@ def _check_keys(line: Mapping[str, Any], said: Mapping[str, Any]) -> None:
             mend="Put what is yours under `context` or `remark`; a line that names its `interaction` is feedback.",
             options=known,
         )
-
-
-def _convert(values: Mapping[str, Any], kind: Any) -> Any:
-    try:
-        return msgspec.convert(values, kind)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(f"{error}.", mend="Correct that field.") from error

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from onward.core import CycleResult, NotFound, decode, encode
+from onward.core import CycleResult, NotFound, decode, to_body
 from onward.storage import Database, schema, stamp
 
 
@@ -47,13 +47,17 @@ class Cycles:
         self._database = database
 
     def save(self, connection: Connection, state: CycleState) -> None:
-        """Write a cycle's state inside the caller's transaction."""
+        """Write a cycle's state inside the caller's transaction.
+
+        Raises:
+            InvalidInput: it holds something that cannot be stored.
+        """
         result = state.result
         values = {
             "tenant": result.tenant,
             "started": stamp(result.started),
             "status": result.status,
-            "body": encode(state).decode(),
+            "body": to_body(state),
         }
         connection.execute(
             insert(schema.cycles)

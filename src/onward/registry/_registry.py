@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, true, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from onward.core import Clock, InvalidInput, ModelVersion, NotFound, Transition, decode, encode
+from onward.core import Clock, InvalidInput, ModelVersion, NotFound, Transition, decode, to_body
 from onward.storage import Database, schema, stamp
 
 Alias = Literal["champion", "challenger"]
@@ -24,7 +24,11 @@ class Registry:
         self._database, self._clock = database, clock
 
     def register(self, connection: Connection, version: ModelVersion) -> ModelVersion:
-        """Add a version inside the caller's transaction; return it with its number."""
+        """Add a version inside the caller's transaction; return it with its number.
+
+        Raises:
+            InvalidInput: it holds something that cannot be stored.
+        """
         number = connection.execute(
             insert(schema.versions).values(
                 tenant=version.tenant,
@@ -33,7 +37,7 @@ class Registry:
                 cycle=version.cycle,
                 created=stamp(version.created),
                 pinned=version.pinned,
-                body=encode(version).decode(),
+                body=to_body(version),
             )
         ).inserted_primary_key
         return replace(version, number=int(number[0]) if number else 0)
@@ -45,12 +49,14 @@ class Registry:
             NotFound: there is no such number (for this tenant).
         """
         table = schema.versions
-        query = select(table).where(table.c.number == number)
+        own = true() if tenant is None else table.c.tenant == tenant
         with self._database.read() as connection:
-            row = connection.execute(query if tenant is None else query.where(table.c.tenant == tenant)).first()
+            row = connection.execute(select(table).where(own, table.c.number == number)).first()
             marks = _marks(connection, [number])
             if row is None:
-                numbers = connection.scalars(select(table.c.number).order_by(table.c.number.desc()).limit(10))
+                numbers = connection.scalars(
+                    select(table.c.number).where(own).order_by(table.c.number.desc()).limit(10)
+                )
                 raise NotFound(
                     f"There is no version {number}.", mend="List them with: onward versions", options=map(str, numbers)
                 )
@@ -148,7 +154,8 @@ def _alias(connection: Connection, tenant: str, alias: Alias) -> int | None:
 def _marks(connection: Connection, numbers: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
     found: dict[int, tuple[str, ...]] = {}
     table = schema.marks
-    for row in connection.execute(select(table).where(table.c.version.in_(numbers)).order_by(table.c.at)):
+    near = table.c.version.between(min(numbers, default=0), max(numbers, default=0))
+    for row in connection.execute(select(table).where(near).order_by(table.c.at, table.c.mark)):
         found[row.version] = (*found.get(row.version, ()), row.mark)
     return found
 

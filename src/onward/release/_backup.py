@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import io
-import os
 import tarfile
+import tempfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from onward.core import Damaged, ModelVersion, NotFound, Unavailable, decode, encode
-from onward.storage import Blobs
+from onward.storage import Blobs, sync
 
 RECORD: Final = "version.json"
+UNWRITABLE: Final = (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS)
 
 
 def back_up(version: ModelVersion, blobs: Blobs, target: Path) -> Path:
@@ -25,17 +27,17 @@ def back_up(version: ModelVersion, blobs: Blobs, target: Path) -> Path:
     """
     folder = blobs.folder(version.artifact)
     file = target / f"onward-v{version.number}-{version.artifact[:12]}.tar.gz"
-    unfinished = file.with_suffix(".part")
     try:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with unfinished.open("wb") as raw:
-            with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as archive:
+        with tempfile.TemporaryDirectory(dir=target, prefix=".unfinished-") as scratch:
+            unfinished = Path(scratch) / file.name
+            with tarfile.open(unfinished, "w:gz", compresslevel=6) as archive:
                 _add(archive, RECORD, encode(version))
                 archive.add(folder, "artifact", filter=_plain)
-            raw.flush()
-            os.fsync(raw.fileno())
-        unfinished.chmod(0o600)
-        unfinished.rename(file)
+            unfinished.chmod(0o600)
+            sync(unfinished)
+            unfinished.rename(file)
+        sync(target)
     except OSError as error:
         raise Unavailable(
             f"The back-up {file} cannot be written.", why=f"{error.strerror}.", mend="Check space and permissions."
@@ -49,18 +51,22 @@ def read_back_up(file: Path, blobs: Blobs) -> ModelVersion:
     Raises:
         NotFound: there is no such file.
         Damaged: it is not a whole, unchanged back-up.
+        Unavailable: there is no space, or no right, to unpack it.
     """
+    if not file.exists():
+        raise NotFound(f"There is no back-up {file}.", mend="Check the path.")
     try:
         with tarfile.open(file, "r:gz") as archive, blobs.scratch() as scratch:
             archive.extractall(scratch, filter="data")
             version = decode((scratch / RECORD).read_bytes(), ModelVersion)
             stored = blobs.put_folder(scratch / "artifact")
-    except FileNotFoundError as error:
-        raise NotFound(f"{file} is not a back-up, or is not there.", mend="Check the path.") from error
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            raise Unavailable(
+                f"{file} cannot be unpacked.", why=f"{error.strerror}.", mend="Check space and permissions."
+            ) from error
         raise Damaged(f"{file} is not a whole back-up.", why=f"{error}.", mend="Take another copy.") from error
     if stored != version.artifact:
-        blobs.drop_folder(stored)
         raise Damaged(f"{file} was changed after it was written.", mend="Take another copy.")
     return replace(version, artifact=stored)
 

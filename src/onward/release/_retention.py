@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from onward.config import RetentionSettings
 from onward.core import ModelVersion, Transition
@@ -21,10 +21,9 @@ def expendable(
     Never the champion, never what a rollback would go to, never a pinned one, and never one that shares its artifact
     with a version that is kept.
     """
-    oldest = now - timedelta(days=settings.keep_days)
     newest = {version.number for version in sorted(versions, key=lambda v: v.number)[-settings.keep_versions :]}
     protected = newest | {champion, predecessor(history, champion)}
-    kept = [v for v in versions if v.number in protected or v.pinned or v.created >= oldest]
+    kept = [v for v in versions if v.number in protected or v.pinned or (now - v.created).days < settings.keep_days]
     artifacts = {version.artifact for version in kept}
     return [version for version in versions if version.artifact not in artifacts]
 

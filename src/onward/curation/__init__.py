@@ -1,0 +1,7 @@
+"""From what happened to what is learned from: consent, validity, labels, duplicates, poisoning, splits, audit."""
+
+from ._curate import Curation as Curation
+from ._curate import curate as curate
+from ._personal import scrub as scrub
+from ._store import Datasets as Datasets
+from ._text import example_id as example_id

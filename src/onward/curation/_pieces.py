@@ -1,0 +1,109 @@
+"""From interactions to usable pieces: consent, validity, claims, personal data, quality, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from onward.config import Settings
+from onward.core import Feedback, Interaction, SetAside
+
+from ._claims import claims_of
+from ._personal import scrub
+from ._quality import adequacy
+from ._records import Claim, Piece
+from ._text import example_id
+from ._validity import text_fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sieve:
+    """What is let through."""
+
+    tenant: str
+    settings: Settings
+    withdrawn: frozenset[str]
+    quarantined: frozenset[str]
+
+    def fault(self, interaction: Interaction) -> str | None:
+        """Why an interaction cannot be used whatever is said of it, or `None`."""
+        if interaction.tenant != self.tenant:
+            return "belongs to another tenant"
+        if not interaction.consent:
+            return "no consent"
+        if interaction.user in self.withdrawn:
+            return "consent withdrawn"
+        if interaction.id in self.quarantined:
+            return "quarantined by an earlier refusal"
+        return text_fault(interaction.text, self.settings.curation.max_length)
+
+    def hears(self, feedback: Feedback) -> bool:
+        """Whether feedback may be listened to."""
+        return feedback.tenant == self.tenant and feedback.user not in self.withdrawn
+
+
+def _once(interactions: Iterable[Interaction]) -> list[Interaction]:
+    """Each id once, by id. Of two records with one id the same one stays, in whatever order they come."""
+    kept: dict[str, Interaction] = {}
+    for interaction in interactions:
+        other = kept.setdefault(interaction.id, interaction)
+        if other is not interaction:
+            kept[interaction.id] = min(interaction, other, key=repr)
+    return [kept[key] for key in sorted(kept)]
+
+
+def _by_interaction(feedback: Iterable[Feedback]) -> dict[str, list[Feedback]]:
+    kept: dict[str, dict[str, Feedback]] = {}
+    for f in feedback:
+        known = kept.setdefault(f.interaction, {})
+        other = known.setdefault(f.id, f)
+        if other is not f:
+            known[f.id] = min(f, other, key=repr)
+    return {interaction: [known[key] for key in sorted(known)] for interaction, known in kept.items()}
+
+
+def _without_personal_data(text: str, claims: Sequence[Claim]) -> tuple[str, tuple[Claim, ...]]:
+    """The text scrubbed, and the entities claimed at their new places."""
+    scrubbed = scrub(text)
+    if not scrubbed.found:
+        return text, tuple(claims)
+    moved = (c if isinstance(c.value, str) else replace(c, value=scrub(text, c.value).entities) for c in claims)
+    return scrubbed.text, tuple(moved)
+
+
+def _piece(interaction: Interaction, feedback: Sequence[Feedback], settings: Settings) -> Piece | str:
+    """The piece that an interaction makes, or why it makes none."""
+    claims = claims_of(interaction, feedback, settings.curation.confirm_score)
+    if not claims:
+        return "no label that people gave or confirmed"
+    text, claims = _without_personal_data(interaction.text, claims)
+    enough = settings.learning.quality_threshold / max(adequacy(text), 1e-9)
+    claims = tuple(claim for claim in claims if claim.reliability >= enough - 1e-9)
+    if not any(claim.standing for claim in claims):
+        return "quality below learning.quality_threshold"
+    return Piece(
+        id=example_id(text),
+        text=text,
+        claims=claims,
+        interaction=interaction.id,
+        user=interaction.user,
+        origin=interaction.source,
+        at=interaction.at.timestamp(),
+    )
+
+
+def pieces(
+    interactions: Iterable[Interaction], feedback: Iterable[Feedback], sieve: Sieve
+) -> tuple[list[Piece], list[SetAside]]:
+    """Every usable interaction as a piece, by interaction id; the others with the reason why not."""
+    said = _by_interaction(f for f in feedback if sieve.hears(f))
+    usable, aside = [], []
+    for interaction in _once(interactions):
+        about = said.pop(interaction.id, ())
+        made = sieve.fault(interaction) or _piece(interaction, about, sieve.settings)
+        if isinstance(made, str):
+            aside.append(SetAside(interaction.id, made))
+        else:
+            usable.append(made)
+    aside += [SetAside(i, "feedback on an unknown interaction") for i in sorted(said) for _ in said[i]]
+    return usable, aside

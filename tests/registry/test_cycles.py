@@ -1,0 +1,96 @@
+"""The log of cycles."""
+
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onward.core import Check, CycleResult, InvalidInput, NotFound, Verdict
+from onward.registry import Candidate, Cycles, CycleState
+from onward.storage import Database
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with closing(Database(tmp_path / "onward.db")) as made:
+        yield made
+
+
+@pytest.fixture
+def cycles(database: Database) -> Cycles:
+    return Cycles(database)
+
+
+def state(name: str, status: Any = "running", minute: int = 0, tenant: str = "t", **fields: Any) -> CycleState:
+    started = NOON + timedelta(minutes=minute)
+    return CycleState(result=CycleResult(id=name, tenant=tenant, status=status, started=started), recipe="r", **fields)
+
+
+def save(database: Database, cycles: Cycles, *states: CycleState) -> None:
+    for one in states:
+        database.write(lambda c, one=one: cycles.save(c, one))
+
+
+def test_a_cycle_comes_back_whole_as_it_was_last_saved(database: Database, cycles: Cycles) -> None:
+    first = state("a")
+    verdict = Verdict("keep", (Check("evidence", False, 3, 15, "too little"),))
+    last = replace(
+        first,
+        result=replace(first.result, status="kept", verdict=verdict, counts={"new": 3}, finished=NOON, candidate=4),
+        dataset_blob="b",
+        candidates=(Candidate("linear", "h", {"epochs": 3}),),
+        failures={"spacy": "none"},
+    )
+    save(database, cycles, first, last)
+    assert cycles.get("a") == last
+    assert cycles.all("t") == [last]
+
+
+def test_an_unknown_cycle_is_not_found(cycles: Cycles) -> None:
+    with pytest.raises(NotFound, match="no cycle 'x'"):
+        cycles.get("x")
+
+
+def test_cycles_are_listed_oldest_first_by_tenant(database: Database, cycles: Cycles) -> None:
+    save(database, cycles, state("b", minute=5), state("c", minute=5), state("a", minute=9), state("d", tenant="u"))
+    assert [one.result.id for one in cycles.all("t")] == ["b", "c", "a"]
+    assert [one.result.id for one in cycles.all("u")] == ["d"]
+    assert cycles.all("v") == []
+
+
+def test_the_unfinished_cycle_is_the_running_one(database: Database, cycles: Cycles) -> None:
+    save(database, cycles, state("a", "promoted"), state("b", "running", 1), state("c", "failed", 2))
+    found = cycles.unfinished("t")
+    assert found is not None
+    assert found.result.id == "b"
+    save(database, cycles, state("b", "abandoned", 1))
+    assert cycles.unfinished("t") is None
+    assert cycles.unfinished("u") is None
+
+
+def test_the_last_judged_cycle_reached_a_verdict(database: Database, cycles: Cycles) -> None:
+    assert cycles.last_judged("t") is None
+    for minute, status in enumerate(("promoted", "kept", "refused")):
+        save(database, cycles, state(status, status, minute))
+        for other in ("skipped", "failed", "abandoned", "running"):
+            save(database, cycles, state(other, other, minute + 10))
+        found = cycles.last_judged("t")
+        assert found is not None
+        assert found.result.id == status
+    assert cycles.last_judged("u") is None
+
+
+def test_what_could_not_be_read_again_is_not_saved(database: Database, cycles: Cycles) -> None:
+    save(database, cycles, state("a"))
+    bad = state("a")
+    bad = replace(bad, result=replace(bad.result, seconds=math.nan))
+    with pytest.raises(InvalidInput):
+        save(database, cycles, bad)
+    assert cycles.get("a") == state("a")

@@ -1,0 +1,327 @@
+"""The documentation is true: every block runs, every link leads somewhere, every setting, command and code is named."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shlex
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+import onward
+from onward.autonomous import ConversationMetadata, LearningCycleResult, LearningMetrics, ValidationResult
+from onward.cli import EXIT_CODES, app
+from onward.config import Settings, settings_from
+from onward.experience import read_lines
+from tests.cli.terminal import run
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SUPPORT = ROOT / "examples" / "support"
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+TEXTS = [*PAGES, *sorted(ROOT.glob("[A-Z]*.md")), *sorted((ROOT / "changelog.d").glob("*.md"))]
+SAMPLES = {"conversations": "day1", "next-week": "day2", "imported": "day3_poisoned"}
+LINEAR = {"ONWARD_TRAINING__LEARNERS": '["linear"]'}
+NAME_THEIR_LEARNERS = {"learners.md"}
+FIND_A_WORKSPACE = {"gate.md", "curation.md", "operating.md"}  # .onward, with two versions
+FENCE = re.compile(r"^```(?P<language>\w*)(?P<options>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, the file it is, if it is one, and its text."""
+
+    language: str
+    title: str | None
+    body: str
+
+
+def blocks(page: Path) -> list[Block]:
+    found = []
+    for fence in FENCE.finditer(page.read_text(encoding="utf8")):
+        title = re.search(r'title="([^"]+)"', fence["options"])
+        found.append(Block(fence["language"], title and title[1], fence["body"]))
+    return found
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+# Blocks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the documentation reads: our support desk, without what the linear learner does not learn."""
+    folder = tmp_path_factory.mktemp("samples")
+    for name, day in SAMPLES.items():
+        lines = map(_without_entities, (SUPPORT / f"{day}.jsonl").read_text(encoding="utf8").splitlines())
+        (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf8")
+    return folder
+
+
+def _without_entities(line: str) -> str:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line
+    for labels in (record.get("labels"), record.get("correction")):
+        if labels:
+            labels.pop("entities", None)
+    return json.dumps(record)
+
+
+@pytest.fixture(scope="module")
+def taught(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with two versions, the second in service."""
+    folder = tmp_path_factory.mktemp("taught") / "workspace"
+    with onward.open(folder, settings={"training": {"learners": ["linear"]}}) as workspace:
+        for name in ("conversations", "next-week"):
+            workspace.record_file(samples / f"{name}.jsonl")
+            assert workspace.cycle().status == "promoted"
+    return folder
+
+
+@pytest.fixture
+def place(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where a page runs: the current folder, on Python's path, with the sample files in it."""
+    folder = tmp_path / "place"
+    shutil.copytree(samples, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delenv("ONWARD_WORKSPACE", raising=False)
+    before = set(sys.modules)
+    yield folder
+    for module in set(sys.modules) - before:
+        if str(getattr(sys.modules[module], "__file__", "")).startswith(str(folder)):
+            del sys.modules[module]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name_of)
+def test_every_block_runs(
+    page: Path, place: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    environment = {} if page.name in NAME_THEIR_LEARNERS else LINEAR
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    if page.name in FIND_A_WORKSPACE:
+        shutil.copytree(request.getfixturevalue("taught"), place / ".onward")
+    namespace: dict[str, Any] = {"__name__": "documentation"}
+    try:
+        for block in blocks(page):
+            run_block(block, namespace, place, environment)
+    finally:
+        for value in namespace.values():
+            if isinstance(value, onward.Workspace):
+                value.close()
+
+
+def run_block(block: Block, namespace: dict[str, Any], place: Path, environment: dict[str, str]) -> None:
+    match block.language:
+        case "python" if block.title:
+            (place / block.title).write_text(block.body, encoding="utf8")
+        case "python":
+            run_python(block.body, namespace)
+        case "console":
+            run_console(block.body, environment)
+        case "json":
+            now = onward.core.SystemClock().now()
+            assert read_lines(block.body.encode(), source="docs", now=now).bad == ()
+        case "toml":
+            settings_from(tomllib.loads(block.body))
+        case other:
+            assert other == "text", f"A block of {other or 'nothing'} is neither run nor marked as text."
+
+
+def run_python(source: str, namespace: dict[str, Any]) -> None:
+    """Run it; what stands in a comment after a print is what is printed."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(source, "documentation", "exec"), namespace)
+    printed = iter(out.getvalue().splitlines())
+    for expected in PRINTED.findall(source):
+        assert expected in printed, f"{expected!r} was not printed, but:\n{out.getvalue()}"
+
+
+def run_console(text: str, environment: dict[str, str]) -> None:
+    for line in text.splitlines():
+        assert line.startswith("$ "), f"{line!r} is no command."
+        command, _, remark = line.removeprefix("$ ").partition("  # exit ")
+        for part in command.split(" && "):
+            program, *arguments = shlex.split(part, comments=True)
+            if program == "make":
+                assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+                continue
+            assert program == "onward"
+            answer = run(*arguments, env={**environment})
+            assert answer.code == int(remark or 0), f"{part}: {answer.code}\n{answer.out}{answer.err}"
+
+
+def test_the_learner_of_the_guide_is_the_example() -> None:
+    (learner,) = [block.body for block in blocks(DOCS / "guides" / "learners.md") if block.title]
+    example = (ROOT / "examples" / "own_learner.py").read_text(encoding="utf8")
+    definitions = learner[learner.index("def create") :]
+    assert definitions in example
+
+
+# Mentions ----------------------------------------------------------------------------------------------------------
+
+
+def settings_rows() -> Iterator[tuple[str, str]]:
+    for section, table in Settings():
+        if isinstance(table, BaseModel):
+            for name, field in type(table).model_fields.items():
+                default = json.dumps(getattr(table, name))
+                yield section, f"| `{name}` | `{default}` | {field.description} |"
+
+
+@pytest.mark.parametrize(("section", "row"), list(settings_rows()))
+def test_every_setting_is_in_its_table(section: str, row: str) -> None:
+    page = (DOCS / "settings.md").read_text(encoding="utf8")
+    _, _, after = page.partition(f"## {section}\n")
+    assert row in after.partition("\n## ")[0].splitlines()
+
+
+def test_no_setting_is_in_a_table_that_is_gone() -> None:
+    page = (DOCS / "settings.md").read_text(encoding="utf8")
+    assert re.findall(r"^## (.+)$", page, re.MULTILINE) == list(Settings.model_fields)
+    told = [line for line in page.splitlines() if line.startswith("| `")]
+    assert told == [row for _, row in settings_rows()]
+
+
+@pytest.mark.parametrize(
+    "command", sorted(str(one.callback.__name__) for one in app.registered_commands if one.callback)
+)
+def test_every_command_is_mentioned(command: str) -> None:
+    assert f"`onward {command}" in (DOCS / "guides" / "operating.md").read_text(encoding="utf8")
+
+
+@pytest.mark.parametrize("code", EXIT_CODES)
+def test_every_exit_code_is_mentioned(code: int) -> None:
+    assert re.search(rf"^\| {code} \| \w", (DOCS / "guides" / "operating.md").read_text(encoding="utf8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", [onward.Interaction, onward.Feedback, onward.Labels])
+def test_every_key_of_a_record_is_mentioned(kind: Any) -> None:
+    page = (DOCS / "guides" / "records.md").read_text(encoding="utf8")
+    assert [field.name for field in fields(kind) if f"`{field.name}`" not in page] == []
+
+
+@pytest.mark.parametrize("kind", [ConversationMetadata, LearningCycleResult, ValidationResult, LearningMetrics])
+def test_everything_the_autonomous_learner_says_is_mentioned(kind: Any) -> None:
+    page = (DOCS / "guides" / "autonomous.md").read_text(encoding="utf8")
+    assert [field.name for field in fields(kind) if f"`{field.name}`" not in page] == []
+
+
+def doors() -> Iterator[tuple[str, list[str]]]:
+    for page in sorted((DOCS / "reference").glob("*.md")):
+        door = page.read_text(encoding="utf8").splitlines()[0].removeprefix("# ")
+        init = ROOT / "src" / door.replace(".", "/") / "__init__.py"
+        source = init.read_text(encoding="utf8") if init.exists() else ""
+        yield door, re.findall(r"^from \._\w+ import \w+ as (\w+)$", source, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("door", "names"), list(doors()))
+def test_every_public_name_is_in_the_reference(door: str, names: list[str]) -> None:
+    pages = "".join(page.read_text(encoding="utf8") for page in (DOCS / "reference").glob("*.md"))
+    told = re.findall(rf"^::: {re.escape(door)}\.(\w+)$", pages, re.MULTILINE)
+    assert set(names) <= set(told)
+    assert len(told) == len(set(told)) > 0
+
+
+def test_every_decision_is_listed() -> None:
+    index = (DOCS / "decisions" / "index.md").read_text(encoding="utf8")
+    records = sorted(DOCS.glob("decisions/0*.md"))
+    expected = [
+        f"- [{one.read_text(encoding='utf8').splitlines()[0].removeprefix('# ')}]({one.name})" for one in records
+    ]
+    assert [line for line in index.splitlines() if line.startswith("- ")] == expected
+
+
+# Figures -----------------------------------------------------------------------------------------------------------
+
+
+def result(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf8"))
+
+
+def figures() -> Iterator[str]:
+    """The rows of docs/benchmarks.md that the stored results make."""
+    for row in result("linear_learner")["full"]:
+        accuracy = f"{row['accuracy']:.4f} | {row['calibration_error']:.4f} | {row['cpu_seconds']} | {row['megabytes']}"
+        times = f"{row['predict_us_batch']} | {row['predict_us_single']}"
+        yield f"| {row['name']} | {row['examples']:,} | {accuracy} | {times} |"
+    for row in result("linear_learner")["quick"]:
+        accuracy = f"{row['accuracy']:.4f} | {row['calibration_error']:.4f} | {row['cpu_seconds_each']}"
+        yield f"| {row['name']} | {row['updates']} | {row['new_each']:,} | {accuracy} |"
+    for row in gate_rows():
+        yield f"| {row['row']} | {row['candidates']} | {100 * row['rate']:.1f} % |"
+    for kind, (share, planted) in result("personal_data")["recall"].items():
+        yield f"| {kind} | {planted:,} | {100 * share:.2f} % |"
+    for kind, (share, wrong) in result("personal_data")["precision"].items():
+        yield f"| {kind} | {100 * share:.2f} % | {wrong} |"
+
+
+def gate_rows() -> list[dict[str, Any]]:
+    found = result("gate_error_rates")
+    return [row for kind in ("false promotion", "power", "false refusal", "detection") for row in found[kind]]
+
+
+def test_the_benchmarks_are_what_was_measured() -> None:
+    page = set((DOCS / "benchmarks.md").read_text(encoding="utf8").splitlines())
+    missing = [row for row in figures() if row not in page]
+    assert not missing, "docs/benchmarks.md lacks these rows:\n" + "\n".join(missing)
+
+
+def test_the_gate_tells_what_was_measured() -> None:
+    rates = {row["row"]: (str(row["candidates"]), f"{100 * row['rate']:.1f} %") for row in gate_rows()}
+    told = 0
+    for line in (DOCS / "guides" / "gate.md").read_text(encoding="utf8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] in rates:
+            assert (cells[1], cells[-1]) == rates[cells[0]], line
+            told += 1
+    assert told >= 10
+
+
+# Links -------------------------------------------------------------------------------------------------------------
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    for page in TEXTS:
+        for link in LINK.finditer(FENCE.sub("", page.read_text(encoding="utf8"))):
+            if "://" not in link["target"]:
+                yield page, link["target"]
+
+
+def slug(heading: str) -> str:
+    """What mkdocs and GitHub make of a heading."""
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip())
+
+
+@pytest.mark.parametrize(("page", "target"), sorted(set(links())), ids=str)
+def test_every_link_leads_somewhere(page: Path, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    there = (page.parent / path).resolve() if path else page
+    assert there.is_file()
+    if anchor:
+        headings = re.findall(r"^#+ (.+)$", FENCE.sub("", there.read_text(encoding="utf8")), re.MULTILINE)
+        assert anchor in map(slug, headings)
+
+
+def test_the_readme_leads_into_the_guides() -> None:
+    told = {target for page, target in links() if page.name == "README.md" and page.parent == ROOT}
+    assert {"docs/guides/learners.md", "docs/guides/autonomous.md", "docs/benchmarks.md"} <= told
