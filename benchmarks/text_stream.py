@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -144,11 +144,22 @@ def said(
     return lines
 
 
-def accuracy(ws: Workspace, texts: Sequence[Text]) -> float:
-    if not texts or ws.champion() is None:
-        return 0.0
-    predictions = ws.predict([t.text for t in texts], record=False)
-    return statistics.mean(p.labels.intent == t.label for p, t in zip(predictions, texts, strict=True))
+class Exam:
+    """Every version's answers to the test texts, each version asked once."""
+
+    def __init__(self, ws: Workspace, test: Sequence[Text]) -> None:
+        self.ws, self.test = ws, test
+        self.right: dict[int, list[bool]] = {}
+
+    def accuracy(self, number: int | None, labels: Collection[str]) -> float:
+        """Accuracy of a version (0 where there is none) on the test texts of some intents."""
+        if number is None:
+            return 0.0
+        if number not in self.right:
+            model = self.ws._model(number)  # noqa: SLF001 - any version, not only the champion
+            found = model.predict([t.text for t in self.test])
+            self.right[number] = [p.labels.intent == t.label for p, t in zip(found, self.test, strict=True)]
+        return statistics.mean(r for r, t in zip(self.right[number], self.test, strict=True) if t.label in labels)
 
 
 class Naive:
@@ -205,10 +216,10 @@ def run(
     story = Story()
     first_day = None
     with tempfile.TemporaryDirectory() as folder, onward.open(folder, settings=settings, clock=clock) as ws:
+        exam = Exam(ws, test)
         for day in range(plan.days):
             group = plan.group(day)
             known = [label for g in plan.groups[: group + 1] for label in g]
-            newest = set(plan.groups[group])
             seen_test = [t for t in test if t.label in known]
             poisoned = day in plan.poisoned
             if mode == "given" or day == 0:
@@ -217,21 +228,20 @@ def run(
             else:
                 lines = said(day, days[day], ws, known, poisoned=poisoned, confirmed=confirmed, rng=rng)
                 heard = _heard(lines)
-            before = accuracy(ws, seen_test)
+            before = exam.accuracy(ws.champion(), known)
             ws.record_many(lines)
             began = time.process_time()
             result = ws.cycle()
             story.cycle_cpu += time.process_time() - began
             clock.advance(timedelta(days=1))
-            after = accuracy(ws, seen_test)
+            champion = ws.champion()
+            after = exam.accuracy(champion, known)
             if heard:
                 naive.learn(*zip(*heard, strict=True))
-            if first_day is None and ws.champion() is not None:
-                first_day = ws.champion()
+            if first_day is None:
+                first_day = champion
             story.bad_promotions += result.promoted and (poisoned or after < before - 0.01)
             story.poisoned_refused += poisoned and result.status == "refused"
-            old = [t for t in seen_test if t.label not in newest]
-            new = [t for t in seen_test if t.label in newest]
             row = {
                 "day": day,
                 "poisoned": poisoned,
@@ -239,11 +249,14 @@ def run(
                 "reason": result.reason,
                 "contradicted": _contradicted(ws, result.dataset),
                 "accuracy": after,
-                "old": accuracy(ws, old) if old else None,
-                "new": accuracy(ws, new),
+                "old": exam.accuracy(champion, set(known) - set(plan.groups[group])) if group else None,
+                "new": exam.accuracy(champion, plan.groups[group]),
+                "groups": [exam.accuracy(champion, g) for g in plan.groups[: group + 1]],
                 "naive": naive.accuracy(seen_test),
-                "naive old": naive.accuracy(old) if old else None,
-                "no learning": _frozen(ws, first_day, seen_test),
+                "naive groups": [
+                    naive.accuracy([t for t in seen_test if t.label in g]) for g in plan.groups[: group + 1]
+                ],
+                "no learning": exam.accuracy(first_day, known),
             }
             last = (day + 1) % plan.days_per_group == 0
             if last and (ceilings or day == plan.days - 1):
@@ -273,27 +286,28 @@ def _heard(lines: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     return heard
 
 
-def _frozen(ws: Workspace, number: int | None, test: Sequence[Text]) -> float:
-    if number is None:
-        return 0.0
-    predictions = ws._model(number).predict([t.text for t in test])  # noqa: SLF001 - the version of the first day
-    return statistics.mean(p.labels.intent == t.label for p, t in zip(predictions, test, strict=True))
+HIDDEN = ("reason", "groups", "naive groups")
+
+
+def forgotten(story: Story, key: str) -> float:
+    """The most that any group of intents lost from its best day to a later one (test accuracy)."""
+    lost = 0.0
+    best: dict[int, float] = {}
+    for row in story.days:
+        for group, value in enumerate(row[key]):
+            best[group] = max(best.get(group, 0.0), value)
+            lost = max(lost, best[group] - value)
+    return lost
 
 
 def _line(row: dict[str, Any]) -> str:
-    show = {k: f"{v:.3f}" if isinstance(v, float) else v for k, v in row.items() if k != "reason"}
+    show = {k: f"{v:.3f}" if isinstance(v, float) else v for k, v in row.items() if k not in HIDDEN}
     return "  ".join(f"{key} {value}" for key, value in show.items() if value is not None)
 
 
 def summary(stories: Sequence[Story]) -> dict[str, Any]:
     """Medians over seeds."""
     finals = [story.days[-1] for story in stories]
-    drops = [
-        max(
-            (a["old"] or 0) - (b["old"] or 0) for a, b in zip(s.days, s.days[1:], strict=False) if a["old"] and b["old"]
-        )
-        for s in stories
-    ]
     return {
         "seeds": len(stories),
         "final accuracy": statistics.median(f["accuracy"] for f in finals),
@@ -302,8 +316,9 @@ def summary(stories: Sequence[Story]) -> dict[str, Any]:
         "worst gap": max(f["ceiling"] - f["accuracy"] for f in finals),
         "final naive": statistics.median(f["naive"] for f in finals),
         "final no learning": statistics.median(f["no learning"] for f in finals),
-        "largest drop on old intents between days": max(drops),
-        "naive worst old": min(d["naive old"] for s in stories for d in s.days if d["naive old"] is not None),
+        "most lost on a group of intents, any seed": max(forgotten(s, "groups") for s in stories),
+        "most lost on a group of intents": statistics.median(forgotten(s, "groups") for s in stories),
+        "naive, most lost on a group": statistics.median(forgotten(s, "naive groups") for s in stories),
         "poisoned days": 2 * len(stories),
         "poisoned days refused": sum(s.poisoned_refused for s in stories),
         "bad promotions": sum(s.bad_promotions for s in stories),

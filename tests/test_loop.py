@@ -266,6 +266,37 @@ def test_retention_drops_old_artifacts_only(make_workspace: Callable[..., Worksp
     assert len(kept) < len(ws.versions())
 
 
+def test_entities_that_no_learner_learns_do_not_stand_in_the_way(workspace: Workspace) -> None:
+    workspace.record_many({**line, "entities": [{"start": 0, "end": 2, "label": "X"}]} for line in lines(300))
+    result = workspace.cycle()
+    assert result.status == "promoted"
+    assert set(workspace.version(result.champion).scorecard.overall.heads) == {"intent"}
+
+
+def test_a_record_that_says_nothing_of_consent(make_workspace: Callable[..., Workspace]) -> None:
+    ws = make_workspace(curation={"require_consent": True})
+    ws.record_many(lines(200))
+    assert ws.cycle().status == "skipped"
+    ws.record_many({**line, "consent": True} for line in lines(200, seed=1))
+    assert ws.cycle().status == "promoted"
+
+
+def test_tenants_share_artifacts_without_losing_them(
+    make_workspace: Callable[..., Workspace], clock: ManualClock
+) -> None:
+    ws = make_workspace(retention={"keep_versions": 1, "keep_days": 0})
+    for tenant in ("a", "b"):
+        ws.record_many({**line, "tenant": tenant} for line in lines(200))
+        assert ws.cycle(tenant=tenant).status == "promoted"
+    assert len({version.artifact for tenant in "ab" for version in ws.versions(tenant=tenant)}) == 1
+    for day in range(3):
+        clock.advance(timedelta(days=1))
+        ws.record_many({**line, "tenant": "a"} for line in lines(150, intents=FOUR, seed=day + 1, source=f"d{day}"))
+        ws.cycle(tenant="a", force=True)
+    ws._models.clear()
+    assert ws.predict("hello team", tenant="b", record=False).labels.intent == "greeting"
+
+
 def test_quick_updates_the_champion(workspace: Workspace, clock: ManualClock) -> None:
     workspace.record_many(lines(300))
     workspace.cycle()

@@ -33,7 +33,7 @@ from onward.core import (
     plain,
 )
 from onward.curation import Datasets, curate
-from onward.evaluation import EvaluationSets, Outcomes, bounded, freeze, judge, score, scorecard
+from onward.evaluation import EvaluationSets, answerable, bounded, freeze, judge, score_all, scorecard
 from onward.experience import Experience
 from onward.monitoring import Conditions
 from onward.registry import Candidate, Cycles, CycleState, Registry
@@ -302,51 +302,32 @@ def _prove(
     The chance of promoting any candidate that is no better than the champion stays at or under the stated level,
     however many learners compete.
     """
-    settings = house.settings
+    settings, total = house.settings, len(state.candidates)
     sets = [*frozen, freeze(dataset, frozen)]
-
-    in_service = None if champion is None else outcomes(champion.model, sets)
-    standards = _standards(house, state.result.tenant)
+    texts = [example.text for one in sets for example in one.examples]
+    versions = [_version(house, state, candidate, champion) for candidate in state.candidates]
+    answers = []
+    for done, version in enumerate(versions):
+        progress("prove", done, total, version.learner)
+        answers.append(load_model(house, version).predict(texts))
+    before = None if champion is None else champion.model.predict(texts)
+    sets = answerable(sets, [*answers, before or []])
     judged = []
-    for done, candidate in enumerate(state.candidates):
-        progress("prove", done, len(state.candidates), candidate.learner)
-        version = _version(house, state, candidate, champion)
-        scored = outcomes(load_model(house, version), sets)
+    for version, answer in zip(versions, answers, strict=True):
+        scored = score_all(answer, sets)
         verdict = judge(
             scored,
-            in_service,
+            None if before is None else score_all(before, sets),
             audit=dataset.audit,
             gate=settings.gate,
             thresholds=settings.thresholds,
-            candidates=len(state.candidates),
-            standards=standards,
+            candidates=total,
+            standards=house.registry.standards(state.result.tenant),
         )
         card = scorecard(scored)
         judged.append(Judged(replace(version, scorecard=card, verdict=verdict), verdict, card.overall.accuracy))
     progress("prove", len(judged), len(judged), "done")
     return sorted(judged, key=lambda j: (BEST_FIRST.index(j.verdict.decision), -j.accuracy))
-
-
-def _standards(house: House, tenant: str) -> dict[str, float]:
-    """Evaluation set -> accuracy on it of the version that was promoted when it was frozen."""
-    served = {transition.version for transition in house.registry.history(tenant)}
-    return {
-        one.name: one.accuracy
-        for version in house.registry.versions(tenant)
-        if version.number in served and version.scorecard
-        for one in version.scorecard.sets
-        if one.name == version.dataset
-    }
-
-
-def outcomes(model: Model, sets: Sequence[EvaluationSet]) -> list[Outcomes]:
-    """A model scored on evaluation sets, all texts predicted in one go."""
-    predictions = model.predict([e.text for one in sets for e in one.examples])
-    scored, start = [], 0
-    for one in sets:
-        scored.append(score(predictions[start : start + len(one.examples)], one))
-        start += len(one.examples)
-    return scored
 
 
 def _version(house: House, state: CycleState, candidate: Candidate, champion: Champion | None) -> ModelVersion:
@@ -449,13 +430,17 @@ def _save(house: House, lease: Lease, state: CycleState) -> None:
 
 def retain(house: House, tenant: str) -> list[int]:
     """Drop the artifacts that retention no longer keeps; return the numbers of their versions."""
+    versions = house.registry.versions()
     dropped = expendable(
-        house.registry.versions(tenant),
+        [version for version in versions if version.tenant == tenant],
         house.registry.history(tenant),
         house.registry.alias(tenant),
         house.settings.retention,
         house.clock.now(),
     )
+    numbers = {version.number for version in dropped}
+    needed = {version.artifact for version in versions if version.number not in numbers}
     for version in dropped:
-        house.storage.blobs.drop_folder(version.artifact)
-    return [version.number for version in dropped]
+        if version.artifact not in needed:
+            house.storage.blobs.drop_folder(version.artifact)
+    return sorted(numbers)

@@ -43,7 +43,9 @@ def test_every_section_says_what_it_is() -> None:
 @pytest.mark.parametrize(("section", "name"), EVERY)
 def test_every_setting_can_be_set_by_the_environment(section: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value = getattr(getattr(Settings(), section), name)
-    other: Any = {bool: "true", int: "7", float: "0.125", str: "blank:de", tuple: '["linear"]'}[type(value)]
+    other: Any = {bool: "false" if value else "true", int: "7", float: "0.125", str: "blank:de", tuple: '["linear"]'}[
+        type(value)
+    ]
     monkeypatch.setenv(f"ONWARD_{section}__{name}".upper(), other)
     changed = getattr(getattr(settings_from({section: {name: value}}), section), name)
     assert changed != value

@@ -93,7 +93,7 @@ def test_nothing_at_all_is_kept():
 )
 def test_labels_contradicted_too_often_are_refused(judged, contradicted, expected, passed):
     audit = LabelAudit(judged=judged, contradicted=contradicted, expected=expected)
-    found = verdict([intents(100, 100)], [intents(50, 100)], audit=audit)
+    found = verdict([intents(100, 100)], [intents(50, 100)], audit=audit, max_contradicted=0.15)
     assert check(found, "trust").passed is passed
     assert found.decision == ("promote" if passed else "refuse")
     if contradicted == 2:

@@ -255,3 +255,10 @@ def test_threads_open_a_new_database_at_once(tmp_path: Path) -> None:
         assert keys(opened[0]) == {str(n) for n in range(8)}
         for one in opened:
             one.close()
+
+
+def test_writing_while_writing_is_told_instead_of_waiting_for_ever(tmp_path):
+    database = Database(tmp_path / "a.db")
+    with pytest.raises(RuntimeError, match="inside"):
+        database.write(lambda _: database.write(lambda __: None))
+    database.close()

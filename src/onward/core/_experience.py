@@ -25,7 +25,7 @@ class Interaction:
         response: what the assistant answered.
         labels: labels that came with the record (given by people, not by a model).
         prediction: what the model in service said.
-        consent: whether it may be learned from.
+        consent: whether it may be learned from; `None` where the record says nothing of it.
         source: the channel, file or batch it came by; caps against poisoning go by it.
         context: anything else, JSON only.
     """
@@ -38,7 +38,7 @@ class Interaction:
     response: str | None = None
     labels: Labels = field(default_factory=Labels)
     prediction: Prediction | None = None
-    consent: bool = True
+    consent: bool | None = None
     source: str = "live"
     context: Mapping[str, Any] = field(default_factory=dict)
 

@@ -29,8 +29,10 @@ class Sieve:
         """Why an interaction cannot be used whatever is said of it, or `None`."""
         if interaction.tenant != self.tenant:
             return "belongs to another tenant"
-        if not interaction.consent:
+        if interaction.consent is False:
             return "no consent"
+        if interaction.consent is None and self.settings.curation.require_consent:
+            return "nothing said of consent"
         if interaction.user in self.withdrawn:
             return "consent withdrawn"
         if interaction.id in self.quarantined:

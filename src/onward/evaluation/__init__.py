@@ -6,7 +6,9 @@ from ._gate import judge as judge
 from ._outcomes import HeadOutcomes as HeadOutcomes
 from ._outcomes import Outcomes as Outcomes
 from ._outcomes import score as score
+from ._outcomes import score_all as score_all
 from ._scorecard import scorecard as scorecard
+from ._sets import answerable as answerable
 from ._sets import bounded as bounded
 from ._sets import freeze as freeze
 from ._store import EvaluationSets as EvaluationSets

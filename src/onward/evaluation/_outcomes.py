@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from onward.core import HEADS, Entity, EvaluationSet, Head, InvalidInput, Labels, Prediction
@@ -83,6 +83,19 @@ def score(predictions: Sequence[Prediction], evaluation_set: EvaluationSet) -> O
     heads = {head: found for head in HEADS if (found := _head(head, answers)) is not None}
     ids = tuple(example.id for example, _ in kept)
     return Outcomes(evaluation_set.name, evaluation_set.new, ids, _mean_over_heads(heads, len(ids)), heads)
+
+
+def score_all(predictions: Sequence[Prediction], sets: Sequence[EvaluationSet]) -> list[Outcomes]:
+    """Score one model's predictions on the examples of several sets, given in one sequence in the sets' order.
+
+    Raises:
+        InvalidInput: there is not exactly one prediction per example.
+    """
+    rest = iter(predictions)
+    scored = [score(list(islice(rest, len(one.examples))), one) for one in sets]
+    if next(rest, None) is not None:
+        raise InvalidInput("There are more predictions than examples.", mend="Predict the texts of the sets, in order.")
+    return scored
 
 
 def pooled(outcomes: Sequence[Outcomes], name: str) -> Outcomes:

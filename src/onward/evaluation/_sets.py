@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from onward.core import DatasetVersion, EvaluationSet, Example, InvalidInput, content_hash
+from onward.core import (
+    HEADS,
+    DatasetVersion,
+    EvaluationSet,
+    Example,
+    Head,
+    InvalidInput,
+    Labels,
+    Prediction,
+    content_hash,
+)
 
 
 def freeze(dataset: DatasetVersion, frozen: Sequence[EvaluationSet]) -> EvaluationSet:
@@ -38,6 +48,23 @@ def bounded(sets: Sequence[EvaluationSet], limit: int) -> list[EvaluationSet]:
         return list(sets)
     kept = (_sampled(one, count) for one, count in zip(sets, _shares(sets, limit), strict=True))
     return [one for one in kept if one.examples]
+
+
+def answerable(sets: Sequence[EvaluationSet], answers: Iterable[Sequence[Prediction]]) -> list[EvaluationSet]:
+    """The sets without the heads that none of the models has learned: what nobody can answer judges nobody.
+
+    Args:
+        answers: every model's predictions, the champion's too; a head that is `None` in all of them is unlearned.
+    """
+    learned = {head for predictions in answers for prediction in predictions for head in prediction.labels.heads}
+    if learned.issuperset(HEADS):
+        return list(sets)
+    return [replace(one, examples=tuple(_only(example, learned) for example in one.examples)) for one in sets]
+
+
+def _only(example: Example, heads: Collection[Head]) -> Example:
+    kept = {head: getattr(example.labels, head) for head in example.labels.heads if head in heads}
+    return replace(example, labels=Labels(**kept))
 
 
 def _shares(sets: Sequence[EvaluationSet], limit: int) -> list[int]:

@@ -132,6 +132,17 @@ class Registry:
         with self._database.read() as connection:
             return connection.scalar(query)
 
+    def standards(self, tenant: str) -> dict[str, float]:
+        """Evaluation set -> accuracy (0..1) on it of the version that was promoted when it was frozen."""
+        served = {transition.version for transition in self.history(tenant)}
+        return {
+            one.name: one.accuracy
+            for version in self.versions(tenant)
+            if version.number in served and version.scorecard
+            for one in version.scorecard.sets
+            if one.name == version.dataset
+        }
+
     def mark(self, numbers: Sequence[int], mark: str) -> None:
         """Note on versions something found out later. Marks are never taken back."""
         rows = [{"version": number, "mark": mark, "at": stamp(self._clock.now())} for number in numbers]

@@ -7,7 +7,6 @@ import io
 import tarfile
 import tempfile
 import zlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -59,16 +58,14 @@ def read_back_up(file: Path, blobs: Blobs) -> ModelVersion:
         with tarfile.open(file, "r:gz") as archive, blobs.scratch() as scratch:
             archive.extractall(scratch, filter="data")
             version = decode((scratch / RECORD).read_bytes(), ModelVersion)
-            stored = blobs.put_folder(scratch / "artifact")
+            blobs.put_folder(scratch / "artifact", expected=version.artifact)
     except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             raise Unavailable(
                 f"{file} cannot be unpacked.", why=f"{error.strerror}.", mend="Check space and permissions."
             ) from error
         raise Damaged(f"{file} is not a whole back-up.", why=f"{error}.", mend="Take another copy.") from error
-    if stored != version.artifact:
-        raise Damaged(f"{file} was changed after it was written.", mend="Take another copy.")
-    return replace(version, artifact=stored)
+    return version
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -88,15 +88,17 @@ class Blobs:
             raise Damaged(f"{file} was changed after it was stored.", mend="Restore a back-up.")
         return data
 
-    def put_folder(self, folder: Path) -> str:
+    def put_folder(self, folder: Path, expected: str | None = None) -> str:
         """Move a finished folder in; return the hash of its manifest. `folder` is gone afterwards.
 
         Raises:
-            Damaged: it holds a link or something else that is no plain file; nothing is stored.
+            Damaged: its hash is not the one expected, or it holds something that is no plain file; nothing is stored.
             Unavailable: the disk is full or read-only.
         """
         manifest = _manifest(folder)
         name = content_hash(manifest)
+        if expected not in (None, name):
+            raise Damaged(f"{folder} does not hold artifact {expected}.", mend="Take another copy.")
         target = self._place(self._folders, name)
         with _explained(self.root):
             if target.exists() and not _is_whole(self.folder, name):

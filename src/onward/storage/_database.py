@@ -83,6 +83,8 @@ class Database:
             Unavailable: the disk is full, read-only or not ours; nothing was written.
             Exception: whatever `work` raises; then nothing of it is written.
         """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("`write` inside `write` would wait for itself: use the connection at hand")
         future: Future[T] = Future()
         with self._lock:
             self._check_open()

@@ -18,7 +18,6 @@ from onward.core import (
     DEFAULT_TENANT,
     Clock,
     CycleResult,
-    EvaluationSet,
     Feedback,
     Interaction,
     InvalidInput,
@@ -31,12 +30,13 @@ from onward.core import (
     SystemClock,
     Transition,
     content_hash,
+    convert,
     new_id,
 )
 from onward.curation import Datasets
-from onward.evaluation import EvaluationSets, judge, scorecard
+from onward.evaluation import EvaluationSets, judge, score_all, scorecard
 from onward.experience import Experience, FileContents, read_file, read_lines, read_record
-from onward.loop import House, Options, Progress, load_model, outcomes, run_cycle, unwatched
+from onward.loop import House, Options, Progress, load_model, run_cycle, unwatched
 from onward.monitoring import Conditions, plot_versions
 from onward.registry import Cycles, Registry
 from onward.release import back_up, predecessor, read_back_up
@@ -207,11 +207,6 @@ class Workspace:
         """
         self.house.experience.interaction(tenant, interaction)
         now = self.house.clock.now()
-        if correction is not None and not isinstance(correction, Labels):
-            try:
-                correction = msgspec.convert(dict(correction), Labels)
-            except (msgspec.ValidationError, TypeError, ValueError) as error:
-                raise InvalidInput(f"The correction is wrong: {error}.", mend='Like {"intent": "refund"}.') from error
         record = Feedback(
             id=id or new_id("fb", now),
             interaction=interaction,
@@ -219,7 +214,7 @@ class Workspace:
             tenant=tenant,
             user=user,
             score=score,
-            correction=correction,
+            correction=_labels(correction),
             remark=remark or {},
         )
         self.house.experience.add_feedback([record])
@@ -353,13 +348,17 @@ class Workspace:
         if not sets:
             raise NotFound("No evaluation set is frozen yet.", mend="Run: onward cycle")
         sets = [*sets[:-1], replace(sets[-1], new=True)]
-        mine, other = self._scored(one, sets), self._scored(two, sets)
-        newest = self.house.datasets.get(tenant, two.dataset)
-        verdict = judge(other, mine, audit=newest.audit, gate=self.settings.gate, thresholds=self.settings.thresholds)
+        texts = [example.text for one_set in sets for example in one_set.examples]
+        mine, other = (score_all(self._model(version.number).predict(texts), sets) for version in (one, two))
+        verdict = judge(
+            other,
+            mine,
+            audit=self.house.datasets.get(tenant, two.dataset).audit,
+            gate=self.settings.gate,
+            thresholds=self.settings.thresholds,
+            standards=self.house.registry.standards(tenant),
+        )
         return Comparison(one, two, scorecard(mine), scorecard(other), verdict)
-
-    def _scored(self, version: ModelVersion, sets: Sequence[EvaluationSet]) -> Any:
-        return outcomes(self._model(version.number), sets)
 
     def history(self, *, tenant: str = DEFAULT_TENANT) -> list[Transition]:
         """Which version served from when, who or what decided, and why; oldest first."""
@@ -511,6 +510,10 @@ def _json(line: object) -> bytes:
         return msgspec.json.encode(line)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, numbers, lists and dicts.") from error
+
+
+def _labels(said: Labels | Mapping[str, Any] | None) -> Labels | None:
+    return said if said is None or isinstance(said, Labels) else convert(said, Labels)
 
 
 def _first_reason(version: ModelVersion) -> str:
