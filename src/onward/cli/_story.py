@@ -122,7 +122,7 @@ def _end(workspace: onward.Workspace, told: Told) -> Iterator[RenderableType]:
     here = f"onward --workspace {workspace.folder}"
     pairs = [
         ("picture", told.facts.get("picture", "-")),
-        ("the gate's reasons", f"{here} show {versions[-1].number}"),
+        ("the gate's reasons", f"{here} show {told.cycles[-1].candidate}"),
         ("who served when", f"{here} history"),
         ("ask it yourself", f'{here} predict "can I change the delivery address?"'),
         ("your own data", "onward demo --data FILE   (JSON Lines or CSV with text and intent)"),

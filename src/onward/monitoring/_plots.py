@@ -24,7 +24,7 @@ def plot_versions(
     """Save a picture: accuracy of every version on every evaluation set, and which version served when.
 
     Args:
-        versions: oldest first; those without a scorecard are left out.
+        versions: oldest first, the best candidate of a cycle before its others; without a scorecard they are left out.
         history: the audit trail of the champion alias.
         file: .png, .svg or .pdf.
         names: evaluation set -> the name to show; their order where left out.
@@ -49,29 +49,43 @@ def plot_versions(
 
 
 def _accuracies(axes: Axes, versions: Sequence[ModelVersion], names: Mapping[str, str]) -> None:
+    """Each cycle's best candidate on every set, joined by lines; the other learners' candidates as faint dots."""
+    first_of = {version.cycle: version for version in reversed(versions)}
+    best = [version for version in versions if first_of[version.cycle] is version]
+    place = {version.cycle: at for at, version in enumerate(best)}
+    for position, (name, points) in enumerate(_by_set(best, place).items(), 1):
+        label = names.get(name, f"evaluation set {position}, not frozen")
+        axes.plot(*zip(*points, strict=True), marker=".", alpha=0.6, label=label)
+    others = [(place[v.cycle], _overall(v)) for v in versions if v not in best]
+    _scatter(axes, others, ".", "#8c959f", "other learners' candidates")
+    for decision, (marker, color) in MARKS.items():
+        decided = [v for v in best if v.verdict and v.verdict.decision == decision]
+        _scatter(axes, [(place[v.cycle], _overall(v)) for v in decided], marker, color, SAID[decision])
+    axes.set(title="Each cycle's best candidate on every evaluation set", xlabel="cycle", ylabel="accuracy")
+    axes.set_xticks(list(place.values()), [f"version {v.number}\n{v.learner}" for v in best])
+    axes.set_ylim(top=1.01)
+    axes.margins(x=0.1)
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize="small")
+
+
+def _by_set(versions: Sequence[ModelVersion], place: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
     sets: dict[str, list[tuple[int, float]]] = {}
     for version in versions:
         for score in version.scorecard.sets if version.scorecard else ():
-            sets.setdefault(score.name, []).append((version.number, score.accuracy))
-    for position, (name, points) in enumerate(sets.items(), 1):
-        axes.plot(
-            *zip(*points, strict=True), marker=".", alpha=0.6, label=names.get(name, f"evaluation set {position}")
-        )
-    for decision, (marker, color) in MARKS.items():
-        points = [
-            (v.number, v.scorecard.overall.accuracy)
-            for v in versions
-            if v.verdict and v.scorecard and v.verdict.decision == decision
-        ]
-        if points:
-            across, up = zip(*points, strict=True)
-            axes.scatter(across, up, marker=marker, color=color, s=90, zorder=3, label=SAID[decision])
-    axes.set(title="Accuracy of every version on every evaluation set", xlabel="version", ylabel="accuracy")
-    axes.set_xticks([version.number for version in versions], [f"{v.number}\n{v.learner}" for v in versions])
-    axes.set_ylim(top=1.01)
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend(loc="lower right", fontsize="small")
+            sets.setdefault(score.name, []).append((place[version.cycle], score.accuracy))
+    return sets
+
+
+def _overall(version: ModelVersion) -> float:
+    return version.scorecard.overall.accuracy if version.scorecard else 0.0
+
+
+def _scatter(axes: Axes, points: Sequence[tuple[int, float]], marker: str, color: str, label: str) -> None:
+    if points:
+        across, up = zip(*points, strict=True)
+        axes.scatter(across, up, marker=marker, color=color, s=90, zorder=3, label=label)
 
 
 def _service(axes: Axes, history: Sequence[Transition]) -> None:
@@ -79,7 +93,13 @@ def _service(axes: Axes, history: Sequence[Transition]) -> None:
     numbers = [transition.version for transition in history]
     axes.step(steps, [*numbers, numbers[-1]] if numbers else [0], where="post", color="#0969da", linewidth=2)
     for step, transition in enumerate(history):
-        axes.annotate(f"{transition.cause}\nv{transition.version}", (step, transition.version), fontsize="small")
+        axes.annotate(
+            f"{transition.cause}\nv{transition.version}",
+            (step, transition.version),
+            xytext=(4, 5),
+            textcoords="offset points",
+            fontsize="small",
+        )
     axes.set(title="Version in service", xlabel="change", ylabel="version")
     axes.set_xticks(steps)
     axes.margins(y=0.4)
