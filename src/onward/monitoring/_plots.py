@@ -102,5 +102,5 @@ def _service(axes: Axes, history: Sequence[Transition]) -> None:
         )
     axes.set(title="Version in service", xlabel="change", ylabel="version")
     axes.set_xticks(steps)
-    axes.margins(y=0.4)
+    axes.margins(y=0.9)
     axes.grid(alpha=0.3)
