@@ -37,7 +37,8 @@ import onward
 from benchmarks.machine import write_results
 from benchmarks.real_data import Text, banking77, snips
 from onward.config import load_learner, settings_from
-from onward.core import DatasetVersion, Example, Labels, ManualClock, Training
+from onward.core import DatasetVersion, Entity, EvaluationSet, Example, Labels, ManualClock, Prediction, Training
+from onward.evaluation import score, scorecard
 from onward.workspace import Workspace
 
 FLIPPED = 0.4
@@ -71,12 +72,13 @@ class Story:
     cycle_cpu: float = 0.0
 
 
-def plan_for(name: str, labels: Sequence[str], rng: random.Random) -> Plan:
+def plan_for(name: str, labels: Sequence[str], rng: random.Random, per_group: int | None) -> Plan:
     shuffled = sorted(labels)
     rng.shuffle(shuffled)
     if name == "snips":
-        return Plan([shuffled[:3], shuffled[3:5], shuffled[5:]], 5, (7, 12))
-    return Plan([shuffled[i : i + 11] for i in range(0, 77, 11)], 3, (8, 16))
+        per = per_group or 5
+        return Plan([shuffled[:3], shuffled[3:5], shuffled[5:]], per, (per + per // 2, 2 * per + per // 2))
+    return Plan([shuffled[i : i + 11] for i in range(0, 77, 11)], per_group or 3, (8, 16))
 
 
 def spread(texts: Sequence[Text], plan: Plan, rng: random.Random) -> list[list[Text]]:
@@ -161,6 +163,13 @@ class Exam:
             self.right[number] = [p.labels.intent == t.label for p, t in zip(found, self.test, strict=True)]
         return statistics.mean(r for r, t in zip(self.right[number], self.test, strict=True) if t.label in labels)
 
+    def entity_f1(self, number: int | None, labels: Collection[str]) -> float | None:
+        """Entity F1 of a version on the test texts of some intents; `None` where it finds no entities."""
+        test = [t for t in self.test if t.label in labels]
+        if number is None or test[0].entities is None:
+            return None
+        return entity_f1(self.ws._model(number).predict([t.text for t in test]), test)  # noqa: SLF001 - as above
+
 
 class Naive:
     """Fine-tuning on the newest day only."""
@@ -183,26 +192,51 @@ class Naive:
         return float(statistics.mean(f == t.label for f, t in zip(found, texts, strict=True)))
 
 
-def ceiling(texts: Sequence[Text], test: Sequence[Text], settings: onward.Settings) -> tuple[float, float]:
-    """Test accuracy of the bare learner on all true labels, and its CPU seconds."""
+def ceiling(
+    texts: Sequence[Text], test: Sequence[Text], settings: onward.Settings, learner: str
+) -> tuple[float, float | None, float]:
+    """The bare learner on all true labels: test accuracy, entity F1, CPU seconds."""
     examples = tuple(
-        Example(id=f"{n:08d}", text=t.text, labels=Labels(intent=t.label), split="train") for n, t in enumerate(texts)
+        Example(id=f"{n:08d}", text=t.text, labels=truth(t), split="validation" if n % 20 == 0 else "train")
+        for n, t in enumerate(texts)
     )
     dataset = DatasetVersion(id="ceiling", tenant=TENANT, parent=None, created=datetime.now(UTC), examples=examples)
     began = time.process_time()
-    model = load_learner("linear", settings).train(dataset, None, Training()).model
+    model = load_learner(learner, settings).train(dataset, None, Training()).model
     spent = time.process_time() - began
     found = model.predict([t.text for t in test])
-    return statistics.mean(p.labels.intent == t.label for p, t in zip(found, test, strict=True)), spent
+    right = statistics.mean(p.labels.intent == t.label for p, t in zip(found, test, strict=True))
+    return right, entity_f1(found, test), spent
+
+
+def truth(text: Text) -> Labels:
+    entities = None if text.entities is None else tuple(Entity(*span) for span in text.entities)
+    return Labels(intent=text.label, entities=entities)
+
+
+def entity_f1(found: Sequence[Prediction], test: Sequence[Text]) -> float | None:
+    """Micro F1 of exact spans; `None` where the model finds no entities."""
+    if not any(p.labels.entities is not None for p in found):
+        return None
+    examples = tuple(Example(id=str(n), text=t.text, labels=truth(t), split="evaluation") for n, t in enumerate(test))
+    return scorecard([score(found, EvaluationSet(name="test", examples=examples))]).overall.heads["entities"].f1
 
 
 def run(
-    name: str, mode: str, seed: int, share: float, learners: tuple[str, ...], *, confirmed: float, ceilings: bool
+    name: str,
+    mode: str,
+    seed: int,
+    share: float,
+    learners: tuple[str, ...],
+    *,
+    confirmed: float,
+    ceilings: bool,
+    per_group: int | None = None,
 ) -> Story:
     train, test = snips() if name == "snips" else banking77()
     rng = random.Random(seed)
     train = rng.sample(train, int(share * len(train)))
-    plan = plan_for(name, sorted({t.label for t in train}), rng)
+    plan = plan_for(name, sorted({t.label for t in train}), rng, per_group)
     days = spread(train, plan, rng)
     settings = settings_from(
         {
@@ -260,9 +294,10 @@ def run(
             }
             last = (day + 1) % plan.days_per_group == 0
             if last and (ceilings or day == plan.days - 1):
-                row["ceiling"], row["ceiling cpu"] = ceiling(
-                    [t for d in days[: day + 1] for t in d], seen_test, settings
+                row["ceiling"], row["ceiling entity F1"], row["ceiling cpu"] = ceiling(
+                    [t for d in days[: day + 1] for t in d], seen_test, settings, learners[-1]
                 )
+                row["entity F1"] = exam.entity_f1(champion, known)
             story.days.append(row)
             print(_line(row), flush=True)
     return story
@@ -314,6 +349,8 @@ def summary(stories: Sequence[Story]) -> dict[str, Any]:
         "final ceiling": statistics.median(f["ceiling"] for f in finals),
         "final gap": statistics.median(f["ceiling"] - f["accuracy"] for f in finals),
         "worst gap": max(f["ceiling"] - f["accuracy"] for f in finals),
+        "final entity F1": [f["entity F1"] for f in finals],
+        "final entity F1 of the ceiling": [f["ceiling entity F1"] for f in finals],
         "final naive": statistics.median(f["naive"] for f in finals),
         "final no learning": statistics.median(f["no learning"] for f in finals),
         "most lost on a group of intents, any seed": max(forgotten(s, "groups") for s in stories),
@@ -338,6 +375,7 @@ def main() -> None:
     parser.add_argument(
         "--ceilings", action="store_true", help="the ceiling at the end of every group, not only the last"
     )
+    parser.add_argument("--days-per-group", type=int, help="instead of 5 (SNIPS) or 3 (BANKING77)")
     parser.add_argument("--name", help="name of the results file")
     arguments = parser.parse_args()
     learners = tuple(arguments.learners.split(","))
@@ -353,6 +391,7 @@ def main() -> None:
                 learners,
                 confirmed=arguments.confirmed,
                 ceilings=arguments.ceilings,
+                per_group=arguments.days_per_group,
             )
         )
     found = summary(stories)

@@ -124,7 +124,7 @@ def test_every_field_of_an_interaction_is_read() -> None:
 
 def test_what_a_line_leaves_out_is_filled_in() -> None:
     (made,) = lines(GOOD, tenant="acme").interactions
-    assert (made.at, made.tenant, made.source, made.consent) == (NOON, "acme", "chat", True)
+    assert (made.at, made.tenant, made.source, made.consent) == (NOON, "acme", "chat", None)
 
 
 def test_a_line_that_names_its_interaction_is_feedback() -> None:
