@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from .scheduler import schedule as schedule
     from .workspace import Workspace as Workspace
     from .workspace import open_workspace
+    from .workspace import restore as restore
 
     open = open_workspace  # noqa: A001 - `onward.open` is what users say
 
 _DOOR: Final = {
     "open": "workspace:open_workspace",
+    "restore": "workspace:restore",
     "Workspace": "workspace:Workspace",
     "Settings": "config:Settings",
     "schedule": "scheduler:schedule",

@@ -1,20 +1,19 @@
-"""A model version as one compressed file: to keep elsewhere, and to bring back."""
+"""A model version, or a whole workspace, as one compressed file: to keep elsewhere, and to bring back."""
 
 from __future__ import annotations
 
-import errno
-import io
-import tarfile
-import tempfile
-import zlib
+import shutil
 from pathlib import Path
 from typing import Final
 
-from onward.core import Damaged, ModelVersion, NotFound, Unavailable, decode, encode
-from onward.storage import Blobs, sync
+from onward.core import InvalidInput, ModelVersion, decode, encode
+from onward.storage import Blobs, Storage, sync
+
+from ._archive import add_bytes, add_folder, unpacked, written
 
 RECORD: Final = "version.json"
-UNWRITABLE: Final = (errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS)
+FOLDERS: Final = ("blobs", "artifacts")
+SETTINGS: Final = "onward.toml"
 
 
 def back_up(version: ModelVersion, blobs: Blobs, target: Path) -> Path:
@@ -26,21 +25,9 @@ def back_up(version: ModelVersion, blobs: Blobs, target: Path) -> Path:
     """
     folder = blobs.folder(version.artifact)
     file = target / f"onward-v{version.number}-{version.artifact[:12]}.tar.gz"
-    try:
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target, prefix=".unfinished-") as scratch:
-            unfinished = Path(scratch) / file.name
-            with tarfile.open(unfinished, "w:gz", compresslevel=6) as archive:
-                _add(archive, RECORD, encode(version))
-                archive.add(folder, "artifact", filter=_plain)
-            unfinished.chmod(0o600)
-            sync(unfinished)
-            unfinished.rename(file)
-        sync(target)
-    except OSError as error:
-        raise Unavailable(
-            f"The back-up {file} cannot be written.", why=f"{error.strerror}.", mend="Check space and permissions."
-        ) from error
+    with written(file) as archive:
+        add_bytes(archive, RECORD, encode(version))
+        add_folder(archive, folder, "artifact")
     return file
 
 
@@ -52,30 +39,50 @@ def read_back_up(file: Path, blobs: Blobs) -> ModelVersion:
         Damaged: it is not a whole, unchanged back-up.
         Unavailable: there is no space, or no right, to unpack it.
     """
-    if not file.exists():
-        raise NotFound(f"There is no back-up {file}.", mend="Check the path.")
-    try:
-        with tarfile.open(file, "r:gz") as archive, blobs.scratch() as scratch:
-            archive.extractall(scratch, filter="data")
-            version = decode((scratch / RECORD).read_bytes(), ModelVersion)
-            blobs.put_folder(scratch / "artifact", expected=version.artifact)
-    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error) as error:
-        if isinstance(error, OSError) and error.errno in UNWRITABLE:
-            raise Unavailable(
-                f"{file} cannot be unpacked.", why=f"{error.strerror}.", mend="Check space and permissions."
-            ) from error
-        raise Damaged(f"{file} is not a whole back-up.", why=f"{error}.", mend="Take another copy.") from error
+    with blobs.scratch() as scratch, unpacked(file, scratch) as folder:
+        version = decode((folder / RECORD).read_bytes(), ModelVersion)
+        blobs.put_folder(folder / "artifact", expected=version.artifact)
     return version
 
 
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(data), 0o600
-    archive.addfile(entry, io.BytesIO(data))
+def back_up_workspace(storage: Storage, file: Path) -> Path:
+    """Write everything of a workspace to one compressed file, whole or not at all, while it goes on working.
+
+    The database is copied first, as of one moment; what it names is immutable and stored before it is named.
+
+    Raises:
+        Unavailable: the folder cannot be written.
+    """
+    with storage.blobs.scratch() as scratch, written(file) as archive:
+        storage.database.copy(scratch / storage.database.file.name)
+        add_folder(archive, scratch / storage.database.file.name, storage.database.file.name)
+        for name in FOLDERS:
+            add_folder(archive, storage.folder / name, name)
+        if (storage.folder / SETTINGS).exists():
+            add_folder(archive, storage.folder / SETTINGS, SETTINGS)
+    return file
 
 
-def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = ""
-    entry.mtime = 0
-    return entry
+def restore_workspace(file: Path, folder: Path) -> Path:
+    """Unpack a workspace's back-up into an empty or new folder, which appears whole or not at all; return it.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: the folder holds something.
+        Damaged: it is not a whole back-up.
+        Unavailable: there is no space, or no right, to unpack it.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InvalidInput(f"{folder} is not empty.", mend="Restore to an empty or a new folder.")
+    unfinished = folder.with_name(f".{folder.name}-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with unpacked(file, unfinished):
+            for path in (unfinished, *unfinished.rglob("*")):
+                path.chmod(0o700 if path.is_dir() else 0o600)
+                sync(path)
+            unfinished.rename(folder)
+            sync(folder.parent)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return folder

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -74,6 +74,18 @@ class Database:
         self._check_open()
         with _explained(self.file), self._reading.connect() as connection:
             yield connection
+
+    def copy(self, target: Path) -> None:
+        """Write a copy of the database as of one moment to a new file; readers and the writer go on meanwhile.
+
+        Raises:
+            Unavailable: the workspace is closed, or the file cannot be written.
+        """
+        try:
+            with self.read() as connection, closing(sqlite3.connect(target)) as copied:
+                cast("sqlite3.Connection", connection.connection.driver_connection).backup(copied)
+        except sqlite3.Error as error:
+            raise Unavailable(f"{target} cannot be written: {error}.", mend="Check space and permissions.") from error
 
     def write(self, work: Work[T]) -> T:
         """Run `work` on the writing connection; return its result once it is durable.

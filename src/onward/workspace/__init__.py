@@ -1,5 +1,7 @@
 """The workspace: everything that a user does, in as few words."""
 
+from ._open import open_workspace as open_workspace
+from ._open import restore as restore
 from ._records import Comparison as Comparison
 from ._records import Forgotten as Forgotten
 from ._records import Recorded as Recorded
@@ -7,4 +9,3 @@ from ._records import Status as Status
 from ._records import Teacher as Teacher
 from ._records import Trace as Trace
 from ._workspace import Workspace as Workspace
-from ._workspace import open_workspace as open_workspace

@@ -13,10 +13,9 @@ from typing import Any, Final, Self, overload
 
 import msgspec
 
-from onward.config import FILE_NAME, Settings, known_learners, load_learner, load_settings, settings_from, to_toml
+from onward.config import FILE_NAME, Settings, known_learners, load_learner, to_toml
 from onward.core import (
     DEFAULT_TENANT,
-    Clock,
     CycleResult,
     Feedback,
     Interaction,
@@ -27,69 +26,21 @@ from onward.core import (
     NotFound,
     OnwardError,
     Prediction,
-    SystemClock,
     Transition,
     content_hash,
     convert,
     new_id,
 )
-from onward.curation import Datasets
-from onward.evaluation import EvaluationSets, judge, score_all, scorecard
-from onward.experience import Experience, FileContents, read_file, read_lines, read_record
+from onward.evaluation import judge, score_all, scorecard
+from onward.experience import FileContents, read_file, read_lines, read_record
 from onward.loop import House, Options, Progress, load_model, run_cycle, unwatched
-from onward.monitoring import Conditions, plot_versions
-from onward.registry import Cycles, Registry
-from onward.release import back_up, predecessor, read_back_up
-from onward.storage import open_storage
+from onward.monitoring import plot_versions
+from onward.release import back_up, back_up_workspace, predecessor, read_back_up
 
 from ._records import Comparison, Forgotten, Recorded, Status, Trace
 from ._trace import learned_from, trace
 
 MODELS_KEPT: Final = 4
-
-
-def open_workspace(
-    url: str | Path = ".onward",
-    *,
-    create: bool = True,
-    settings: Mapping[str, Any] | Settings | None = None,
-    clock: Clock | None = None,
-) -> Workspace:
-    """Open a workspace; make it where there is none.
-
-    Args:
-        url: a folder.
-        create: with `False`, a missing workspace is an error.
-        settings: instead of the folder's onward.toml: nested values, or `Settings`.
-        clock: instead of the machine's.
-
-    Raises:
-        InvalidInput: the URL or onward.toml is wrong.
-        NotFound: there is no workspace, and `create` is off.
-        Unavailable: the folder cannot be written.
-    """
-    storage = open_storage(url, create=create)
-    try:
-        if settings is None:
-            settings = load_settings(storage.folder)
-        elif not isinstance(settings, Settings):
-            settings = settings_from(settings)
-    except OnwardError:
-        storage.close()
-        raise
-    clock = clock or SystemClock()
-    house = House(
-        storage=storage,
-        settings=settings,
-        clock=clock,
-        experience=Experience(storage.database),
-        datasets=Datasets(storage),
-        evaluation_sets=EvaluationSets(storage),
-        registry=Registry(storage.database, clock),
-        cycles=Cycles(storage.database),
-        conditions=Conditions(storage.database, clock),
-    )
-    return Workspace(house)
 
 
 class Workspace:
@@ -426,6 +377,14 @@ class Workspace:
     def back_up_version(self, number: int, folder: Path) -> Path:
         """Write one version, compressed, to a folder; return the file."""
         return back_up(self.house.registry.version(number), self.house.storage.blobs, folder)
+
+    def back_up(self, file: str | Path) -> Path:
+        """Write the whole workspace, compressed, to one file, while it goes on working; see `onward.restore`.
+
+        Raises:
+            Unavailable: the file cannot be written; nothing is left of it.
+        """
+        return back_up_workspace(self.house.storage, Path(file).absolute())
 
     def restore_version(self, file: Path, *, by: str = "user") -> Transition | None:
         """Put the version of a back-up back into its tenant's service, its artifact brought back where it is gone.
