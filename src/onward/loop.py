@@ -27,6 +27,7 @@ from onward.core import (
     OnwardError,
     Training,
     Verdict,
+    collector_paused,
     content_hash,
     log,
     new_id,
@@ -177,18 +178,19 @@ def _curate(
     tenant = state.result.tenant
     progress("curate", 0, 1, "reading interactions")
     last = house.cycles.last_judged(tenant)
-    curation = curate(
-        house.experience.interactions(tenant),
-        house.experience.feedback(tenant),
-        tenant=tenant,
-        now=house.clock.now(),
-        settings=house.settings,
-        champion=None if champion is None else house.datasets.get(tenant, champion.version.dataset),
-        judged=None if last is None or last.dataset_blob is None else house.datasets.at(last.dataset_blob),
-        frozen={example.id: example for one in frozen for example in one.examples},
-        withdrawn=house.experience.withdrawn(tenant),
-        quarantined=frozenset(house.experience.quarantined(tenant)),
-    )
+    with collector_paused():
+        curation = curate(
+            house.experience.interactions(tenant),
+            house.experience.feedback(tenant),
+            tenant=tenant,
+            now=house.clock.now(),
+            settings=house.settings,
+            champion=None if champion is None else house.datasets.get(tenant, champion.version.dataset),
+            judged=None if last is None or last.dataset_blob is None else house.datasets.at(last.dataset_blob),
+            frozen={example.id: example for one in frozen for example in one.examples},
+            withdrawn=house.experience.withdrawn(tenant),
+            quarantined=frozenset(house.experience.quarantined(tenant)),
+        )
     dataset = curation.dataset
     blob = house.datasets.put(dataset)
     counts = _counts(dataset) | {"deferred": curation.deferred, "set aside": len(curation.set_aside)}

@@ -3,6 +3,7 @@
 from ._clock import Clock as Clock
 from ._clock import ManualClock as ManualClock
 from ._clock import SystemClock as SystemClock
+from ._collector import collector_paused as collector_paused
 from ._content import content_hash as content_hash
 from ._content import convert as convert
 from ._content import decode as decode

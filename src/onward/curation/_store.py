@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from onward.core import DatasetVersion, NotFound, decode, encode
+from onward.core import DatasetVersion, NotFound, collector_paused, decode, encode
 from onward.storage import Storage, schema, stamp
+
+KEPT: Final = 3
 
 
 class Datasets:
-    """Every data set version of a workspace, by tenant and id."""
+    """Every data set version of a workspace, by tenant and id. The last three that were asked for stay in memory."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._decoded = lru_cache(maxsize=KEPT)(self._decode)
 
     def put(self, dataset: DatasetVersion) -> str:
         """Store the examples; return the hash to `add` the version under."""
@@ -45,7 +51,11 @@ class Datasets:
         Raises:
             Damaged: it was changed after it was stored.
         """
-        return decode(self._storage.blobs.get(blob), DatasetVersion)
+        return self._decoded(blob)
+
+    def _decode(self, blob: str) -> DatasetVersion:
+        with collector_paused():
+            return decode(self._storage.blobs.get(blob), DatasetVersion)
 
     def ids(self, tenant: str) -> list[str]:
         """All ids of a tenant, oldest first."""

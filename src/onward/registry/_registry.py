@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, insert, select, true, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, true, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from onward.core import Clock, InvalidInput, ModelVersion, NotFound, Transition, decode, to_body
@@ -15,6 +15,9 @@ from onward.storage import Database, schema, stamp
 
 Alias = Literal["champion", "challenger"]
 CHAMPION: Alias = "champion"
+POINTS_TO: Final = select(schema.aliases.c.version).where(
+    schema.aliases.c.tenant == bindparam("tenant"), schema.aliases.c.alias == bindparam("alias")
+)  # asked at every prediction, so built once
 
 
 class Registry:
@@ -158,8 +161,7 @@ class Registry:
 
 
 def _alias(connection: Connection, tenant: str, alias: Alias) -> int | None:
-    table = schema.aliases
-    return connection.scalar(select(table.c.version).where(table.c.tenant == tenant, table.c.alias == alias))
+    return connection.scalar(POINTS_TO, {"tenant": tenant, "alias": alias})
 
 
 def _marks(connection: Connection, numbers: Sequence[int]) -> Mapping[int, tuple[str, ...]]:

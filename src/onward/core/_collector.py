@@ -1,0 +1,32 @@
+"""Python's cycle collector, out of the way while many records are made and none is garbage."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_lock = threading.Lock()
+_pauses = 0
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Pause the cycle collector of the process; it goes on when the last of several pauses ends.
+
+    Making a hundred thousand live records sets it off again and again for nothing: a third of curation's time.
+    Reference counting goes on as ever. Where the collector was off already, it stays off.
+    """
+    global _pauses  # noqa: PLW0603 - the collector is one for the process, and so is its pause
+    with _lock:
+        was_on = gc.isenabled() or _pauses > 0
+        _pauses += 1
+        gc.disable()
+    try:
+        yield
+    finally:
+        with _lock:
+            _pauses -= 1
+            if was_on and not _pauses:
+                gc.enable()
