@@ -7,7 +7,7 @@ Compared on every day, on the test texts of the intents seen so far, split into 
 - no learning: the first day's model;
 - ceiling: the same learner trained on all data so far with true labels (at the end of each group).
 
-Modes: `given` (labels come with the records) and `feedback` (after the first day only feedback: 30 % of wrong answers
+Modes: `given` (labels come with the records) and `feedback` (once a champion serves, only feedback: 30 % of wrong answers
 are corrected, and right ones rated well: all, or the share --confirmed). On two days 40 % of the labels said are
 flipped to another label.
 
@@ -256,7 +256,7 @@ def run(
             known = [label for g in plan.groups[: group + 1] for label in g]
             seen_test = [t for t in test if t.label in known]
             poisoned = day in plan.poisoned
-            if mode == "given" or day == 0:
+            if mode == "given" or ws.champion() is None:
                 lines = given(day, days[day], known, poisoned=poisoned, entities="spacy" in learners, rng=rng)
                 heard = [(line["text"], line["intent"]) for line in lines]
             else:
