@@ -7,7 +7,7 @@ Compared on every day, on the test texts of the intents seen so far, split into 
 - no learning: the first day's model;
 - ceiling: the same learner trained on all data so far with true labels (at the end of each group).
 
-Modes: `given` (labels come with the records) and `feedback` (once a champion serves, only feedback: 30 % of wrong answers
+Modes: `given` (labels come with the records) and `feedback` (once a champion serves, feedback alone: 30 % of wrong ones
 are corrected, and right ones rated well: all, or the share --confirmed). On two days 40 % of the labels said are
 flipped to another label.
 
