@@ -388,3 +388,31 @@ def test_near_duplicates_without_user_or_conflict_stay():
     made = make([r for r in templated if split_of(example_id(r.text), 0.2) != "evaluation"])
     assert len(made.dataset.examples) > 6
     assert made.set_aside == ()
+
+
+def named(text, *entities, **more):
+    return Interaction(id=text, text=text, at=NOON, labels=Labels(intent="x", entities=entities), **more)
+
+
+def test_names_that_people_or_a_pipeline_found_are_replaced():
+    city, mary = Entity(15, 19, "CITY"), Entity(0, 4, "PERSON")
+    given = named("Mary Ann is in Oslo", city, mary)
+    predicted = Prediction(Labels(entities=(Entity(0, 4, "PER"), city)))
+    found = named("Lisa Bee is in Oslo", city, prediction=predicted)
+    beyond = named("Otto is in Oslo", prediction=Prediction(Labels(entities=(Entity(50, 60, "PER"),))))
+    made = {e.interactions[0]: e for e in make([given, found, beyond]).dataset.examples}
+    first, second, third = made[given.id], made[found.id], made[beyond.id]
+    assert first.text == "[PERSON] Ann is in Oslo"
+    assert [(first.text[e.start : e.end], e.label) for e in first.labels.entities] == [
+        ("[PERSON]", "PERSON"),
+        ("Oslo", "CITY"),
+    ]
+    assert second.text == "[PERSON] Bee is in Oslo"
+    assert [(second.text[e.start : e.end], e.label) for e in second.labels.entities] == [("Oslo", "CITY")]
+    assert third.text == beyond.text
+
+
+def test_names_stay_where_they_are_to_be_learned():
+    given = named("Mary Ann is in Oslo", Entity(0, 8, "PERSON"))
+    kept = make([given], curation={"replace_names": False}).dataset.examples[0]
+    assert (kept.text, kept.labels.entities) == (given.text, given.labels.entities)

@@ -98,6 +98,9 @@ class CurationSettings(Section):
     max_user_share: Share = Field(0.3, description="Share of the new examples that one user may contribute.")
     max_source_share: Share = Field(1.0, description="Share of the new examples that one source may contribute.")
     max_length: AtLeastOne = Field(2000, description="Characters of a text; longer ones are set aside.")
+    replace_names: bool = Field(
+        True, description="Whether entities labelled PERSON or PER, given or predicted, become placeholders too."
+    )
     require_consent: bool = Field(
         False, description="Whether a record that says nothing of consent is set aside, as one that denies it."
     )

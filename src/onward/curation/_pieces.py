@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from onward.config import Settings
-from onward.core import Feedback, Interaction, SetAside
+from onward.core import Entity, Feedback, Interaction, SetAside
 
 from ._claims import claims_of
-from ._personal import scrub
+from ._personal import PEOPLE, scrub
 from ._quality import adequacy
 from ._records import Claim, Piece
 from ._text import example_id
 from ._validity import text_fault
+
+Entities = tuple[Entity, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +66,29 @@ def _by_interaction(feedback: Iterable[Feedback]) -> dict[str, list[Feedback]]:
     return {interaction: [known[key] for key in sorted(known)] for interaction, known in kept.items()}
 
 
-def _without_personal_data(text: str, claims: Sequence[Claim]) -> tuple[str, tuple[Claim, ...]]:
-    """The text scrubbed, and the entities claimed at their new places."""
-    scrubbed = scrub(text)
+def _without_personal_data(text: str, claims: Sequence[Claim], people: Entities) -> tuple[str, tuple[Claim, ...]]:
+    """The text scrubbed, the names of people among it, and the entities claimed at their new places."""
+    scrubbed = scrub(text, people, names=bool(people))
     if not scrubbed.found:
         return text, tuple(claims)
-    moved = (c if isinstance(c.value, str) else replace(c, value=scrub(text, c.value).entities) for c in claims)
+    moved = (c if isinstance(c.value, str) else replace(c, value=_moved(text, c.value, people)) for c in claims)
     return scrubbed.text, tuple(moved)
+
+
+def _moved(text: str, claimed: Entities, people: Entities) -> Entities:
+    """Entities of a text at their places in the scrubbed text; people whom they do not name are left out again."""
+    names_people = any(entity.label in PEOPLE for entity in claimed)
+    found = scrub(text, sorted({*claimed, *people}), names=bool(people)).entities
+    return tuple(entity for entity in found if names_people or entity.label not in PEOPLE)
+
+
+def _people(interaction: Interaction, claims: Sequence[Claim]) -> Entities:
+    """Whom people, or the pipeline that predicted, have found in the text."""
+    said = [claim.value for claim in claims if not isinstance(claim.value, str)]
+    if interaction.prediction is not None:
+        said.append(interaction.prediction.labels.entities or ())
+    fitting = (e for entities in said for e in entities if 0 <= e.start < e.end <= len(interaction.text))
+    return tuple(sorted({entity for entity in fitting if entity.label in PEOPLE}))
 
 
 def _piece(interaction: Interaction, feedback: Sequence[Feedback], settings: Settings) -> Piece | str:
@@ -78,7 +96,8 @@ def _piece(interaction: Interaction, feedback: Sequence[Feedback], settings: Set
     claims = claims_of(interaction, feedback, settings.curation.confirm_score)
     if not claims:
         return "no label that people gave or confirmed"
-    text, claims = _without_personal_data(interaction.text, claims)
+    people = _people(interaction, claims) if settings.curation.replace_names else ()
+    text, claims = _without_personal_data(interaction.text, claims, people)
     enough = settings.learning.quality_threshold / max(adequacy(text), 1e-9)
     claims = tuple(claim for claim in claims if claim.reliability >= enough - 1e-9)
     if not any(claim.standing for claim in claims):

@@ -5,5 +5,6 @@
 """
 
 from ._find import find as find
+from ._scrub import PEOPLE as PEOPLE
 from ._scrub import Scrubbed as Scrubbed
 from ._scrub import scrub as scrub

@@ -12,7 +12,7 @@ from onward.core import Entity, InvalidInput
 from ._find import find
 from ._kinds import PERSON, PLACEHOLDER, placeholder
 
-_NAMES = {"PERSON", "PER"}
+PEOPLE = frozenset({"PERSON", "PER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _names(text: str, entities: Sequence[Entity], spans: Sequence[Entity]) -> It
     """What of the people's names is neither found otherwise nor a placeholder already."""
     known = (Entity(*found.span(), "") for found in PLACEHOLDER.finditer(text))
     taken = _apart([*known, *(Entity(span.start, span.end, "") for span in spans)])
-    for person in _apart(Entity(entity.start, entity.end, PERSON) for entity in entities if entity.label in _NAMES):
+    for person in _apart(Entity(entity.start, entity.end, PERSON) for entity in entities if entity.label in PEOPLE):
         for start, end in _between(person, taken):
             piece = text[start:end]
             if any(map(str.isalnum, piece)):
