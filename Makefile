@@ -31,7 +31,7 @@ serve-docs: .venv/test.done
 	touch $@
 
 .venv/demo.done: .venv/pip.done pyproject.toml
-	$(PIP) install --constraint constraints.txt --editable '.[text,plots]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[text,plots]'
 	touch $@
 
 .venv/test.done: .venv/pip.done pyproject.toml

@@ -273,6 +273,7 @@ def _train_one(
     )
     own = champion.model if champion is not None and champion.version.learner == kind else None
     trained = learner.train(dataset, own, training)
+    progress(f"train {kind}", 1, 1, "done")
     with house.storage.blobs.scratch() as scratch:
         folder = scratch / "model"
         folder.mkdir()

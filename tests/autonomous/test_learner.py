@@ -214,6 +214,41 @@ async def test_what_cannot_be_recorded_is_seen_in_status(learner: AutonomousLear
     assert any("collecting" in line for line in learner.workspace.status(tenant="t").degraded)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"user_feedback": "good"}, "it is a str"),
+        ({"user_feedback": {"satisfaction_score": 90}}, "satisfaction_score is 90"),
+        ({"user_feedback": {"satisfaction": 0.9}}, "satisfaction is unknown"),
+        ({"user_text": None}, "user_text is a NoneType"),
+        ({"tenant_id": None}, "tenant_id is None"),
+    ],
+)
+async def test_what_is_handed_in_wrongly_is_seen_in_status(
+    learner: AutonomousLearner, wrong: dict[str, Any], said: str
+) -> None:
+    await learner.collect_conversation_metadata(**{"tenant_id": "t", "user_text": "hello", **wrong})
+    await learner.flush()
+    tenant = wrong.get("tenant_id", "t") or "default"
+    assert any(said in line for line in learner.workspace.status(tenant=tenant).degraded)
+    recorded = learner.workspace.status(tenant=tenant).interactions
+    assert recorded == (0 if {"user_text", "tenant_id"} & set(wrong) else 1)
+
+
+async def test_what_rules_said_never_teaches(workspace: Workspace) -> None:
+    learner = create_autonomous_learner(spacy_analyzer=Analyzer(RuntimeError("gone")), workspace=workspace)
+    for line in lines(80):
+        await learner.collect_conversation_metadata("t", line["text"], user_feedback={"satisfaction_score": 1.0})
+    result = await learner.trigger_learning_cycle("t", force_training=True)
+    assert result.status == "failed"
+    assert workspace.champion(tenant="t") is None
+    told = await learner.collect_conversation_metadata(
+        "t", "hello", user_feedback={"correction": {"intent": "greeting"}}
+    )
+    await learner.flush()
+    assert workspace.trace(told.conversation_id, tenant="t").feedback[0].correction == Labels(intent="greeting")
+
+
 async def test_memory_is_told_and_may_fail(workspace: Workspace) -> None:
     told: list[tuple[str, dict[str, Any]]] = []
 

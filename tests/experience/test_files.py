@@ -285,10 +285,6 @@ def test_unknown_columns_of_csv_are_named() -> None:
     assert "text;intent" in contents.bad[0].reason
 
 
-def test_bytes_that_are_no_text_are_replaced_in_csv() -> None:
-    assert table(b"text\ncaf\xe9\n").interactions[0].text == "caf\ufffd"
-
-
 @pytest.mark.parametrize("name", ["day.csv", "day.CSV"])
 def test_a_csv_file_is_known_by_its_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("text\nhi\n")
@@ -314,3 +310,18 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 def test_an_empty_file_holds_nothing() -> None:
     assert lines() == table("") == FileContents((), (), ())
+
+
+def test_a_csv_that_is_not_utf8_is_refused_line_by_line():
+    data = "text,intent\ncaf\u00e9,drink\nwater,drink\n".encode("latin-1")
+    contents = read_lines(data, csv_format=True, source="x", now=NOON)
+    assert [i.text for i in contents.interactions] == ["water"]
+    assert [bad.number for bad in contents.bad] == [2]
+    assert "UTF-8" in contents.bad[0].reason
+
+
+@pytest.mark.parametrize("data", [b"\x1f\x8b\x08\x00", b"PK\x00\x00"])
+def test_a_file_that_is_no_text_is_refused_at_once(tmp_path, data):
+    (tmp_path / "a.jsonl").write_bytes(data)
+    with pytest.raises(InvalidInput, match="not a text file"):
+        read_file(tmp_path / "a.jsonl", now=NOON)

@@ -97,6 +97,33 @@ def test_feedback_on_nothing_is_not_found(workspace: Workspace) -> None:
     assert workspace.trace(name).feedback[0].correction == Labels(intent="greeting")
 
 
+@pytest.mark.parametrize(
+    ("correction", "said"),
+    [({"intnt": "x"}, "intnt"), ({}, "says nothing"), ({"intent": " "}, "blank"),
+     ({"entities": [{"start": 0, "end": 99, "label": "X"}]}, "spans 0 to 99")],
+)  # fmt: skip
+def test_a_correction_that_cannot_be_meant_is_refused(
+    workspace: Workspace, correction: dict[str, object], said: str
+) -> None:
+    name = workspace.record("hello")
+    with pytest.raises(InvalidInput, match=said):
+        workspace.feedback(name, correction=correction)
+
+
+def test_keys_inside_labels_are_known_too(workspace: Workspace) -> None:
+    lines = [{"text": "q", "labels": {"intnt": "x"}}, {"text": "p", "prediction": {"labels": {"mood": "x"}}}]
+    reasons = [bad.reason for bad in workspace.record_many(lines).bad]
+    assert "intnt" in reasons[0]
+    assert "mood" in reasons[1]
+
+
+def test_without_a_champion_the_last_cycle_says_why(workspace: Workspace) -> None:
+    workspace.record_many(lines(20))
+    workspace.cycle()
+    with pytest.raises(NotFound, match="last cycle was skipped: 20 new examples, 50 needed"):
+        workspace.predict("hello")
+
+
 def test_predict_without_a_champion_names_the_command(workspace: Workspace) -> None:
     with pytest.raises(NotFound, match="onward cycle"):
         workspace.predict("hello")

@@ -13,6 +13,7 @@ from onward.core import CycleResult, Labels, OnwardError, log, new_id
 from onward.workspace import Workspace, open_workspace
 
 from ._analysis import Analysis, Service, method_of, understood
+from ._heard import Heard, hear
 from ._records import ConversationMetadata, LearningCycleResult, LearningMetrics, ValidationResult
 from ._rules import linguistic_features, read_by_rules
 
@@ -83,7 +84,8 @@ class AutonomousLearner:
         """Understand one exchange and record it.
 
         Never raises and never blocks the event loop: the analyzer is given two seconds, in a thread, before rules take
-        its place; recording goes on in the background (`flush` waits for it). Whatever fails is noted in `status`.
+        its place; recording goes on in the background (`flush` waits for it). Whatever fails, and whatever is handed in
+        wrongly, is noted in `status`. What rules said is told, but never recorded as a prediction: it teaches nothing.
 
         Args:
             tenant_id: whose conversation it is.
@@ -92,9 +94,10 @@ class AutonomousLearner:
             user_id: who said it.
             user_feedback: `satisfaction_score` and `response_quality` (0..1), `correction` ({"intent": ...}).
         """
-        feedback = dict(user_feedback or {})
+        heard = hear(tenant_id, user_text, user_feedback)
+        tenant_id, user_text, feedback = heard.tenant, heard.text, heard.feedback
         analysis, degraded = await self._read(tenant_id, user_text)
-        satisfaction, quality = _share(feedback.get("satisfaction_score")), _share(feedback.get("response_quality"))
+        satisfaction, quality = feedback.get("satisfaction_score"), feedback.get("response_quality")
         correction = feedback.get("correction")
         confirm = self.workspace.settings.curation.confirm_score
         metadata = ConversationMetadata(
@@ -111,7 +114,7 @@ class AutonomousLearner:
             correction_needed=bool(correction) or (satisfaction is not None and satisfaction < 1 - confirm),
             degraded=degraded,
         )
-        keep = self._keep(tenant_id, user_text, assistant_response, analysis.labels, metadata, correction)
+        keep = self._keep(heard, assistant_response, analysis.labels, metadata)
         task = asyncio.create_task(keep)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -152,39 +155,19 @@ class AutonomousLearner:
     def _ask_champion(self, text: str, tenant: str) -> object:
         return self.workspace.predict(text, tenant=tenant, record=False)
 
-    async def _keep(
-        self,
-        tenant: str,
-        text: str,
-        response: str | None,
-        labels: Labels,
-        metadata: ConversationMetadata,
-        correction: object,
-    ) -> None:
-        interaction = {
-            "id": metadata.conversation_id,
-            "tenant": tenant,
-            "text": text,
-            "response": response,
-            "user": metadata.user_id,
-            "source": "conversation",
-            "prediction": {"labels": labels},
-            "context": {"response_quality": metadata.response_quality, "degraded": metadata.degraded},
-        }
-        lines: list[dict[str, Any]] = [interaction]
-        if metadata.feedback_provided:
-            feedback = {"score": metadata.user_satisfaction, "correction": correction, "user": metadata.user_id}
-            remark = {"response_quality": metadata.response_quality}
-            lines.append({"interaction": metadata.conversation_id, "tenant": tenant, "remark": remark, **feedback})
+    async def _keep(self, heard: Heard, response: str | None, labels: Labels, metadata: ConversationMetadata) -> None:
+        problems = list(heard.problems)
         try:
-            recorded = await asyncio.to_thread(self.workspace.record_many, lines)
-            problems = [line.reason for line in recorded.bad]
+            if heard.recordable:
+                lines = _lines(heard, response, labels, metadata)
+                recorded = await asyncio.to_thread(self.workspace.record_many, lines)
+                problems += [line.reason for line in recorded.bad]
             if self._memory is not None:
-                await self._memory.ask(tenant, metadata.to_dict())
+                await self._memory.ask(heard.tenant, metadata.to_dict())
         except Exception as error:  # noqa: BLE001 - collecting never disturbs the conversation it watches
-            problems = [f"{type(error).__name__}: {error}"]
+            problems.append(f"{type(error).__name__}: {error}")
         if problems:
-            await asyncio.to_thread(self._note, tenant, "collecting", problems[0])
+            await asyncio.to_thread(self._note, heard.tenant, "collecting", problems[0])
 
     def _note(self, tenant: str, part: str, reason: str) -> None:
         log.warning("degraded", tenant=tenant, part=part, reason=reason)
@@ -284,10 +267,30 @@ class ConfigSection(MutableMapping[str, Any]):
         return len(self._values())
 
 
-def _share(value: object) -> float | None:
-    """A number in 0..1, or nothing."""
-    good = isinstance(value, int | float) and 0 <= value <= 1
-    return float(value) if good and isinstance(value, int | float) else None
+def _lines(heard: Heard, response: str | None, labels: Labels, metadata: ConversationMetadata) -> list[dict[str, Any]]:
+    """The exchange, and what the user said of it, as the lines of a file."""
+    name = metadata.conversation_id
+    exchange = {
+        "id": name,
+        "tenant": heard.tenant,
+        "text": heard.text,
+        "response": response,
+        "user": metadata.user_id,
+        "source": "conversation",
+        "prediction": None if metadata.degraded else {"labels": labels},
+        "context": {"response_quality": metadata.response_quality, "degraded": metadata.degraded},
+    }
+    if not heard.feedback:
+        return [exchange]
+    said = {
+        "interaction": name,
+        "tenant": heard.tenant,
+        "user": metadata.user_id,
+        "score": metadata.user_satisfaction,
+        "correction": heard.feedback.get("correction"),
+        "remark": {"response_quality": metadata.response_quality},
+    }
+    return [exchange, said]
 
 
 def _metrics(workspace: Workspace) -> LearningMetrics:

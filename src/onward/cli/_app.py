@@ -12,7 +12,7 @@ import typer
 
 import onward
 
-from ._call import DEFAULT_WORKSPACE, JSON, TENANT, Call, Command
+from ._call import DEFAULT_TENANT, DEFAULT_WORKSPACE, JSON, TENANT, Call, Command
 from ._compare import compare
 from ._cycle import cycle
 from ._demo import demo
@@ -71,7 +71,7 @@ app = typer.Typer(
 def options(
     ctx: typer.Context,
     workspace: Workspace = DEFAULT_WORKSPACE,
-    tenant: Annotated[str, TENANT] = "default",
+    tenant: Annotated[str, TENANT] = DEFAULT_TENANT,
     json: Annotated[bool, JSON] = False,
     version: Version = False,
 ) -> None:

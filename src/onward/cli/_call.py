@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, Final, ParamSpec
@@ -21,6 +22,7 @@ P = ParamSpec("P")
 Command = Callable[..., int | None]
 
 DEFAULT_WORKSPACE: Final = ".onward"
+DEFAULT_TENANT: Final = "default"
 WORKSPACE: Final = typer.Option("--workspace", metavar="FOLDER", help="Where the workspace lives.")
 TENANT: Final = typer.Option("--tenant", metavar="NAME", help="Whose records and versions.")
 JSON: Final = typer.Option("--json", help="Answer in JSON, errors too.")
@@ -43,6 +45,16 @@ class Call:
     def over(self, workspace: str | None, tenant: str | None, json: bool) -> Call:
         """This call with what was said again after the command's name."""
         return Call(workspace or self.workspace, tenant or self.tenant, json or self.json)
+
+    def onward(self, text: str) -> str:
+        """The command that goes on in the same workspace for the same tenant.
+
+        >>> Call("my shop", "default", json=False).onward("cycle")
+        "onward --workspace 'my shop' cycle"
+        """
+        said = (("--workspace", self.workspace, DEFAULT_WORKSPACE), ("--tenant", self.tenant, DEFAULT_TENANT))
+        options = [f"{option} {shlex.quote(value)}" for option, value, default in said if value != default]
+        return " ".join(["onward", *options, text])
 
     def open(self, *, create: bool = False) -> onward.Workspace:
         """The workspace.

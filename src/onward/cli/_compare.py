@@ -24,10 +24,10 @@ def compare(call: Call, first: Number, second: Number) -> None:
     """
     with call.open() as workspace:
         comparison = workspace.compare(first, second, tenant=call.tenant)
-    call.answer(comparison, _human(comparison))
+    call.answer(comparison, _human(call, comparison))
 
 
-def _human(comparison: Comparison) -> Iterator[RenderableType]:
+def _human(call: Call, comparison: Comparison) -> Iterator[RenderableType]:
     first, second = comparison.first_scorecard, comparison.second_scorecard
     pairs = zip((first.overall, *first.sets), (second.overall, *second.sets), strict=True)
     rows = [(a.name[:12], a.count, a.accuracy, b.accuracy, f"{b.accuracy - a.accuracy:+.3f}") for a, b in pairs]
@@ -35,4 +35,4 @@ def _human(comparison: Comparison) -> Iterator[RenderableType]:
     yield table("Accuracy", ("Evaluation set", "Examples", *names, "Difference"), rows)
     yield ""
     yield verdict_table(comparison.verdict)
-    yield following(f"onward promote {comparison.second.number}")
+    yield following(call.onward(f"promote {comparison.second.number}"))

@@ -32,7 +32,7 @@ def cycle(call: Call, force: Force = False, quick: Quick = False) -> int:
     """
     with call.open() as workspace, bars(wanted=not call.json) as progress:
         result = workspace.cycle(tenant=call.tenant, force=force, quick=quick, reason="onward cycle", progress=progress)
-    call.answer(result, _human(result))
+    call.answer(result, _human(call, result))
     return EXITS.get(result.status, 0)
 
 
@@ -42,7 +42,7 @@ def headline(result: onward.CycleResult) -> Text:
     return Text.assemble(f"Cycle {result.id}: ", status, f" after {result.seconds:.1f} s: {clean(result.reason)}")
 
 
-def _human(result: onward.CycleResult) -> Iterator[RenderableType]:
+def _human(call: Call, result: onward.CycleResult) -> Iterator[RenderableType]:
     yield headline(result)
     yield ", ".join(f"{count} {name}" for name, count in result.counts.items())
     if result.verdict is not None:
@@ -50,13 +50,15 @@ def _human(result: onward.CycleResult) -> Iterator[RenderableType]:
         yield verdict_table(result.verdict)
         yield ""
     yield "No version is in service" if result.champion is None else f"Version {result.champion} is in service"
-    yield following(_next(result))
+    yield following(_next(call, result))
 
 
-def _next(result: onward.CycleResult) -> str:
-    return {
-        "promoted": 'onward predict "TEXT"',
-        "kept": f"onward compare {result.champion} {result.candidate}" if result.champion else "onward record FILE",
-        "refused": f"onward show {result.candidate}",
-        "skipped": "onward record FILE, or onward cycle --force",
-    }.get(result.status, "onward status")
+def _next(call: Call, result: onward.CycleResult) -> str:
+    if result.status == "skipped":
+        return f"{call.onward('record FILE')}, or {call.onward('cycle --force')}"
+    following_it = {
+        "promoted": 'predict "TEXT"',
+        "kept": f"compare {result.champion} {result.candidate}" if result.champion else "record FILE",
+        "refused": f"show {result.candidate}",
+    }
+    return call.onward(following_it.get(result.status, "status"))

@@ -54,7 +54,7 @@ def feedback(
             user=user,
             tenant=call.tenant,
         )
-    call.answer({"feedback": made, "interaction": interaction}, _human(made))
+    call.answer({"feedback": made, "interaction": interaction}, _human(call, made))
 
 
 def _entities(spans: list[str], *, none: bool) -> list[dict[str, Any]] | None:
@@ -63,6 +63,6 @@ def _entities(spans: list[str], *, none: bool) -> list[dict[str, Any]] | None:
     return [read_entity(span) for span in spans] if spans or none else None
 
 
-def _human(made: str) -> Iterator[RenderableType]:
+def _human(call: Call, made: str) -> Iterator[RenderableType]:
     yield f"Feedback {made} recorded"
-    yield following("onward cycle")
+    yield following(call.onward("cycle"))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import RenderableType
 
+import onward
+
 from ._call import Call, command
 from ._output import following
 
@@ -23,14 +25,22 @@ def forget(call: Call, user: User) -> None:
 
     Example: onward forget --user u-045
     """
+    if not user.strip():
+        raise onward.InvalidInput("No user is named.", mend=f"Say who withdrew: {call.onward('forget --user NAME')}")
     with call.open() as workspace:
         forgotten = workspace.forget(user, tenant=call.tenant)
-    call.answer(forgotten, _human(forgotten))
+    call.answer(forgotten, _human(call, forgotten))
 
 
-def _human(forgotten: Forgotten) -> Iterator[RenderableType]:
+def _human(call: Call, forgotten: Forgotten) -> Iterator[RenderableType]:
+    if not forgotten.interactions:
+        yield (
+            f"No interaction of '{forgotten.user}' is recorded for tenant {call.tenant}; "
+            "the withdrawal is noted for later ones. Check the spelling."
+        )
+        return
     yield f"{forgotten.interactions} interactions of {forgotten.user} will teach no later version"
     if forgotten.marked_versions:
         numbers = ", ".join(map(str, forgotten.marked_versions))
         yield f"Marked, for they had learned from them: {numbers}"
-        yield following("onward cycle --force")
+        yield following(call.onward("cycle --force"))

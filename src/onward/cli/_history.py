@@ -28,16 +28,16 @@ def history(call: Call, at: At = None) -> None:
     with call.open() as workspace:
         if time is None:
             transitions = workspace.history(tenant=call.tenant)
-            call.answer(transitions, _human(transitions))
+            call.answer(transitions, _human(call, transitions))
         else:
             champion = workspace.champion(tenant=call.tenant, at=time)
             call.answer({"at": time, "champion": champion}, _then(champion, time))
 
 
-def _human(transitions: Sequence[onward.Transition]) -> Iterator[RenderableType]:
+def _human(call: Call, transitions: Sequence[onward.Transition]) -> Iterator[RenderableType]:
     if not transitions:
         yield "No version has served yet"
-        yield following("onward cycle")
+        yield following(call.onward("cycle"))
         return
     rows = [(t.at, t.by, t.cause, t.previous, t.version, t.reason) for t in transitions]
     yield table("", ("When", "Who", "What", "From", "To", "Why"), rows)

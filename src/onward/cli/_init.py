@@ -21,10 +21,10 @@ def init(call: Call) -> None:
     """
     with call.open(create=True) as workspace:
         folder, settings = workspace.folder, workspace.write_settings()
-    call.answer({"workspace": str(folder), "settings": str(settings)}, _human(folder, settings))
+    call.answer({"workspace": str(folder), "settings": str(settings)}, _human(call, folder, settings))
 
 
-def _human(folder: Path, settings: Path) -> Iterator[RenderableType]:
+def _human(call: Call, folder: Path, settings: Path) -> Iterator[RenderableType]:
     yield f"Workspace: {folder}"
     yield f"Settings:  {settings}"
-    yield following("onward record FILE")
+    yield following(call.onward("record FILE"))

@@ -12,7 +12,6 @@ from onward.core import InvalidInput
 from ._call import DEFAULT_WORKSPACE, Call
 from ._days import days_of, entities_can_be_learned, our_days
 from ._output import emit, show
-from ._progress import bars
 from ._story import Told, tell
 
 FOLDER: Final = "onward-demo"
@@ -31,10 +30,9 @@ def play(call: Call, data: Path | None) -> None:
     told = Told()
     with onward.open(folder, settings={"training": {"learners": learners}}) as workspace:
         workspace.write_settings()
-        with bars(wanted=not call.json) as progress:
-            for part in tell(workspace, days, progress, told):
-                if not call.json:
-                    show([part])
+        for part in tell(workspace, days, not call.json, told):
+            if not call.json:
+                show([part])
     if call.json:
         emit({"workspace": str(folder), "cycles": told.cycles, **told.facts})
 

@@ -33,7 +33,7 @@ def predict(call: Call, text: TextOrDash, no_record: NoRecord = False, user: Use
     with call.open() as workspace:
         if text != DASH:
             predictions = workspace.predict([text], tenant=call.tenant, user=user, record=not no_record)
-            call.answer(as_json(text, predictions[0]), _human(text, predictions[0]))
+            call.answer(as_json(text, predictions[0]), _human(call, text, predictions[0]))
             return
         for texts in batches(standard_input()):
             predictions = workspace.predict(texts, tenant=call.tenant, user=user, record=not no_record)
@@ -68,7 +68,7 @@ def _entity(text: str, entity: onward.Entity) -> dict[str, Any]:
     return {**place, "label": entity.label, "text": text[entity.start : entity.end]}
 
 
-def _human(text: str, prediction: onward.Prediction) -> Iterator[RenderableType]:
+def _human(call: Call, text: str, prediction: onward.Prediction) -> Iterator[RenderableType]:
     result = as_json(text, prediction)
     found = result["entities"]
     yield facts(
@@ -80,7 +80,7 @@ def _human(text: str, prediction: onward.Prediction) -> Iterator[RenderableType]
         ]
     )
     if prediction.interaction:
-        yield following(f"onward feedback {prediction.interaction} --score 1")
+        yield following(call.onward(f"feedback {prediction.interaction} --score 1"))
 
 
 def _sure(label: str | None, confidence: float | None) -> str | None:

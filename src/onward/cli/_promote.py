@@ -21,4 +21,4 @@ def promote(call: Call, number: Number, reason: Reason = "", force: Force = Fals
     """
     with call.open() as workspace:
         transition = workspace.promote(number, by=by, reason=reason, force=force, tenant=call.tenant)
-    call.answer(transition, moved(transition))
+    call.answer(transition, moved(call, transition))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import typer
 from rich.console import RenderableType
+
+import onward
 
 from ._call import Call, command
 from ._output import following, table
@@ -25,21 +27,32 @@ def quarantine(call: Call, interactions: Ids = None, release: Release = False) -
         raise typer.BadParameter("Ids are for letting out. Add --release.")
     with call.open() as workspace:
         if release:
+            _check(interactions or [], workspace.quarantined(tenant=call.tenant))
             count = workspace.release(interactions or None, tenant=call.tenant)
-            call.answer({"released": count}, _released(count))
+            call.answer({"released": count}, _released(call, count))
         else:
             held = workspace.quarantined(tenant=call.tenant)
-            call.answer([{"interaction": one, "reason": why} for one, why in held.items()], _held(held))
+            call.answer([{"interaction": one, "reason": why} for one, why in held.items()], _held(call, held))
 
 
-def _released(count: int) -> Iterator[RenderableType]:
+def _check(interactions: Sequence[str], held: Mapping[str, str]) -> None:
+    unknown = [one for one in interactions if one not in held]
+    if unknown:
+        raise onward.NotFound(
+            f"Not in quarantine: {', '.join(unknown)}.",
+            why="Nothing was let out.",
+            mend="See what is: onward quarantine",
+        )
+
+
+def _released(call: Call, count: int) -> Iterator[RenderableType]:
     yield f"{count} interactions let out of quarantine"
-    yield following("onward cycle")
+    yield following(call.onward("cycle"))
 
 
-def _held(held: Mapping[str, str]) -> Iterator[RenderableType]:
+def _held(call: Call, held: Mapping[str, str]) -> Iterator[RenderableType]:
     if not held:
         yield "Nothing is in quarantine"
         return
     yield table("", ("Interaction", "Reason"), held.items())
-    yield following("onward quarantine --release")
+    yield following(call.onward("quarantine --release"))

@@ -34,12 +34,18 @@ def record(call: Call, file: File) -> int | None:
     with call.open(create=True) as workspace:
         source = standard_input().read() if file == DASH else file
         recorded = workspace.record_file(source, tenant=call.tenant)
-    call.answer(recorded, _human(recorded))
-    used = recorded.interactions + recorded.feedback + recorded.known
-    return BAD_INPUT if recorded.bad and not used else None
+    call.answer(recorded, _human(call, recorded))
+    return BAD_INPUT if recorded.bad and not _used(recorded) else None
 
 
-def _human(recorded: Recorded) -> Iterator[RenderableType]:
+def _used(recorded: Recorded) -> int:
+    return recorded.interactions + recorded.feedback + recorded.known
+
+
+def _human(call: Call, recorded: Recorded) -> Iterator[RenderableType]:
+    if not (recorded.bad or _used(recorded)):
+        yield "Nothing recorded: there is no line in it"
+        return
     yield (
         f"{recorded.interactions} interactions and {recorded.feedback} feedback recorded, "
         f"{recorded.known} known already, {len(recorded.bad)} bad lines set aside"
@@ -48,4 +54,5 @@ def _human(recorded: Recorded) -> Iterator[RenderableType]:
         yield Text(f"  line {line.number}: {clean(line.reason)}", style="yellow")
     if len(recorded.bad) > BAD_SHOWN:
         yield f"  and {len(recorded.bad) - BAD_SHOWN} more (all of them with --json)"
-    yield following("onward cycle")
+    if _used(recorded):
+        yield following(call.onward("cycle"))

@@ -23,4 +23,4 @@ def rollback(call: Call, to: To = None, reason: Reason = "", by: By = "user") ->
     """
     with call.open() as workspace:
         transition = workspace.rollback(to, by=by, reason=reason, tenant=call.tenant)
-    call.answer(transition, moved(transition))
+    call.answer(transition, moved(call, transition))

@@ -24,10 +24,10 @@ def show(call: Call, number: Number) -> None:
     with call.open() as workspace:
         version = workspace.version(number, tenant=call.tenant)
         champion = workspace.champion(tenant=call.tenant)
-    call.answer(as_json(version, champion), _human(version, champion))
+    call.answer(as_json(version, champion), _human(call, version, champion))
 
 
-def _human(version: onward.ModelVersion, champion: int | None) -> Iterator[RenderableType]:
+def _human(call: Call, version: onward.ModelVersion, champion: int | None) -> Iterator[RenderableType]:
     yield facts(
         [
             ("version", f"{version.number}{' (champion)' if version.number == champion else ''}"),
@@ -47,5 +47,14 @@ def _human(version: onward.ModelVersion, champion: int | None) -> Iterator[Rende
     if version.verdict is not None:
         yield ""
         yield verdict_table(version.verdict)
-    if version.number != champion:
-        yield following(f"onward promote {version.number}")
+    hint = _next(version, champion)
+    if hint is not None:
+        yield following(call.onward(hint))
+
+
+def _next(version: onward.ModelVersion, champion: int | None) -> str | None:
+    if version.verdict is None or version.number == champion:
+        return None
+    if version.verdict.decision == "keep":
+        return None if champion is None else f"compare {champion} {version.number}"
+    return f"promote {version.number}" if version.verdict.decision == "promote" else "quarantine"

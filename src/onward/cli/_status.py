@@ -24,10 +24,10 @@ def status(call: Call) -> None:
     """
     with call.open() as workspace:
         found = workspace.status(tenant=call.tenant)
-    call.answer(found, _human(found))
+    call.answer(found, _human(call, found))
 
 
-def _human(found: Status) -> Iterator[RenderableType]:
+def _human(call: Call, found: Status) -> Iterator[RenderableType]:
     yield facts(
         [
             ("workspace", found.folder),
@@ -45,10 +45,10 @@ def _human(found: Status) -> Iterator[RenderableType]:
     )
     for line in found.degraded:
         yield Text(f"Works in part: {clean(line)}", style="yellow")
-    yield following(_next(found))
+    yield following(call.onward(_next(found)))
 
 
 def _next(found: Status) -> str:
     if found.champion is not None:
-        return 'onward predict "TEXT"'
-    return "onward cycle" if found.interactions else "onward record FILE"
+        return 'predict "TEXT"'
+    return "cycle" if found.interactions else "record FILE"

@@ -15,7 +15,7 @@ from onward.core import MissingExtra
 from ._cycle import headline
 from ._days import Days, entities_can_be_learned
 from ._output import clean, facts, following, table, when
-from ._progress import Progress
+from ._progress import bars
 from ._verdict import accuracies, decision, verdict_table
 
 PICTURE: Final = "learning.png"
@@ -29,27 +29,27 @@ class Told:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def tell(workspace: onward.Workspace, days: Days, progress: Progress, told: Told) -> Iterator[RenderableType]:
+def tell(workspace: onward.Workspace, days: Days, watch: bool, told: Told) -> Iterator[RenderableType]:
     """The whole story, part by part, as it happens."""
-    yield from _day_one(workspace, days, progress, told)
+    yield from _day_one(workspace, days, watch, told)
     if told.cycles[-1].champion is None:
         yield "The gate passed no candidate, so nothing is in service. That is what it is for."
         yield following(f"onward --workspace {workspace.folder} show {told.cycles[-1].candidate}")
         return
     yield from _questions(workspace, days, told)
-    yield from _day_two(workspace, days, progress, told)
-    yield from _poison(workspace, days, progress, told)
+    yield from _day_two(workspace, days, watch, told)
+    yield from _poison(workspace, days, watch, told)
     yield from _rollback(workspace, told)
     yield from _leave(workspace, days, told)
     yield from _end(workspace, told)
 
 
-def _day_one(workspace: onward.Workspace, days: Days, progress: Progress, told: Told) -> Iterator[RenderableType]:
+def _day_one(workspace: onward.Workspace, days: Days, watch: bool, told: Told) -> Iterator[RenderableType]:
     yield _chapter("Day 1: conversations come in, the first champion is made")
     if not entities_can_be_learned():
         yield "spaCy is not installed, so entities are left out. Add it with: pip install 'onward[text]'"
     yield from _record(workspace, days.first)
-    yield from _cycle(workspace, progress, told)
+    yield from _cycle(workspace, watch, told)
 
 
 def _questions(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[RenderableType]:
@@ -69,16 +69,16 @@ def _questions(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[
     yield following(f"onward --workspace {workspace.folder} trace {trace.interaction.id}")
 
 
-def _day_two(workspace: onward.Workspace, days: Days, progress: Progress, told: Told) -> Iterator[RenderableType]:
+def _day_two(workspace: onward.Workspace, days: Days, watch: bool, told: Told) -> Iterator[RenderableType]:
     yield _chapter("Day 2: two new intents; the old ones must not be forgotten")
     yield from _record(workspace, days.second)
-    yield from _cycle(workspace, progress, told)
+    yield from _cycle(workspace, watch, told)
 
 
-def _poison(workspace: onward.Workspace, days: Days, progress: Progress, told: Told) -> Iterator[RenderableType]:
+def _poison(workspace: onward.Workspace, days: Days, watch: bool, told: Told) -> Iterator[RenderableType]:
     yield _chapter("Day 3: somebody poisons the data, 40 % of the intents are wrong")
     yield from _record(workspace, days.poisoned)
-    yield from _cycle(workspace, progress, told)
+    yield from _cycle(workspace, watch, told)
     quarantined = told.facts["quarantined"] = len(workspace.quarantined())
     champion = workspace.champion()
     yield f"Version {champion} stays in service; {quarantined} interactions are in quarantine and teach nothing."
@@ -138,8 +138,9 @@ def _record(workspace: onward.Workspace, day: bytes) -> Iterator[RenderableType]
         yield Text(f"  line {line.number} set aside: {clean(line.reason)[:100]}", style="dim")
 
 
-def _cycle(workspace: onward.Workspace, progress: Progress, told: Told) -> Iterator[RenderableType]:
-    result = workspace.cycle(force=True, reason="demo", progress=progress)
+def _cycle(workspace: onward.Workspace, watch: bool, told: Told) -> Iterator[RenderableType]:
+    with bars(wanted=watch) as progress:
+        result = workspace.cycle(force=True, reason="demo", progress=progress)
     told.cycles.append(result)
     counts = result.counts
     yield (

@@ -24,7 +24,7 @@ def versions(call: Call) -> None:
     with call.open() as workspace:
         found = workspace.versions(tenant=call.tenant)
         champion = workspace.champion(tenant=call.tenant)
-    call.answer([as_json(version, champion) for version in found], _human(found, champion))
+    call.answer([as_json(version, champion) for version in found], _human(call, found, champion))
 
 
 def as_json(version: onward.ModelVersion, champion: int | None) -> dict[str, Any]:
@@ -32,14 +32,14 @@ def as_json(version: onward.ModelVersion, champion: int | None) -> dict[str, Any
     return {**msgspec.to_builtins(version), "champion": version.number == champion}
 
 
-def _human(found: Sequence[onward.ModelVersion], champion: int | None) -> Iterator[RenderableType]:
+def _human(call: Call, found: Sequence[onward.ModelVersion], champion: int | None) -> Iterator[RenderableType]:
     if not found:
         yield "No version yet"
-        yield following("onward record FILE, then onward cycle")
+        yield following(f"{call.onward('record FILE')}, then {call.onward('cycle')}")
         return
     columns = ("", "Version", "Learner", "Parent", "Decision", "Accuracy", *HEADS, "Created", "Remarks")
     yield table("", columns, (_row(version, champion) for version in found))
-    yield following(f"onward show {found[-1].number}")
+    yield following(call.onward(f"show {found[-1].number}"))
 
 
 def _row(version: onward.ModelVersion, champion: int | None) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,8 +26,10 @@ def load_settings(folder: Path) -> Settings:
     file = folder / FILE_NAME
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8-sig")) if file.exists() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidInput(f"{file} cannot be read.", why=f"{error}.", mend="Mend that line.") from error
+    except (UnicodeDecodeError, OSError) as error:
+        raise InvalidInput(f"{file} cannot be read.", why=f"{error}.", mend="Make it a file in UTF-8.") from error
     return settings_from(values, where=str(file))
 
 
@@ -53,14 +56,20 @@ def settings_from(values: Mapping[str, Any], where: str = "the settings") -> Set
     except ValidationError as error:
         raise _explain(error, where) from error
     except SettingsError as error:
-        raise InvalidInput("An environment variable ONWARD_... cannot be read.", why=f"{error}.") from error
+        names = ", ".join(sorted(name for name in os.environ if name.startswith("ONWARD_") and "__" in name))
+        raise InvalidInput(
+            f"An environment variable cannot be read: {names}.",
+            why=f"{error}.",
+            mend="""Write lists as JSON: ONWARD_TRAINING__LEARNERS='["linear"]'.""",
+        ) from error
 
 
 def _explain(error: ValidationError, where: str) -> InvalidInput:
     wrong = []
     options: set[str] = set()
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        place = ".".join(str(part) for part in problem["loc"])
+        variable = "ONWARD_" + "__".join(str(part) for part in problem["loc"]).upper()
+        place = variable if variable in os.environ else ".".join(str(part) for part in problem["loc"])
         wrong.append(f"{place}: {problem['msg']}")
         if problem["type"] == "extra_forbidden":
             options.update(_names(str(problem["loc"][0])))

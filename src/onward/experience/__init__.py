@@ -1,5 +1,6 @@
 """Record and query what happened and what was said of it."""
 
+from ._check import check_labels as check_labels
 from ._files import BadLine as BadLine
 from ._files import FileContents as FileContents
 from ._files import read_file as read_file

@@ -30,7 +30,7 @@ def check_interaction(interaction: Interaction) -> Interaction:
     for text in (interaction.text, interaction.response, interaction.user, interaction.source):
         _check_unicode(text)
     _check_depth("context", interaction.context)
-    return replace(interaction, labels=_check_labels(interaction.labels, interaction.text))
+    return replace(interaction, labels=check_labels(interaction.labels, interaction.text))
 
 
 def check_feedback(feedback: Feedback) -> Feedback:
@@ -42,11 +42,14 @@ def check_feedback(feedback: Feedback) -> Feedback:
     for name in ("id", "tenant", "interaction"):
         _check_id(name, getattr(feedback, name))
     _check_aware(feedback.at.tzinfo is not None)
-    if feedback.score is None and feedback.correction is None and not feedback.remark:
+    said = feedback.correction is not None and bool(feedback.correction.heads)
+    if feedback.score is None and not said and not feedback.remark:
         raise InvalidInput("The feedback says nothing.", mend="Give a score, a correction or a remark.")
     if feedback.score is not None and not (math.isfinite(feedback.score) and 0 <= feedback.score <= 1):
         raise InvalidInput(f"The score is {feedback.score}.", mend="Give a number from 0 (bad) to 1 (good).")
     _check_depth("remark", feedback.remark)
+    if feedback.correction is not None:
+        _check_names(feedback.correction)
     return feedback
 
 
@@ -86,7 +89,19 @@ def _inside(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list | tuple) else ()
 
 
-def _check_labels(labels: Labels, text: str) -> Labels:
+def _check_names(labels: Labels) -> None:
+    names = [labels.intent, labels.sentiment, *(entity.label for entity in labels.entities or ())]
+    if any(name is not None and not name.strip() for name in names):
+        raise InvalidInput("A label has a blank name.", mend="Name it, or leave it out.")
+
+
+def check_labels(labels: Labels, text: str) -> Labels:
+    """Labels of a text, entities in order.
+
+    Raises:
+        InvalidInput: a name is blank, or an entity lies outside of the text.
+    """
+    _check_names(labels)
     if labels.entities is None:
         return labels
     for entity in labels.entities:

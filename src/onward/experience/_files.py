@@ -29,8 +29,10 @@ from ._check import check_feedback, check_interaction
 OF_INTERACTION: Final = frozenset(
     {field.name for kind in (Interaction, Labels) for field in fields(kind)}  # labels may stand loose
 )
+OF_LABELS: Final = frozenset(field.name for field in fields(Labels))
 OF_FEEDBACK: Final = frozenset(field.name for field in fields(Feedback))
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+GZIP: Final = b"\x1f\x8b"
 TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
 
@@ -61,11 +63,13 @@ def read_file(path: Path, *, tenant: str = DEFAULT_TENANT, now: datetime) -> Fil
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}.", mend="Check the path; `-` reads standard input.") from error
+        raise NotFound(f"There is no file {path}.", mend="Check the path.") from error
     except OSError as error:
         raise InvalidInput(
-            f"{path} cannot be read.", why=f"{error.strerror}.", mend="Check its permissions."
+            f"{path} cannot be read.", why=f"{error.strerror}.", mend="Name a file that can be read."
         ) from error
+    if b"\0" in data[:4096] or data.startswith(GZIP):
+        raise InvalidInput(f"{path} is not a text file.", mend="Give JSON Lines or CSV, unpacked, in UTF-8.")
     return read_lines(data, csv_format=path.suffix.lower() == ".csv", source=path.stem, tenant=tenant, now=now)
 
 
@@ -128,7 +132,7 @@ def _csv_rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any] | InvalidInp
 
     def lines() -> Iterator[str]:
         nonlocal number
-        for line in io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""):
+        for line in io.StringIO(data.decode("utf-8-sig", errors="surrogateescape"), newline=""):
             number += 1
             yield line
 
@@ -144,7 +148,17 @@ def _csv_rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any] | InvalidInp
         yield number, _csv_row(row)
 
 
+def _is_unicode(row: Mapping[str | None, Any]) -> bool:
+    try:
+        "".join(f"{key}{value}" for key, value in row.items()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _csv_row(row: dict[str | None, Any]) -> Mapping[str, Any] | InvalidInput:
+    if not _is_unicode(row):
+        return InvalidInput("Not UTF-8.", mend="Save the file as UTF-8.")
     if None in row:
         return InvalidInput("More fields than the header has.", mend="Quote fields that hold commas.")
     values: dict[str, Any] = {str(key): value for key, value in row.items() if value not in (None, "")}
@@ -195,10 +209,16 @@ def read_record(
     return check_interaction(replace(interaction, labels=labels.over(interaction.labels)))
 
 
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def _check_keys(line: Mapping[str, Any], said: Mapping[str, Any]) -> None:
     unknown = set(line) - OF_INTERACTION - OF_FEEDBACK
     kind, known = ("feedback", OF_FEEDBACK) if "interaction" in said else ("an interaction", OF_INTERACTION)
     unknown |= set(said) - known
+    inner = (line.get("labels"), line.get("correction"), _mapping(line.get("prediction")).get("labels"))
+    unknown |= {str(key) for place in inner for key in _mapping(place) if key not in OF_LABELS}
     if unknown:
         raise InvalidInput(
             f"Keys unknown for {kind}: {', '.join(sorted(unknown))}.",

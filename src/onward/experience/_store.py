@@ -53,7 +53,7 @@ class Experience:
         if body is None:
             raise NotFound(
                 f"No interaction {interaction!r} was recorded for tenant {tenant!r}.",
-                mend="Take the id that `onward predict` or `onward record` printed.",
+                mend="Take the id that `onward predict` printed, or the `id` of its line.",
             )
         return decode(body, Interaction)
 

@@ -28,11 +28,10 @@ from onward.core import (
     Prediction,
     Transition,
     content_hash,
-    convert,
     new_id,
 )
 from onward.evaluation import judge, score_all, scorecard
-from onward.experience import FileContents, read_file, read_lines, read_record
+from onward.experience import FileContents, check_labels, read_file, read_lines, read_record
 from onward.loop import House, Options, Progress, load_model, run_cycle, unwatched
 from onward.monitoring import plot_versions
 from onward.release import back_up, back_up_workspace, predecessor, read_back_up
@@ -41,6 +40,7 @@ from ._records import Comparison, Forgotten, Recorded, Status, Trace
 from ._trace import learned_from, trace
 
 MODELS_KEPT: Final = 4
+NO_CHAMPION: Final = "Record labelled interactions, then run: onward cycle"
 
 
 class Workspace:
@@ -156,19 +156,21 @@ class Workspace:
             NotFound: no such interaction.
             InvalidInput: nothing is said, or the score is out of range.
         """
-        self.house.experience.interaction(tenant, interaction)
+        spoken_of = self.house.experience.interaction(tenant, interaction)
         now = self.house.clock.now()
-        record = Feedback(
-            id=id or new_id("fb", now),
-            interaction=interaction,
-            at=now,
-            tenant=tenant,
-            user=user,
-            score=score,
-            correction=_labels(correction),
-            remark=remark or {},
-        )
-        self.house.experience.add_feedback([record])
+        line = {
+            "id": id or new_id("fb", now),
+            "interaction": interaction,
+            "tenant": tenant,
+            "user": user,
+            "score": score,
+            "correction": correction,
+            "remark": remark or {},
+        }
+        record = read_record(msgspec.json.decode(_json(line)), source="api", tenant=tenant, now=now, seen=Counter())
+        if isinstance(record, Feedback):
+            check_labels(record.correction or Labels(), spoken_of.text)
+            self.house.experience.add_feedback([record])
         return record.id
 
     def forget(self, user: str, *, tenant: str = DEFAULT_TENANT) -> Forgotten:
@@ -214,14 +216,16 @@ class Workspace:
         """
         number = self.house.registry.alias(tenant)
         if number is None:
-            raise NotFound(
-                f"Tenant {tenant!r} has no champion yet.", mend="Record labelled interactions, then run: onward cycle"
-            )
+            raise NotFound(f"Tenant {tenant!r} has no champion yet.", why=self._last_word(tenant), mend=NO_CHAMPION)
         texts = [text] if isinstance(text, str) else list(text)
         predictions = [replace(p, version=number) for p in self._model(number).predict(texts)]
         if record:
             predictions = self._record_predictions(texts, predictions, tenant, user)
         return predictions[0] if isinstance(text, str) else predictions
+
+    def _last_word(self, tenant: str) -> str:
+        cycles = self.cycles(tenant=tenant)
+        return f"Its last cycle was {cycles[-1].status}: {cycles[-1].reason}." if cycles else ""
 
     def _record_predictions(
         self, texts: Sequence[str], predictions: Sequence[Prediction], tenant: str, user: str | None
@@ -469,10 +473,6 @@ def _json(line: object) -> bytes:
         return msgspec.json.encode(line)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, numbers, lists and dicts.") from error
-
-
-def _labels(said: Labels | Mapping[str, Any] | None) -> Labels | None:
-    return said if said is None or isinstance(said, Labels) else convert(said, Labels)
 
 
 def _first_reason(version: ModelVersion) -> str:
