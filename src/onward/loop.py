@@ -8,7 +8,7 @@ transaction: versions registered, alias moved, evaluation set frozen, cycle clos
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,15 +16,19 @@ from sqlalchemy import Connection
 
 from onward.config import Settings, load_learner
 from onward.core import (
+    Busy,
     Clock,
     CycleResult,
     CycleStatus,
     DatasetVersion,
     Decision,
     EvaluationSet,
+    InvalidInput,
+    Labels,
     Model,
     ModelVersion,
     OnwardError,
+    Prediction,
     Training,
     Verdict,
     collector_paused,
@@ -111,7 +115,7 @@ def run_cycle(house: House, tenant: str, options: Options, progress: Progress = 
         state = _begin(house, lease, tenant, options)
         log.info("cycle started", cycle=state.result.id, tenant=tenant, reason=options.reason)
         champion = _champion(house, tenant)
-        frozen = _frozen(house, tenant)
+        frozen = frozen_sets(house, tenant)
         dataset, state = _curate(house, lease, state, champion, frozen, progress)
         too_little = None if options.force else _too_little(house, dataset)
         if too_little:
@@ -119,13 +123,15 @@ def run_cycle(house: House, tenant: str, options: Options, progress: Progress = 
         state = _train(house, lease, state, dataset, champion, options, progress)
         if not state.candidates:
             return _close(house, lease, state, began, "failed", "; ".join(state.failures.values()))
-        judged = _prove(house, state, dataset, champion, frozen, progress)
-        return _decide(house, lease, state, dataset, judged, began)
+        state, judged = _prove(house, lease, state, dataset, champion, frozen, progress)
+        if not judged:
+            return _close(house, lease, state, began, "failed", "; ".join(state.failures.values()))
+        return _decide(house, lease, state, dataset, champion, judged, options, began)
 
 
 def _begin(house: House, lease: Lease, tenant: str, options: Options) -> CycleState:
     """The cycle to run: the one whose process died, when it ran under the same recipe, else a new one."""
-    recipe = content_hash({"settings": house.settings.model_dump(mode="json"), "quick": options.quick})
+    recipe = _recipe(house, options.quick, house.experience.withdrawn(tenant))
     left = house.cycles.unfinished(tenant)
     if left is not None and left.recipe == recipe:
         log.info("cycle resumed", cycle=left.result.id, trained=[c.learner for c in left.candidates])
@@ -137,7 +143,7 @@ def _begin(house: House, lease: Lease, tenant: str, options: Options) -> CycleSt
     def work(connection: Connection) -> None:
         lease.guard(connection)
         if left is not None:
-            why = "its process died, and the settings have changed since"
+            why = "it was interrupted, and the settings or the consent of a user have changed since"
             house.cycles.save(connection, replace(left, result=replace(left.result, status="abandoned", reason=why)))
         house.cycles.save(connection, state)
 
@@ -145,6 +151,11 @@ def _begin(house: House, lease: Lease, tenant: str, options: Options) -> CycleSt
     if left is not None:
         house.storage.blobs.clear_workbench(left.result.id)
     return state
+
+
+def _recipe(house: House, quick: bool, withdrawn: Iterable[str]) -> str:
+    said = {"settings": house.settings.model_dump(mode="json"), "quick": quick, "withdrawn": sorted(withdrawn)}
+    return content_hash(said)
 
 
 def _champion(house: House, tenant: str) -> Champion | None:
@@ -155,13 +166,13 @@ def _champion(house: House, tenant: str) -> Champion | None:
     return Champion(version, load_model(house, version))
 
 
-def _frozen(house: House, tenant: str) -> list[EvaluationSet]:
-    """The older evaluation sets, without what people have withdrawn their consent to, within the stated bound."""
+def frozen_sets(house: House, tenant: str) -> list[EvaluationSet]:
+    """The older evaluation sets, without what people have withdrawn their consent to."""
     gone = house.experience.withdrawn_interactions(tenant)
     sets = house.evaluation_sets.all(tenant)
     if gone:
         sets = [replace(s, examples=tuple(e for e in s.examples if gone.isdisjoint(e.interactions))) for s in sets]
-    return bounded([s for s in sets if s.examples], house.settings.gate.max_examples)
+    return [s for s in sets if s.examples]
 
 
 def _curate(
@@ -190,6 +201,7 @@ def _curate(
             frozen={example.id: example for one in frozen for example in one.examples},
             withdrawn=house.experience.withdrawn(tenant),
             quarantined=frozenset(house.experience.quarantined(tenant)),
+            vouched=house.experience.vouched(tenant),
         )
     dataset = curation.dataset
     blob = house.datasets.put(dataset)
@@ -218,12 +230,10 @@ def _counts(dataset: DatasetVersion) -> dict[str, int]:
 
 def _too_little(house: House, dataset: DatasetVersion) -> str | None:
     """Why there is no point in training, if there is none."""
-    new, needed = sum(example.new for example in dataset.examples), house.settings.learning.min_data_threshold
-    if new < needed:
-        return f"{new} new examples, {needed} needed (learning.min_data_threshold)"
-    if not _fresh(house, dataset):
+    new, needed = len(_fresh(house, dataset)), house.settings.learning.min_data_threshold
+    if not new:
         return "nothing new since the last verdict"
-    return None
+    return f"{new} new examples, {needed} needed (learning.min_data_threshold)" if new < needed else None
 
 
 def _train(
@@ -271,7 +281,8 @@ def _train_one(
         checkpoints=house.storage.blobs.workbench(cycle) / kind,
         progress=lambda done, total, note: progress(f"train {kind}", done, total, note),
     )
-    own = champion.model if champion is not None and champion.version.learner == kind else None
+    fit = champion is not None and champion.version.learner == kind and not champion.version.marks
+    own = champion.model if champion is not None and fit else None
     trained = learner.train(dataset, own, training)
     progress(f"train {kind}", 1, 1, "done")
     with house.storage.blobs.scratch() as scratch:
@@ -294,25 +305,40 @@ def load_model(house: House, version: ModelVersion) -> Model:
 
 def _prove(
     house: House,
+    lease: Lease,
     state: CycleState,
     dataset: DatasetVersion,
     champion: Champion | None,
     frozen: Sequence[EvaluationSet],
     progress: Progress,
-) -> list[Judged]:
+) -> tuple[CycleState, list[Judged]]:
     """Every candidate against the champion on the same frozen sets, best first.
 
     The chance of promoting any candidate that is no better than the champion stays at or under the stated level,
     however many learners compete.
     """
-    settings, total = house.settings, len(state.candidates)
-    sets = [*frozen, freeze(dataset, frozen)]
+    settings, tenant = house.settings, state.result.tenant
+    new = freeze(dataset, house.evaluation_sets.all(tenant))
+    sets = [*bounded(frozen, settings.gate.max_examples), new]
     texts = [example.text for one in sets for example in one.examples]
-    versions = [_version(house, state, candidate, champion) for candidate in state.candidates]
-    answers = []
-    for done, version in enumerate(versions):
-        progress("prove", done, total, version.learner)
-        answers.append(load_model(house, version).predict(texts))
+    versions, answers = [], []
+    for done, candidate in enumerate(state.candidates):
+        progress("prove", done, len(state.candidates), candidate.learner)
+        version = _version(house, state, candidate, champion)
+        try:
+            answers.append(_answers(house, version, texts))
+        except Exception as error:  # noqa: BLE001 - as in `_train`
+            why = str(error) if isinstance(error, OnwardError) else f"{type(error).__name__}: {error}"
+            log.warning("candidate cannot answer", learner=candidate.learner, cycle=state.result.id, exc_info=True)
+            house.conditions.note(tenant, f"learner {candidate.learner}", why)
+            state = replace(
+                state,
+                candidates=tuple(c for c in state.candidates if c is not candidate),
+                failures={**state.failures, candidate.learner: f"{candidate.learner}: {why}"},
+            )
+            _save(house, lease, state)
+        else:
+            versions.append(version)
     before = None if champion is None else champion.model.predict(texts)
     sets = answerable(sets, [*answers, before or []])
     judged = []
@@ -324,13 +350,20 @@ def _prove(
             audit=dataset.audit,
             gate=settings.gate,
             thresholds=settings.thresholds,
-            candidates=total,
+            candidates=len(versions),
             standards=house.registry.standards(state.result.tenant),
         )
         card = scorecard(scored)
         judged.append(Judged(replace(version, scorecard=card, verdict=verdict), verdict, card.overall.accuracy))
     progress("prove", len(judged), len(judged), "done")
-    return sorted(judged, key=lambda j: (BEST_FIRST.index(j.verdict.decision), -j.accuracy))
+    return state, sorted(judged, key=lambda j: (BEST_FIRST.index(j.verdict.decision), -j.accuracy))
+
+
+def _answers(house: House, version: ModelVersion, texts: Sequence[str]) -> list[Prediction]:
+    said = load_model(house, version).predict(texts)
+    if len(said) != len(texts):
+        raise InvalidInput(f"{version.learner} gave {len(said)} predictions for {len(texts)} texts.")
+    return said
 
 
 def _version(house: House, state: CycleState, candidate: Candidate, champion: Champion | None) -> ModelVersion:
@@ -348,7 +381,14 @@ def _version(house: House, state: CycleState, candidate: Candidate, champion: Ch
 
 
 def _decide(
-    house: House, lease: Lease, state: CycleState, dataset: DatasetVersion, judged: Sequence[Judged], began: float
+    house: House,
+    lease: Lease,
+    state: CycleState,
+    dataset: DatasetVersion,
+    champion: Champion | None,
+    judged: Sequence[Judged],
+    options: Options,
+    began: float,
 ) -> CycleResult:
     """Act on the verdict on the best candidate: one transaction."""
     best, tenant = judged[0], state.result.tenant
@@ -356,9 +396,17 @@ def _decide(
     new_set = freeze(dataset, house.evaluation_sets.all(tenant))
     blob = house.evaluation_sets.put(new_set)
     reason = best.verdict.reason
+    compared = None if champion is None else champion.version.number
 
     def work(connection: Connection) -> CycleResult:
         lease.guard(connection)
+        if house.registry.alias_now(connection, tenant) != compared or state.recipe != _recipe(
+            house, options.quick, house.experience.withdrawn_now(connection, tenant)
+        ):
+            raise Busy(
+                "While this cycle ran, somebody moved the champion or withdrew consent.",
+                mend="Nothing was changed; run it again.",
+            )
         versions = [house.registry.register(connection, one.version) for one in judged]
         result = replace(
             _finished(house, state, began, status, reason), candidate=versions[0].number, verdict=best.verdict
@@ -370,7 +418,7 @@ def _decide(
             if new_set.examples:
                 house.evaluation_sets.freeze(connection, tenant, new_set.name, blob, house.clock.now())
             result = replace(result, champion=versions[0].number)
-        elif not _trusted(best.verdict):
+        elif not best.verdict.trusted:
             house.experience.quarantine(connection, _suspicious(house, state, dataset, reason))
         house.cycles.save(connection, replace(state, result=result))
         return result
@@ -382,10 +430,6 @@ def _decide(
     return result
 
 
-def _trusted(verdict: Verdict) -> bool:
-    return all(check.passed for check in verdict.checks if check.name == "trust")
-
-
 def _suspicious(house: House, state: CycleState, dataset: DatasetVersion, reason: str) -> list[dict[str, str]]:
     """The fresh interactions of a batch whose labels cannot be trusted: none of them teaches until released."""
     row = {"tenant": dataset.tenant, "cycle": state.result.id, "at": stamp(house.clock.now()), "reason": reason}
@@ -393,12 +437,12 @@ def _suspicious(house: House, state: CycleState, dataset: DatasetVersion, reason
 
 
 def _fresh(house: House, dataset: DatasetVersion) -> set[str]:
-    """The interactions that no cycle with a verdict has seen."""
+    """The interactions that the last cycle with trusted labels has not seen, or not with these labels."""
     last = house.cycles.last_judged(dataset.tenant)
-    seen: set[str] = set()
+    seen: set[tuple[str, Labels]] = set()
     if last is not None and last.dataset_blob is not None:
-        seen = {i for example in house.datasets.at(last.dataset_blob).examples for i in example.interactions}
-    return {i for example in dataset.examples for i in example.interactions} - seen
+        seen = {(i, e.labels) for e in house.datasets.at(last.dataset_blob).examples for i in e.interactions}
+    return {i for e in dataset.examples for i in e.interactions if (i, e.labels) not in seen}
 
 
 def _finished(house: House, state: CycleState, began: float, status: CycleStatus, reason: str) -> CycleResult:

@@ -196,9 +196,12 @@ def test_caps_on_users_and_sources():
     crowd = [replace(r, user=f"u{i % 40}") for i, r in enumerate(many(100))]
     loud = many(100, seed=1, user="loud")
     made = make([*crowd, *loud], curation={"max_user_share": 0.25})
-    assert made.dataset.set_aside == {"more than one user's share of the new examples": 50}
-    by_source = make([*many(100, source="web"), *many(100, seed=1, source="file")], curation={"max_source_share": 0.4})
-    assert by_source.dataset.set_aside == {"more than one source's share of the new examples": 40}
+    assert made.dataset.set_aside == {"more than one user's share of the new examples": 67}  # 33 of 133
+    mixed = [*many(100, source="web"), *many(30, seed=1, source="file"), *many(30, seed=2, source="mail")]
+    by_source = make(mixed, curation={"max_source_share": 0.4})
+    assert by_source.dataset.set_aside == {"more than one source's share of the new examples": 60}  # 40 of 100
+    halves = [*many(100, source="web"), *many(100, seed=1, source="file")]
+    assert make(halves, curation={"max_source_share": 0.4}).set_aside == ()  # two cannot both have less than half
 
 
 def test_caps_need_company_and_number():

@@ -30,7 +30,8 @@ def killed(folder: Path, what: str, *, after: str, seconds: float) -> list[list[
     timer = threading.Timer(seconds, process.kill)
     said = []
     for line in process.stdout:
-        said.append(line.split())
+        if line.endswith("\n"):  # the kill may tear the last one
+            said.append(line.split())
         if line.startswith(after) and not timer.is_alive() and timer.ident is None:
             timer.start()
     errors = process.stderr.read()

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,7 +53,6 @@ class Service:
 
     def __init__(self, function: Callable[..., Any], seconds: float) -> None:
         self._function, self._seconds = function, seconds
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="onward-service")
         self._free = threading.Semaphore(THREADS)
 
     async def ask(self, *args: Any) -> Any:
@@ -68,10 +67,20 @@ class Service:
                 return await self._function(*args)
             if not self._free.acquire(blocking=False):
                 raise TimeoutError(f"{THREADS} earlier questions are unanswered")
-            future = self._threads.submit(self._function, *args)
-            future.add_done_callback(lambda _: self._free.release())
+            future: Future[Any] = Future()
+            threading.Thread(target=self._answer, args=(future, args), name="onward-service", daemon=True).start()
             answer = await asyncio.wrap_future(future)
             return await answer if inspect.isawaitable(answer) else answer
+
+    def _answer(self, future: Future[Any], args: tuple[Any, ...]) -> None:
+        """Ask, in a daemon thread: what hangs must not keep the process from ending."""
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(self._function(*args))
+        except BaseException as error:  # noqa: BLE001 - whoever asked must hear of everything
+            future.set_exception(error)
+        finally:
+            self._free.release()
 
 
 def understood(answer: object, text: str) -> Analysis:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 _lock = threading.Lock()
 _pauses = 0
+_was_on = True
 
 
 @contextmanager
@@ -18,9 +19,9 @@ def collector_paused() -> Iterator[None]:
     Making a hundred thousand live records sets it off again and again for nothing: a third of curation's time.
     Reference counting goes on as ever. Where the collector was off already, it stays off.
     """
-    global _pauses  # noqa: PLW0603 - the collector is one for the process, and so is its pause
+    global _pauses, _was_on  # noqa: PLW0603 - the collector is one for the process, and so is its pause
     with _lock:
-        was_on = gc.isenabled() or _pauses > 0
+        _was_on = _was_on if _pauses else gc.isenabled()
         _pauses += 1
         gc.disable()
     try:
@@ -28,5 +29,5 @@ def collector_paused() -> Iterator[None]:
     finally:
         with _lock:
             _pauses -= 1
-            if was_on and not _pauses:
+            if _was_on and not _pauses:
                 gc.enable()

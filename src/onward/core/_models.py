@@ -184,6 +184,11 @@ class Verdict:
     checks: tuple[Check, ...]
 
     @property
+    def trusted(self) -> bool:
+        """Whether the labels of the batch agreed with the rest of the data."""
+        return all(check.passed for check in self.checks if check.name == "trust")
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Why: in what the candidate is better, or what failed, that which decided first."""
         if self.decision == "promote":

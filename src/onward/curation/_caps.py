@@ -18,8 +18,16 @@ def _over(drafts: Sequence[Draft], share: float, owner: Callable[[Draft], str | 
             owned.setdefault(name, []).append(draft)
     if len(owned) < 2:
         return []
-    allowed = int(share * len(drafts))
+    allowed = _allowed([len(mine) for mine in owned.values()], len(drafts), max(share, 1 / len(owned)))
     return [draft for mine in owned.values() for draft in mine[allowed:]]
+
+
+def _allowed(sizes: Sequence[int], total: int, share: float) -> int:
+    """The most that any owner may have so that it is at most this share of what is left of all."""
+    free, allowed = total - sum(sizes), max(sizes)
+    while allowed > share * (free + sum(min(size, allowed) for size in sizes)) + 1e-9:
+        allowed -= 1
+    return allowed
 
 
 def over_share(new: Sequence[Draft], max_user_share: float, max_source_share: float) -> dict[str, str]:

@@ -60,6 +60,7 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
     frozen: Mapping[str, Example] = NOTHING,
     withdrawn: frozenset[str] = frozenset(),
     quarantined: frozenset[str] = frozenset(),
+    vouched: frozenset[str] = frozenset(),
 ) -> Curation:
     """Make a data set version of what may be, and is worth being, learned from.
 
@@ -73,6 +74,7 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
         frozen: example id -> example of every frozen evaluation set. They judge for good, with the labels they had.
         withdrawn: users who withdrew consent: what they said and the feedback they gave is not used.
         quarantined: ids of interactions that an earlier refusal has set aside.
+        vouched: ids of those that a person let out again: the audit does not ask about them any more.
 
     >>> from datetime import UTC
     >>> from onward.core import Labels
@@ -92,10 +94,10 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
     past = compare(drafts, champion, judged, frozen)
     drafts, harmful = _harmless(drafts, split, frozen, past, settings)
     drafts, waiting = _affordable(drafts, split, past, settings)
-    examples, labels = _finished(drafts, split, past, frozen)
+    examples, labels = _finished(drafts, split, past, frozen, vouched)
     aside = sorted([*aside, *harmful], key=lambda s: (s.interaction, s.reason))
     dataset = DatasetVersion(
-        id=content_hash([[e.id, e.text, plain(e.labels), e.split, e.weight, e.source] for e in examples]),
+        id=content_hash([_identity(example) for example in examples]),
         tenant=tenant,
         parent=None if champion is None else champion.id,
         created=now,
@@ -131,7 +133,9 @@ def _harmless(
     settings: Settings,
 ) -> tuple[list[Draft], list[SetAside]]:
     """Without harmful repeats, then without what is beyond anybody's share of the new."""
-    repeats = harmful_repeats(drafts, split, [e.text for e in frozen.values()], settings.curation.near_duplicate)
+    repeats = harmful_repeats(
+        drafts, split, [e.text for e in frozen.values()], settings.curation.near_duplicate, past.new
+    )
     kept, aside = _without(drafts, repeats)
     new = [draft for draft in kept if draft.id in past.new]
     kept, more = _without(kept, over_share(new, settings.curation.max_user_share, settings.curation.max_source_share))
@@ -153,11 +157,21 @@ def _affordable(
     return [draft for draft in taken if draft.id not in left_out], len(waiting)
 
 
+def _identity(example: Example) -> list[object]:
+    """What makes two data set versions one and the same: everything but which of it is new."""
+    e = example
+    return [e.id, e.text, plain(e.labels), e.split, e.weight, e.source, e.interactions, e.trusted]
+
+
 def _finished(
-    drafts: Sequence[Draft], split: Mapping[str, Split], past: Past, frozen: Mapping[str, Example]
+    drafts: Sequence[Draft],
+    split: Mapping[str, Split],
+    past: Past,
+    frozen: Mapping[str, Example],
+    vouched: frozenset[str],
 ) -> tuple[tuple[Example, ...], LabelAudit]:
     """The examples, and the audit that says which of them may judge."""
-    checked = audit(drafts, past.fresh)
+    checked = audit(drafts, past.fresh - {d.id for d in drafts if vouched.issuperset(d.interactions)})
     examples = tuple(
         Example(
             id=draft.id,

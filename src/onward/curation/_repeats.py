@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from onward.core import Split
@@ -52,11 +52,16 @@ def _harmful(cluster: Sequence[Draft]) -> dict[str, str]:
 
 
 def harmful_repeats(
-    drafts: Sequence[Draft], split: Mapping[str, Split], judging: Sequence[str], threshold: float
+    drafts: Sequence[Draft],
+    split: Mapping[str, Split],
+    judging: Sequence[str],
+    threshold: float,
+    new: Collection[str] = (),
 ) -> dict[str, str]:
     """Draft id -> why it is set aside; `drafts` by id. `judging`: texts to judge by that need not be among the drafts.
 
     - A text to learn from that nearly duplicates one to judge by: it would be judged on what it has learned.
+    - A new text to judge by that nearly duplicates one that the champion has learned.
     - Among near duplicates to learn from, those whose intent or sentiment differs from the best attested one (by
       source, weight, number of interactions, id): in short texts the difference is rarely meant.
     - From the sixth on, those that one user sent by one source.
@@ -69,8 +74,14 @@ def harmful_repeats(
         return {}
     sets = word_sets([normalise(text) for text in (*(d.text for d in drafts), *judging)])
     judges = np.array([*(split[d.id] == "evaluation" for d in drafts), *(True for _ in judging)])
-    near = nearest(sets, judges, ~judges, threshold)
-    aside = {drafts[i].id: "near duplicate of an evaluation example" for i in np.flatnonzero(near >= 0).tolist()}
+    latecomers = np.zeros(len(judges), bool)
+    latecomers[: len(drafts)] = [d.id in new and split[d.id] == "evaluation" for d in drafts]
+    learned = np.zeros(len(judges), bool)
+    learned[: len(drafts)] = [d.id not in new and split[d.id] != "evaluation" for d in drafts]
+    late = latecomers & (nearest(sets, learned, latecomers, threshold) >= 0)
+    near = nearest(sets, judges & ~late, ~judges, threshold)
+    aside = {drafts[i].id: "near duplicate of a training example" for i in np.flatnonzero(late).tolist()}
+    aside |= {drafts[i].id: "near duplicate of an evaluation example" for i in np.flatnonzero(near >= 0).tolist()}
     for cluster in _clusters(sets, ~judges & (near < 0), threshold):
         aside |= _harmful([drafts[i] for i in cluster])
     return aside

@@ -56,10 +56,3 @@ class Datasets:
     def _decode(self, blob: str) -> DatasetVersion:
         with collector_paused():
             return decode(self._storage.blobs.get(blob), DatasetVersion)
-
-    def ids(self, tenant: str) -> list[str]:
-        """All ids of a tenant, oldest first."""
-        table = schema.datasets
-        query = select(table.c.id).where(table.c.tenant == tenant).order_by(table.c.created)
-        with self._storage.database.read() as connection:
-            return list(connection.scalars(query))

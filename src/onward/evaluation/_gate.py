@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from onward.config import GateSettings, ThresholdSettings
-from onward.core import LabelAudit, Verdict
+from onward.core import LabelAudit, SetScore, Verdict
 
 from ._absolute import evidence, first, reached, trust
 from ._finding import Finding, decision
@@ -24,7 +24,7 @@ def judge(
     gate: GateSettings,
     thresholds: ThresholdSettings,
     candidates: int = 1,
-    standards: Mapping[str, float] | None = None,
+    standards: Mapping[str, SetScore] | None = None,
 ) -> Verdict:
     """Decide whether a candidate may take the champion's place. Every check that applies is listed.
 

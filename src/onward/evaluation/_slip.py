@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from onward.config import GateSettings
-from onward.core import Check
+from onward.core import Check, SetScore
 
 from ._finding import Finding
 from ._outcomes import Outcomes
+from ._scorecard import head_accuracy
 
 
-def slipped(candidate: Sequence[Outcomes], standards: Mapping[str, float], gate: GateSettings) -> list[Finding]:
+def slipped(candidate: Sequence[Outcomes], standards: Mapping[str, SetScore], gate: GateSettings) -> list[Finding]:
     """Whether the candidate, on all older work together, is more than `gate.max_loss` below what was once reached.
 
     Args:
@@ -23,10 +24,17 @@ def slipped(candidate: Sequence[Outcomes], standards: Mapping[str, float], gate:
     """
     older = [part for part in candidate if not part.new and part.name in standards and len(part.scores)]
     count = sum(len(part.scores) for part in older)
-    if count < gate.min_set:
+    pairs = [
+        (len(found.right), standards[part.name].heads[head].accuracy, head_accuracy(found))
+        for part in older
+        for head, found in part.heads.items()
+        if head in standards[part.name].heads  # a head that nobody could answer then had no figure to slip from
+    ]
+    if count < gate.min_set or not pairs:
         return []
-    once = sum(standards[part.name] * len(part.scores) for part in older) / count
-    now = sum(float(part.scores.sum()) for part in older) / count
+    judged = sum(answers for answers, _, _ in pairs)
+    once = sum(answers * before for answers, before, _ in pairs) / judged
+    now = sum(answers * after for answers, _, after in pairs) / judged
     passed = once - now <= gate.max_loss
     reason = (
         f"{'holds' if passed else 'has slipped from'} what was once reached on all older work: {once:.3f} -> {now:.3f} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from onward.core import Feedback, Interaction, NotFound, decode, to_body
@@ -89,24 +89,31 @@ class Experience:
         """Note that a user withdrew consent; return the ids of all their interactions."""
         values = {"tenant": tenant, "user": user, "at": stamp(at)}
         self._database.write(lambda c: c.execute(insert(schema.withdrawals).values(**values).on_conflict_do_nothing()))
-        table = schema.interactions
+        table, said = schema.interactions, schema.feedback
+        own = select(table.c.id).where(table.c.tenant == tenant, table.c.user == user)
+        spoken_of = select(said.c.interaction).where(said.c.tenant == tenant, _speaker(said) == user)
         with self._database.read() as connection:
-            return frozenset(
-                connection.scalars(select(table.c.id).where(table.c.tenant == tenant, table.c.user == user))
-            )
+            return frozenset(connection.scalars(own.union(spoken_of)))
 
     def withdrawn(self, tenant: str) -> frozenset[str]:
         """Users who withdrew consent."""
-        table = schema.withdrawals
         with self._database.read() as connection:
-            return frozenset(connection.scalars(select(table.c.user).where(table.c.tenant == tenant)))
+            return self.withdrawn_now(connection, tenant)
+
+    def withdrawn_now(self, connection: Connection, tenant: str) -> frozenset[str]:
+        """As `withdrawn`, inside the caller's transaction."""
+        table = schema.withdrawals
+        return frozenset(connection.scalars(select(table.c.user).where(table.c.tenant == tenant)))
 
     def withdrawn_interactions(self, tenant: str) -> frozenset[str]:
         """Ids of the interactions of users who withdrew consent."""
-        table, gone = schema.interactions, schema.withdrawals
+        table, said, gone = schema.interactions, schema.feedback, schema.withdrawals
         query = select(table.c.id).join(gone, (gone.c.tenant == table.c.tenant) & (gone.c.user == table.c.user))
+        by_them = (gone.c.tenant == said.c.tenant) & (gone.c.user == _speaker(said))
+        heard = select(said.c.interaction).join(gone, by_them)
+        both = query.where(table.c.tenant == tenant).union(heard.where(said.c.tenant == tenant))
         with self._database.read() as connection:
-            return frozenset(connection.scalars(query.where(table.c.tenant == tenant)))
+            return frozenset(connection.scalars(both))
 
     def quarantine(self, connection: Connection, rows: Iterable[dict[str, str]]) -> None:
         """Set interactions aside, inside the caller's transaction. Columns: tenant, interaction, cycle, at, reason."""
@@ -118,13 +125,22 @@ class Experience:
         """Interactions set aside by a refused cycle -> the reason."""
         table = schema.quarantine
         with self._database.read() as connection:
-            rows = connection.execute(select(table.c.interaction, table.c.reason).where(table.c.tenant == tenant))
+            held = (table.c.tenant == tenant) & ~table.c.released
+            rows = connection.execute(select(table.c.interaction, table.c.reason).where(held))
             return {row.interaction: row.reason for row in rows}
+
+    def vouched(self, tenant: str) -> frozenset[str]:
+        """Interactions that a person let out of quarantine."""
+        table = schema.quarantine
+        with self._database.read() as connection:
+            return frozenset(
+                connection.scalars(select(table.c.interaction).where(table.c.tenant == tenant, table.c.released))
+            )
 
     def release(self, tenant: str, interactions: Sequence[str] | None = None) -> int:
         """Take interactions (all where none are named) out of quarantine; return how many."""
         table = schema.quarantine
-        query = table.delete().where(table.c.tenant == tenant)
+        query = table.update().where(table.c.tenant == tenant, ~table.c.released).values(released=True)
         if interactions is None:
             return self._database.write(lambda c: c.execute(query).rowcount)
         named = query.where(table.c.interaction == bindparam("named"))
@@ -134,6 +150,10 @@ class Experience:
     def _bodies(self, query: Select[tuple[str]]) -> list[str]:
         with self._database.read() as connection:
             return list(connection.scalars(query))
+
+
+def _speaker(said: Table) -> ColumnElement[str]:
+    return func.json_extract(said.c.body, "$.user")
 
 
 def _insert(connection: Connection, statement: str, rows: Sequence[tuple[str | None, ...]]) -> int:

@@ -93,11 +93,14 @@ class Cycles:
         return None if body is None else decode(body, CycleState)
 
     def last_judged(self, tenant: str) -> CycleState | None:
-        """The last cycle that reached a verdict."""
+        """The last cycle that reached a verdict on labels that could be trusted."""
         table = schema.cycles
         query = select(table.c.body).where(
             table.c.tenant == tenant, table.c.status.in_(("promoted", "kept", "refused"))
         )
         with self._database.read() as connection:
-            body = connection.scalar(query.order_by(table.c.started.desc(), table.c.id.desc()).limit(1))
-        return None if body is None else decode(body, CycleState)
+            for body in connection.scalars(query.order_by(table.c.started.desc(), table.c.id.desc())):
+                state = decode(body, CycleState)
+                if state.result.verdict is None or state.result.verdict.trusted:
+                    return state
+        return None

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, Row, bindparam, insert, select, true, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from onward.core import Clock, InvalidInput, ModelVersion, NotFound, Transition, decode, to_body
+from onward.core import Clock, InvalidInput, ModelVersion, NotFound, SetScore, Transition, decode, to_body
 from onward.storage import Database, schema, stamp
 
 Alias = Literal["champion", "challenger"]
@@ -65,12 +65,11 @@ class Registry:
                 )
         return _version(row, marks)
 
-    def versions(self, tenant: str | None = None, cycle: str | None = None) -> list[ModelVersion]:
-        """All versions, oldest first; of one tenant, or of one cycle, where named."""
+    def versions(self, tenant: str | None = None) -> list[ModelVersion]:
+        """All versions, oldest first; of one tenant where named."""
         table = schema.versions
         query = select(table).order_by(table.c.number)
         query = query if tenant is None else query.where(table.c.tenant == tenant)
-        query = query if cycle is None else query.where(table.c.cycle == cycle)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             marks = _marks(connection, [row.number for row in rows])
@@ -79,7 +78,11 @@ class Registry:
     def alias(self, tenant: str, alias: Alias = CHAMPION) -> int | None:
         """The number of the version that an alias points to now; `None` when it never pointed anywhere."""
         with self._database.read() as connection:
-            return _alias(connection, tenant, alias)
+            return self.alias_now(connection, tenant, alias)
+
+    def alias_now(self, connection: Connection, tenant: str, alias: Alias = CHAMPION) -> int | None:
+        """As `alias`, inside the caller's transaction."""
+        return _alias(connection, tenant, alias)
 
     def move(
         self,
@@ -135,11 +138,11 @@ class Registry:
         with self._database.read() as connection:
             return connection.scalar(query)
 
-    def standards(self, tenant: str) -> dict[str, float]:
-        """Evaluation set -> accuracy (0..1) on it of the version that was promoted when it was frozen."""
+    def standards(self, tenant: str) -> dict[str, SetScore]:
+        """Evaluation set -> figures on it of the version that was promoted when it was frozen."""
         served = {transition.version for transition in self.history(tenant)}
         return {
-            one.name: one.accuracy
+            one.name: one
             for version in self.versions(tenant)
             if version.number in served and version.scorecard
             for one in version.scorecard.sets

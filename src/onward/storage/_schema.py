@@ -56,6 +56,7 @@ quarantine = Table(
     Column("cycle", String, nullable=False),
     Column("at", String, nullable=False),
     Column("reason", String, nullable=False),
+    Column("released", Boolean, nullable=False, default=False),
 )
 
 datasets = Table(

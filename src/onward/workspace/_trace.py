@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from onward.core import DatasetVersion, Example, Interaction, NotFound
+from onward.core import DatasetVersion, Example, Interaction, ModelVersion, NotFound
 from onward.loop import House
 
 from ._records import Teacher, Trace
@@ -20,7 +20,7 @@ def trace(house: House, tenant: str, interaction_id: str) -> Trace:
     """
     interaction = house.experience.interaction(tenant, interaction_id)
     number = interaction.prediction.version if interaction.prediction else None
-    version = None if number is None else house.registry.version(number)
+    version = None if number is None else _ours(house, tenant, number)
     service = None
     if version is not None:
         moves = [m for m in house.registry.history(tenant) if m.version == version.number and m.at <= interaction.at]
@@ -36,6 +36,13 @@ def trace(house: House, tenant: str, interaction_id: str) -> Trace:
         teachers=() if dataset is None else _teachers(interaction, dataset),
         taught=learned_from(house, tenant, frozenset({interaction_id})),
     )
+
+
+def _ours(house: House, tenant: str, number: int) -> ModelVersion | None:
+    try:
+        return house.registry.version(number, tenant)
+    except NotFound:
+        return None
 
 
 def taught_from(dataset: DatasetVersion) -> set[str]:

@@ -32,7 +32,7 @@ from onward.core import (
 )
 from onward.evaluation import judge, score_all, scorecard
 from onward.experience import FileContents, check_labels, read_file, read_lines, read_record
-from onward.loop import House, Options, Progress, load_model, run_cycle, unwatched
+from onward.loop import House, Options, Progress, frozen_sets, load_model, run_cycle, unwatched
 from onward.monitoring import plot_versions
 from onward.release import back_up, back_up_workspace, predecessor, read_back_up
 
@@ -105,7 +105,9 @@ class Workspace:
         now = self.house.clock.now()
         line = {"id": id or new_id("in", now), "text": text, "tenant": tenant, **fields}
         record = read_record(msgspec.json.decode(_json(line)), source="api", tenant=tenant, now=now, seen=Counter())
-        self.house.experience.record([record] if isinstance(record, Interaction) else [])
+        if not isinstance(record, Interaction):
+            raise InvalidInput("That is feedback.", mend="Give it to `feedback`.")
+        self.house.experience.record([record])
         return record.id
 
     def record_many(self, interactions: Iterable[Interaction | Feedback | Mapping[str, Any]]) -> Recorded:
@@ -299,7 +301,7 @@ class Workspace:
             NotFound: one of them does not exist, or nothing is frozen yet.
         """
         one, two = (self.house.registry.version(number, tenant) for number in (first, second))
-        sets = self.house.evaluation_sets.all(tenant)
+        sets = frozen_sets(self.house, tenant)
         if not sets:
             raise NotFound("No evaluation set is frozen yet.", mend="Run: onward cycle")
         sets = [*sets[:-1], replace(sets[-1], new=True)]
@@ -347,9 +349,11 @@ class Workspace:
         """
         version = self.house.registry.version(number, tenant)
         decision = version.verdict.decision if version.verdict else "unknown"
-        if decision != "promote" and not (force and reason):
+        stale = version.parent != self.champion(tenant=tenant)
+        if (decision != "promote" or stale) and not (force and reason):
+            why = "it was judged against another champion" if decision == "promote" else _first_reason(version)
             raise InvalidInput(
-                f"The gate did not pass version {number}: {_first_reason(version)}",
+                f"The gate did not pass version {number}: {why}",
                 mend=f'To override it, say why: onward promote {number} --force --reason "..."',
             )
         return self._move(number, tenant, by=by, cause="promote", reason=reason or "promoted by hand")
@@ -366,7 +370,17 @@ class Workspace:
         target = to or predecessor(self.history(tenant=tenant), self.champion(tenant=tenant))
         if target is None:
             raise NotFound("There is no version to roll back to.", mend="Name one: onward rollback --to NUMBER")
+        self._check_served(target, tenant)
         return self._move(target, tenant, by=by, cause="rollback", reason=reason or "rolled back by hand")
+
+    def _check_served(self, number: int, tenant: str) -> None:
+        served = {transition.version for transition in self.history(tenant=tenant)}
+        if number not in served:
+            raise InvalidInput(
+                f"Version {number} was never in service: there is no going back to it.",
+                mend=f'To put it there, say why: onward promote {number} --force --reason "..."',
+                options=map(str, served),
+            )
 
     def _move(self, number: int, tenant: str, *, by: str, cause: str, reason: str) -> Transition:
         load_model(self.house, self.house.registry.version(number, tenant))
@@ -405,6 +419,7 @@ class Workspace:
             raise NotFound(f"{file} is a back-up of another workspace.", mend="Open the workspace that wrote it.")
         if self.champion(tenant=saved.tenant) == saved.number:
             return None
+        self._check_served(saved.number, saved.tenant)
         return self._move(saved.number, saved.tenant, by=by, cause="rollback", reason=f"restored from {file.name}")
 
     # Standing ------------------------------------------------------------------------------------------------------
