@@ -2,12 +2,18 @@
 
 import json
 import os
+import pty
 import random
+import re
+import shlex
 import subprocess
 import sys
+import termios
 
 import pytest
 from tests.cli.terminal import COLOURS, THINGS, run
+
+from onward.cli._story import _program
 
 LINEAR = {"ONWARD_TRAINING__LEARNERS": '["linear"]'}
 MORE = {
@@ -75,6 +81,80 @@ def test_the_story_on_a_users_file(own_file, tmp_path):
     assert "Where to look next" in again.out
 
 
+def _on_a_terminal(*command, **options):
+    """What a terminal of 110 columns and 40 lines is given to show, and the exit code."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 110))
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, **options)
+        os.close(theirs)
+        shown = b"".join(_until_it_ends(screen))
+        return shown.decode(), process.wait(60)
+
+
+def _until_it_ends(screen):
+    while True:
+        try:
+            data = screen.read(65_536)
+        except OSError:  # what Linux says of a terminal that nobody writes to any more
+            return
+        if not data:
+            return
+        yield data
+
+
+def _what_remains(shown):
+    """The lines that are left once the cursor's moves up and the erasures are done."""
+    lines, row = [""], 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", shown):
+        if part == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif part == "\x1b[1A":
+            row -= 1
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part[0] not in "\x1b\r":
+            lines[row] += part
+    return lines
+
+
+def test_the_story_stays_on_a_terminal(own_file, tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONWARD_")}
+    environment |= {**LINEAR, "TERM": "xterm-256color"}
+    for name in ("COLUMNS", "LINES"):
+        environment.pop(name, None)
+    command = (sys.executable, "-m", "onward", "demo", "--data", str(own_file))
+    shown, code = _on_a_terminal(*command, cwd=tmp_path, env=environment)
+    assert code == 0, shown
+    left = _what_remains(shown)
+    headings = [line for line in left if line.startswith("── ")]
+    assert [heading[3:8] for heading in headings] == ["Day 1", "The c", "Day 2", "Day 3", "Day 4", "A use", "What "]
+    end = left.index("Where to look next")
+    assert max(place for place, line in enumerate(left) if line.startswith("train ")) < end
+    last = [line.rstrip() for line in left[end + 1 :] if line]
+    assert [line[:20].strip() for line in last] == [
+        "picture",
+        "the gate's reasons",
+        "who served when",
+        "ask it yourself",
+        "your own data",
+    ]
+    (asked,) = [line for line in last if line.startswith("ask")]
+    assert shlex.split(asked[20:])[-2] == "predict"
+
+
+def test_the_commands_of_the_story_work_where_onward_is_not_on_the_path(monkeypatch, tmp_path):
+    (tmp_path / "script.py").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "script.py")])
+    assert _program() == f"{shlex.quote(sys.executable)} -m onward"
+    (tmp_path / "script.py").chmod(0o755)
+    assert _program() == str(tmp_path / "script.py")
+    (tmp_path / "script.py").rename(tmp_path / "onward")
+    assert _program() == "onward"
+
+
 def test_a_folder_that_no_demo_made_is_left_alone(own_file, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious.txt").write_text("mine")
@@ -90,6 +170,11 @@ def test_too_little_to_tell_a_story_of(tmp_path):
     few = run("demo", "--data", file, "--workspace", tmp_path / "ws", "--json", env=LINEAR)
     assert few.code == 2
     assert "1 texts with an intent, of 1 intents" in few.error["what"]
+    assert few.error["mend"] == "For a task with fewer intents: onward init, onward record FILE, onward cycle"
+    assert "set aside" not in few.error["why"]
+    file.write_text("text,intent\nhello,greeting\n,greeting\n")
+    why = run("demo", "--data", file, "--workspace", tmp_path / "ws", "--json", env=LINEAR).error["why"]
+    assert "Lines set aside: 1; the first is line 3: " in why
     assert not (tmp_path / "ws").exists()
     assert run("demo", "--data", tmp_path / "none.jsonl", "--json").code == 3
 

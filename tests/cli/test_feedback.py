@@ -27,7 +27,7 @@ def test_everything_that_can_be_said_is_stored(shop):
 def test_that_there_are_no_entities_can_be_said(shop):
     answer = run("feedback", "s0-1", "--no-entities", "--workspace", shop)
     assert answer.code == 0
-    assert "Next: onward cycle" in answer.out
+    assert f"Next: onward --workspace {shop} cycle" in answer.out
     (said,) = _said(shop, "s0-1")
     assert said["correction"] == {"intent": None, "sentiment": None, "entities": []}
 

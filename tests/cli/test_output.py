@@ -1,5 +1,6 @@
 import os
 import pty
+import re
 import select
 import sys
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import typer
 from rich.text import Text
 from tests.cli.terminal import run
 
-from onward.cli._output import PIPE_WIDTH, emit, facts, following, rendered, show, tabbed, table
+from onward.cli._output import PIPE_WIDTH, emit, facts, following, pasted, rendered, show, tabbed, table
 from onward.cli._progress import bars
 
 WICKED = "[red]\x1b[31m[/red]\u202e"
@@ -58,6 +59,23 @@ def test_a_terminal_gets_colours_and_tables_of_its_width(monkeypatch):
     assert "\x1b[31mhello" in seen
     assert "w" * 50 in seen
     assert "w" * 61 not in seen
+
+
+def test_a_terminal_wraps_sentences_at_words_and_leaves_commands_whole(monkeypatch):
+    words, command = " ".join(["seventeen"] * 9), "onward " + "x y" * 30
+    with screen(monkeypatch, NO_COLOR="1") as text:
+        show([words, Text(words), following(command), pasted("again", command)])
+        seen = re.sub(r"\x1b\[[0-9;]*m", "", text()).splitlines()
+    assert [line.split() for line in seen[:4]] == [["seventeen"] * 6, ["seventeen"] * 3] * 2
+    assert seen[4] == f"Next: {command}"
+    assert seen[5:] == [f"{'again':<20}{command}"]
+
+
+def test_a_heading_is_cut_and_never_folded(monkeypatch):
+    with screen(monkeypatch, NO_COLOR="1") as text:
+        show([table("", ["Sentiment"] * 12, [["1"] * 12])])
+        heading = re.sub(r"\x1b\[[0-9;]*m", "", text()).splitlines()[0]
+    assert {word[0] + word[-1] for word in heading.split()} == {"S…"}
 
 
 def test_no_colours_where_the_environment_says_so(monkeypatch):

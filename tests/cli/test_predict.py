@@ -6,6 +6,7 @@ import pytest
 from tests.cli.terminal import run
 
 import onward
+from onward.cli._call import Call
 from onward.cli._input import batches
 from onward.cli._predict import _human, as_json
 from onward.core import Entity, Labels, Prediction
@@ -27,7 +28,7 @@ def test_json_is_the_prediction_and_what_it_is_recorded_under(shop):
 def test_a_person_reads_the_labels_and_the_next_command(shop):
     answer = run("predict", TEXT, "--workspace", shop)
     assert re.search(r"^intent +refund \([01]\.\d{3}\)", answer.out)
-    assert "Next: onward feedback in_" in answer.out
+    assert f"Next: onward --workspace {shop} feedback in_" in answer.out
 
 
 def test_nothing_is_recorded_where_that_is_asked(shop):
@@ -61,9 +62,9 @@ def test_entities_carry_their_text():
     assert as_json("the saddle", prediction)["entities"] == [
         {"start": 4, "end": 10, "label": "PRODUCT", "text": "saddle"}
     ]
-    (table,) = _human("the saddle", prediction)
+    (table,) = _human(Call(".onward", "default", json=False), "the saddle", prediction)
     assert "PRODUCT 'saddle'" in str(list(table.columns[1].cells)[2])
-    (table,) = _human("the saddle", Prediction(Labels(entities=())))
+    (table,) = _human(Call(".onward", "default", json=False), "the saddle", Prediction(Labels(entities=())))
     assert [str(cell) for cell in table.columns[1].cells] == ["-", "-", "none", "-", "-"]
 
 

@@ -14,7 +14,7 @@ def test_a_workspace_is_made_and_the_lines_are_counted(tmp_path):
     answer = run("record", file, "--workspace", tmp_path / "new")
     assert answer.code == 0
     assert "3 interactions and 1 feedback recorded, 0 known already, 0 bad lines set aside" in answer.out
-    assert answer.out.endswith("Next: onward cycle\n")
+    assert answer.out.endswith(f"Next: onward --workspace {tmp_path / 'new'} cycle\n")
     again = run("record", file, "--workspace", tmp_path / "new", "--json")
     assert again.value == {"interactions": 0, "feedback": 0, "known": 4, "bad": []}
 
@@ -35,8 +35,14 @@ def test_bad_lines_are_told_with_number_and_reason_the_first_ten_of_them(tmp_pat
 
 
 def test_a_file_of_which_no_line_could_be_used_is_bad_input(tmp_path):
-    assert run("record", "-", "--workspace", tmp_path, stdin=b"\xff\xfe\x00").code == 2
-    assert run("record", "-", "--workspace", tmp_path, stdin=b"").code == 0
+    bad = run("record", "-", "--workspace", tmp_path, stdin=b"\xff\xfe\x00")
+    assert bad.code == 2
+    assert "Next:" not in bad.out
+
+
+def test_a_file_without_a_line_is_told(tmp_path):
+    nothing = run("record", "-", "--workspace", tmp_path, stdin=b"")
+    assert (nothing.code, nothing.out) == (0, "Nothing recorded: there is no line in it\n")
 
 
 def test_the_tenant_is_taken_for_lines_that_name_none(empty):

@@ -9,7 +9,7 @@ from onward.storage import stamp
 def test_init_writes_every_setting_once(tmp_path):
     answer = run("init", "--workspace", tmp_path / "new")
     assert answer.code == 0
-    assert "Next: onward record FILE" in answer.out
+    assert f"Next: onward --workspace {tmp_path / 'new'} record FILE" in answer.out
     settings = tmp_path / "new" / "onward.toml"
     assert "max_loss" in settings.read_text()
     settings.write_text("[gate]\nmax_loss = 0.01\n")
@@ -19,13 +19,13 @@ def test_init_writes_every_setting_once(tmp_path):
 
 
 def test_status_tells_how_it_stands_and_what_to_do_next(empty, taught):
-    assert "Next: onward record FILE" in run("status", "--workspace", empty).out
+    assert f"Next: onward --workspace {empty} record FILE" in run("status", "--workspace", empty).out
     run("record", "-", "--workspace", empty, stdin=b'{"text": "hello"}')
-    assert "Next: onward cycle" in run("status", "--workspace", empty).out
+    assert f"Next: onward --workspace {empty} cycle" in run("status", "--workspace", empty).out
     value = run("status", "--workspace", taught, "--json").value
     assert (value["champion"], value["versions"], value["interactions"], value["degraded"]) == (1, 2, 210, [])
     shown = run("status", "--workspace", taught).out
-    assert "Next: onward predict" in shown
+    assert f"Next: onward --workspace {taught} predict" in shown
     assert "kept after" in shown
 
 
@@ -48,6 +48,15 @@ def test_trace_follows_a_prediction_back_to_what_taught_it(shop):
     assert value["version"]["number"] == 1
     assert len(value["teachers"]) == 5
     assert value["interactions_taught_from"] > 100
+
+
+def test_trace_tells_corrections_as_names_and_values(shop):
+    said = ("--intent", "refund", "--sentiment", "negative", "--entity", "0:2:X")
+    run("feedback", "s0-1", *said, "--workspace", shop)
+    run("feedback", "s0-1", "--no-entities", "--workspace", shop)
+    told = run("trace", "s0-1", "--workspace", shop).out
+    assert "correction intent=refund, sentiment=negative, entities=0:2:X" in told
+    assert "correction entities=none" in told
 
 
 def test_trace_follows_an_interaction_to_the_versions_it_taught(taught):
@@ -78,7 +87,12 @@ def test_forget_marks_what_learned_from_the_user(shop):
         "interactions": 0,
         "marked_versions": [],
     }
-    assert "Marked" not in run("forget", "--user", "nobody", "--workspace", shop).out
+    nobody = run("forget", "--user", "nobody", "--workspace", shop, "--tenant", "acme").out
+    assert nobody == (
+        "No interaction of 'nobody' is recorded for tenant acme; "
+        "the withdrawal is noted for later ones. Check the spelling.\n"
+    )
+    assert run("forget", "--user", " ", "--workspace", shop, "--json").code == 2
     assert run("forget", "--workspace", shop).code == 2
 
 
@@ -100,8 +114,11 @@ def test_quarantine_lists_and_lets_out(empty):
     }
     shown = run("quarantine", "--workspace", empty).out
     assert "labels [b]contradict[/b]" in shown
-    assert "Next: onward quarantine --release" in shown
+    assert f"Next: onward --workspace {empty} quarantine --release" in shown
     assert run("quarantine", "a", "--workspace", empty).code == 2
-    assert run("quarantine", "--release", "a", "x", "--workspace", empty, "--json").value == {"released": 1}
+    unknown = run("quarantine", "--release", "a", "x", "--workspace", empty, "--json")
+    assert unknown.code == 3
+    assert unknown.error["what"] == "Not in quarantine: x."
+    assert run("quarantine", "--release", "a", "--workspace", empty, "--json").value == {"released": 1}
     assert "2 interactions let out" in run("quarantine", "--release", "--workspace", empty).out
     assert run("quarantine", "--workspace", empty, "--json").value == []

@@ -17,22 +17,28 @@ def test_versions_mark_the_champion_and_show_decision_and_accuracy(taught):
     assert first.split()[:5] == ["champion", "1", "linear", "-", "promote"]
     accuracy = versions[0]["scorecard"]["overall"]["accuracy"]
     assert first.split()[5] == f"{accuracy:.3f}"
-    assert lines[-1] == "Next: onward show 2"
+    assert lines[-1] == f"Next: onward --workspace {taught} show 2"
 
 
 def test_no_version_yet_names_the_way_to_one(empty):
     assert run("versions", "--workspace", empty, "--json").value == []
-    assert "Next: onward record FILE, then onward cycle" in run("versions", "--workspace", empty).out
+    assert f"Next: onward --workspace {empty} record FILE, then onward" in run("versions", "--workspace", empty).out
 
 
 def test_show_tells_scorecard_and_verdict(taught):
     answer = run("show", "2", "--workspace", taught)
-    for words in ("Scorecard", "overall", "intent", "Verdict: keep", "Next: onward promote 2", "parent", "data set"):
+    for words in ("Scorecard", "overall", "intent", "Verdict: keep", "compare 1 2", "parent", "data set"):
         assert words in answer.out
     champion = run("show", "1", "--workspace", taught)
     assert "1 (champion)" in champion.out
     assert "Next:" not in champion.out
     assert run("show", "1", "--workspace", taught, "--json").value["champion"] is True
+
+
+def test_show_names_promote_only_where_the_gate_passed_it(shop):
+    run("promote", "2", "--force", "--reason", "new", "--workspace", shop)
+    assert f"Next: onward --workspace {shop} promote 1\n" in run("show", "1", "--workspace", shop).out
+    assert "Next:" not in run("show", "2", "--workspace", shop).out
 
 
 def test_a_version_that_was_never_judged_is_shown_without_figures(shop):
@@ -60,7 +66,14 @@ def test_compare_scores_both_on_every_set(taught):
     assert (value["first"]["number"], value["second"]["number"]) == (1, 2)
     assert value["first_scorecard"]["overall"]["count"] == value["second_scorecard"]["overall"]["count"] > 0
     answer = run("compare", "1", "2", "--workspace", taught)
-    for words in ("Version 1", "Version 2", "Difference", "overall", "Verdict:", "Next: onward promote 2"):
+    for words in (
+        "Version 1",
+        "Version 2",
+        "Difference",
+        "overall",
+        "Verdict:",
+        f"Next: onward --workspace {taught} promote 2",
+    ):
         assert words in answer.out
 
 

@@ -83,8 +83,7 @@ def test_versions_are_numbered_and_come_back_whole(database: Database, registry:
     assert registry.version(1) == first
     assert registry.version(2, "u") == second
     assert registry.versions() == [first, second]
-    assert registry.versions("t") == registry.versions(cycle="cy_1") == [first]
-    assert registry.versions("t", "cy_2") == []
+    assert registry.versions("t") == [first]
 
 
 def test_registering_is_part_of_the_callers_transaction(database: Database, registry: Registry) -> None:

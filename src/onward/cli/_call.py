@@ -46,10 +46,10 @@ class Call:
         """This call with what was said again after the command's name."""
         return Call(workspace or self.workspace, tenant or self.tenant, json or self.json)
 
-    def onward(self, text: str) -> str:
+    def again(self, text: str) -> str:
         """The command that goes on in the same workspace for the same tenant.
 
-        >>> Call("my shop", "default", json=False).onward("cycle")
+        >>> Call("my shop", "default", json=False).again("cycle")
         "onward --workspace 'my shop' cycle"
         """
         said = (("--workspace", self.workspace, DEFAULT_WORKSPACE), ("--tenant", self.tenant, DEFAULT_TENANT))

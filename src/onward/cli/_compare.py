@@ -35,4 +35,4 @@ def _human(call: Call, comparison: Comparison) -> Iterator[RenderableType]:
     yield table("Accuracy", ("Evaluation set", "Examples", *names, "Difference"), rows)
     yield ""
     yield verdict_table(comparison.verdict)
-    yield following(call.onward(f"promote {comparison.second.number}"))
+    yield following(call.again(f"promote {comparison.second.number}"))

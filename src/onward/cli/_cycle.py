@@ -19,6 +19,9 @@ from ._verdict import verdict_table
 
 EXITS: Final[Mapping[str, int]] = {"refused": REFUSED, "failed": UNEXPECTED}
 STYLES: Final = {"promoted": "green", "kept": "yellow", "skipped": "yellow"}
+COUNTS: Final = ("examples", "new", "train", "validation", "evaluation", "deferred", "set aside")
+LONG: Final = 8
+"""Checks after which the headline has left the screen, and is told again."""
 
 Force = Annotated[bool, typer.Option("--force", help="Train even with too little new to learn from.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Update the champion with what is new, instead of retraining.")]
@@ -44,21 +47,28 @@ def headline(result: onward.CycleResult) -> Text:
 
 def _human(call: Call, result: onward.CycleResult) -> Iterator[RenderableType]:
     yield headline(result)
-    yield ", ".join(f"{count} {name}" for name, count in result.counts.items())
+    yield ", ".join(f"{count} {name}" for name, count in sorted(result.counts.items(), key=_place))
     if result.verdict is not None:
         yield ""
         yield verdict_table(result.verdict)
         yield ""
     yield "No version is in service" if result.champion is None else f"Version {result.champion} is in service"
+    if result.verdict is not None and len(result.verdict.checks) > LONG:
+        yield headline(result)
     yield following(_next(call, result))
+
+
+def _place(count: tuple[str, int]) -> tuple[int, str]:
+    name, _ = count
+    return (COUNTS.index(name) if name in COUNTS else len(COUNTS), name)
 
 
 def _next(call: Call, result: onward.CycleResult) -> str:
     if result.status == "skipped":
-        return f"{call.onward('record FILE')}, or {call.onward('cycle --force')}"
+        return f"{call.again('record FILE')}, or {call.again('cycle --force')}"
     following_it = {
         "promoted": 'predict "TEXT"',
         "kept": f"compare {result.champion} {result.candidate}" if result.champion else "record FILE",
         "refused": f"show {result.candidate}",
     }
-    return call.onward(following_it.get(result.status, "status"))
+    return call.again(following_it.get(result.status, "status"))

@@ -19,6 +19,7 @@ from onward.experience import FileContents, read_file, read_lines
 FLIPPED: Final = 0.4
 FEWEST: Final = 150
 QUESTIONS: Final = 4
+FEW_INTENTS: Final = "For a task with fewer intents: onward init, onward record FILE, onward cycle"
 SHIPPED: Final = Path(onward.__file__).parent / "_examples" / "support"
 IN_THE_SOURCES: Final = Path(onward.__file__).parents[2] / "examples" / "support"
 
@@ -61,8 +62,9 @@ def days_of(file: Path) -> Days:
     if len(labelled) < FEWEST or len(counts) < 4 or len(late) < 2:
         raise InvalidInput(
             f"{file} has {len(labelled)} texts with an intent, of {len(counts)} intents.",
-            why=f"The story needs {FEWEST} texts and four intents, two of them with 20 texts each.",
-            mend="Give more lines, or look at the built-in story: onward demo",
+            why=f"The story needs {FEWEST} texts and four intents, two of them with 20 texts each."
+            + _set_aside(contents),
+            mend=FEW_INTENTS if len(counts) < 4 else "Give more lines, or look at the built-in story: onward demo",
         )
     shuffled = random.Random(0).sample(labelled, len(labelled))  # noqa: S311 - a story, not a secret
     cut = len(shuffled) // 5
@@ -81,6 +83,13 @@ def days_of(file: Path) -> Days:
 def entities_can_be_learned() -> bool:
     """Whether spaCy is installed."""
     return find_spec("spacy") is not None
+
+
+def _set_aside(contents: FileContents) -> str:
+    if not contents.bad:
+        return ""
+    first = contents.bad[0]
+    return f" Lines set aside: {len(contents.bad)}; the first is line {first.number}: {first.reason}"
 
 
 def _flipped(line: dict[str, Any], names: Sequence[str], number: int) -> dict[str, Any]:

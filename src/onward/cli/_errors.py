@@ -75,7 +75,7 @@ def _lines(found: Mapping[str, Any]) -> list[Text]:
     lines = [Text.assemble(("Error: ", "bold red"), clean(found["what"]))]
     for title, key in (("Why:   ", "why"), ("Mend:  ", "mend")):
         if found[key]:
-            lines.append(Text.assemble((title, "bold"), clean(found[key])))
+            lines.append(Text.assemble((title, "bold"), clean(found[key]), no_wrap=key == "mend"))
     if found["options"]:
         lines.append(Text.assemble(("Known: ", "bold"), clean(", ".join(found["options"]))))
     return lines

@@ -65,4 +65,4 @@ def _entities(spans: list[str], *, none: bool) -> list[dict[str, Any]] | None:
 
 def _human(call: Call, made: str) -> Iterator[RenderableType]:
     yield f"Feedback {made} recorded"
-    yield following(call.onward("cycle"))
+    yield following(call.again("cycle"))

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import RenderableType
 
-import onward
-
 from ._call import Call, command
 from ._output import following
 
@@ -26,7 +24,7 @@ def forget(call: Call, user: User) -> None:
     Example: onward forget --user u-045
     """
     if not user.strip():
-        raise onward.InvalidInput("No user is named.", mend=f"Say who withdrew: {call.onward('forget --user NAME')}")
+        raise typer.BadParameter("No user is named. Say who withdrew: --user NAME")
     with call.open() as workspace:
         forgotten = workspace.forget(user, tenant=call.tenant)
     call.answer(forgotten, _human(call, forgotten))
@@ -43,4 +41,4 @@ def _human(call: Call, forgotten: Forgotten) -> Iterator[RenderableType]:
     if forgotten.marked_versions:
         numbers = ", ".join(map(str, forgotten.marked_versions))
         yield f"Marked, for they had learned from them: {numbers}"
-        yield following(call.onward("cycle --force"))
+        yield following(call.again("cycle --force"))

@@ -37,7 +37,7 @@ def history(call: Call, at: At = None) -> None:
 def _human(call: Call, transitions: Sequence[onward.Transition]) -> Iterator[RenderableType]:
     if not transitions:
         yield "No version has served yet"
-        yield following(call.onward("cycle"))
+        yield following(call.again("cycle"))
         return
     rows = [(t.at, t.by, t.cause, t.previous, t.version, t.reason) for t in transitions]
     yield table("", ("When", "Who", "What", "From", "To", "Why"), rows)

@@ -27,4 +27,4 @@ def init(call: Call) -> None:
 def _human(call: Call, folder: Path, settings: Path) -> Iterator[RenderableType]:
     yield f"Workspace: {folder}"
     yield f"Settings:  {settings}"
-    yield following(call.onward("record FILE"))
+    yield following(call.again("record FILE"))

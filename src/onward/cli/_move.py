@@ -22,4 +22,4 @@ def moved(call: Call, transition: onward.Transition) -> Iterator[RenderableType]
     """Which version serves now, and which did before."""
     before = "" if transition.previous is None else f", version {transition.previous} before"
     yield Text(f"Version {transition.version} is in service now{before}", style="green")
-    yield following(call.onward("history"))
+    yield following(call.again("history"))

@@ -38,11 +38,12 @@ def tabbed(cells: Iterable[str | None]) -> None:
 
 
 def rendered(part: RenderableType, stream: TextIO) -> str:
-    """A part as that stream shows it: coloured only on a terminal, wrapped only there."""
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
+    """A part as that stream shows it: coloured only on a terminal, wrapped only there, and no command ever."""
+    watched = stream.isatty()
+    console = Console(file=stream, highlight=False, width=None if watched else PIPE_WIDTH)
     line = Text(clean(part)) if isinstance(part, str) else part
     with console.capture() as capture:
-        console.print(line, soft_wrap=isinstance(line, Text))
+        console.print(line, soft_wrap=isinstance(line, Text) and (bool(line.no_wrap) or not watched))
     return capture.get()
 
 
@@ -71,7 +72,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     """A table; cells are shown as they are, `None` as a dash, numbers to the right."""
     result = Table(title=Text(clean(title)), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        result.add_column(Text(clean(column)), overflow="fold")
+        result.add_column(Text(clean(column), no_wrap=True, overflow="ellipsis"), overflow="fold")
     for row in rows:
         result.add_row(*map(_cell, row))
     return result
@@ -115,4 +116,9 @@ def when(at: datetime) -> str:
 
 def following(text: str) -> Text:
     """The line that names the next command."""
-    return Text(f"Next: {clean(text)}", style="dim")
+    return Text(f"Next: {clean(text)}", style="dim", no_wrap=True)
+
+
+def pasted(name: str, command: str) -> Text:
+    """A name and a command, which stays in one piece so that it can be pasted."""
+    return Text.assemble((f"{clean(name):<20}", "bold"), clean(command), no_wrap=True)

@@ -80,7 +80,7 @@ def _human(call: Call, text: str, prediction: onward.Prediction) -> Iterator[Ren
         ]
     )
     if prediction.interaction:
-        yield following(call.onward(f"feedback {prediction.interaction} --score 1"))
+        yield following(call.again(f"feedback {prediction.interaction} --score 1"))
 
 
 def _sure(label: str | None, confidence: float | None) -> str | None:

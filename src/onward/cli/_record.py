@@ -55,4 +55,4 @@ def _human(call: Call, recorded: Recorded) -> Iterator[RenderableType]:
     if len(recorded.bad) > BAD_SHOWN:
         yield f"  and {len(recorded.bad) - BAD_SHOWN} more (all of them with --json)"
     if _used(recorded):
-        yield following(call.onward("cycle"))
+        yield following(call.again("cycle"))

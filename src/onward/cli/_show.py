@@ -49,7 +49,7 @@ def _human(call: Call, version: onward.ModelVersion, champion: int | None) -> It
         yield verdict_table(version.verdict)
     hint = _next(version, champion)
     if hint is not None:
-        yield following(call.onward(hint))
+        yield following(call.again(hint))
 
 
 def _next(version: onward.ModelVersion, champion: int | None) -> str | None:

@@ -45,7 +45,7 @@ def _human(call: Call, found: Status) -> Iterator[RenderableType]:
     )
     for line in found.degraded:
         yield Text(f"Works in part: {clean(line)}", style="yellow")
-    yield following(call.onward(_next(found)))
+    yield following(call.again(_next(found)))
 
 
 def _next(found: Status) -> str:

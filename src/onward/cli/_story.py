@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import RenderableType
@@ -14,7 +19,7 @@ from onward.core import MissingExtra
 
 from ._cycle import headline
 from ._days import Days, entities_can_be_learned
-from ._output import clean, facts, following, table, when
+from ._output import clean, following, pasted, table, when
 from ._progress import bars
 from ._verdict import accuracies, decision, verdict_table
 
@@ -34,14 +39,14 @@ def tell(workspace: onward.Workspace, days: Days, watch: bool, told: Told) -> It
     yield from _day_one(workspace, days, watch, told)
     if told.cycles[-1].champion is None:
         yield "The gate passed no candidate, so nothing is in service. That is what it is for."
-        yield following(f"onward --workspace {workspace.folder} show {told.cycles[-1].candidate}")
+        yield following(f"{_here(workspace)} show {told.cycles[-1].candidate}")
         return
     yield from _questions(workspace, days, told)
     yield from _day_two(workspace, days, watch, told)
     yield from _poison(workspace, days, watch, told)
     yield from _rollback(workspace, told)
     yield from _leave(workspace, days, told)
-    yield from _end(workspace, told)
+    yield from _end(workspace, days, told)
 
 
 def _day_one(workspace: onward.Workspace, days: Days, watch: bool, told: Told) -> Iterator[RenderableType]:
@@ -66,7 +71,7 @@ def _questions(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[
     yield f"The first answer came from version {version}, which {trace.interactions_taught_from} interactions taught."
     if trace.teachers:
         yield f'The nearest of them: "{clean(trace.teachers[0].text)}" ({trace.teachers[0].interaction})'
-    yield following(f"onward --workspace {workspace.folder} trace {trace.interaction.id}")
+    yield following(f"{_here(workspace)} trace {trace.interaction.id}")
 
 
 def _day_two(workspace: onward.Workspace, days: Days, watch: bool, told: Told) -> Iterator[RenderableType]:
@@ -107,7 +112,7 @@ def _leave(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[Rend
     yield f"{gone.interactions} interactions of {clean(gone.user)} teach no later version; marked: {marked}."
 
 
-def _end(workspace: onward.Workspace, told: Told) -> Iterator[RenderableType]:
+def _end(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[RenderableType]:
     yield _chapter("What there is now")
     versions = workspace.versions()
     rows = [
@@ -119,23 +124,23 @@ def _end(workspace: onward.Workspace, told: Told) -> Iterator[RenderableType]:
         told.facts["picture"] = str(workspace.plot(workspace.folder / PICTURE))
     except MissingExtra as error:
         yield str(error)
-    here = f"onward --workspace {workspace.folder}"
+    here = _here(workspace)
     pairs = [
         ("picture", told.facts.get("picture", "-")),
         ("the gate's reasons", f"{here} show {told.cycles[-1].candidate}"),
         ("who served when", f"{here} history"),
-        ("ask it yourself", f'{here} predict "can I change the delivery address?"'),
-        ("your own data", "onward demo --data FILE   (JSON Lines or CSV with text and intent)"),
+        ("ask it yourself", f"{here} predict {shlex.quote(days.questions[0])}"),
+        ("your own data", f"{_program()} demo --data FILE   (JSON Lines or CSV with text and intent)"),
     ]
     yield Text("\nWhere to look next", style="bold")
-    yield facts(pairs)
+    yield from (pasted(*pair) for pair in pairs)
 
 
 def _record(workspace: onward.Workspace, day: bytes) -> Iterator[RenderableType]:
     recorded = workspace.record_file(day, source="demo")
     yield f"Recorded {recorded.interactions} interactions and {recorded.feedback} pieces of feedback."
     for line in recorded.bad:
-        yield Text(f"  line {line.number} set aside: {clean(line.reason)[:100]}", style="dim")
+        yield Text(f"  line {line.number} set aside: {clean(line.reason)}", style="dim")
 
 
 def _cycle(workspace: onward.Workspace, watch: bool, told: Told) -> Iterator[RenderableType]:
@@ -150,6 +155,20 @@ def _cycle(workspace: onward.Workspace, watch: bool, told: Told) -> Iterator[Ren
     yield headline(result)
     if result.verdict is not None:
         yield verdict_table(result.verdict, brief=True)
+
+
+def _here(workspace: onward.Workspace) -> str:
+    return f"{_program()} --workspace {shlex.quote(str(workspace.folder))}"
+
+
+def _program() -> str:
+    """What starts this program again, also where its folder is not on the PATH."""
+    if shutil.which("onward"):
+        return "onward"
+    started = sys.argv[0]
+    if Path(started).is_file() and os.access(started, os.X_OK):
+        return shlex.quote(started)
+    return f"{shlex.quote(sys.executable)} -m onward"
 
 
 def _entities(text: str, answer: onward.Prediction) -> str:

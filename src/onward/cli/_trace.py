@@ -35,7 +35,7 @@ def _human(found: Trace) -> Iterator[Tree]:
     interaction = found.interaction
     root = _branch(None, f"Interaction {interaction.id}, {when(interaction.at)}: {interaction.text}")
     for said in found.feedback:
-        parts = [("score", said.score), ("correction", said.correction), ("remark", said.remark or None)]
+        parts = [("score", said.score), ("correction", _said(said.correction)), ("remark", said.remark or None)]
         _branch(root, f"Feedback {said.id}: " + ", ".join(f"{name} {v}" for name, v in parts if v is not None))
     if found.version is None:
         _branch(root, "No version of this workspace answered")
@@ -44,6 +44,14 @@ def _human(found: Trace) -> Iterator[Tree]:
     numbers = ", ".join(map(str, found.taught))
     _branch(root, f"Versions that learned from it: {numbers or 'none'}")
     yield root
+
+
+def _said(labels: onward.Labels | None) -> str | None:
+    if labels is None:
+        return None
+    spans = None if labels.entities is None else " ".join(f"{e.start}:{e.end}:{e.label}" for e in labels.entities)
+    pairs = (("intent", labels.intent), ("sentiment", labels.sentiment), ("entities", spans))
+    return ", ".join(f"{head}={value or 'none'}" for head, value in pairs if value is not None)
 
 
 def _version(root: Tree, found: Trace, version: onward.ModelVersion) -> None:

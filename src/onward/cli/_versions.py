@@ -35,11 +35,11 @@ def as_json(version: onward.ModelVersion, champion: int | None) -> dict[str, Any
 def _human(call: Call, found: Sequence[onward.ModelVersion], champion: int | None) -> Iterator[RenderableType]:
     if not found:
         yield "No version yet"
-        yield following(f"{call.onward('record FILE')}, then {call.onward('cycle')}")
+        yield following(f"{call.again('record FILE')}, then {call.again('cycle')}")
         return
     columns = ("", "Version", "Learner", "Parent", "Decision", "Accuracy", *HEADS, "Created", "Remarks")
     yield table("", columns, (_row(version, champion) for version in found))
-    yield following(call.onward(f"show {found[-1].number}"))
+    yield following(call.again(f"show {found[-1].number}"))
 
 
 def _row(version: onward.ModelVersion, champion: int | None) -> tuple[object, ...]:
