@@ -365,6 +365,7 @@ class Workspace:
 
         Raises:
             NotFound: there is nothing to go back to.
+            InvalidInput: version `to` was never in service.
             Damaged: the target does not load; the champion stays.
         """
         target = to or predecessor(self.history(tenant=tenant), self.champion(tenant=tenant))
@@ -411,6 +412,7 @@ class Workspace:
 
         Raises:
             NotFound: there is no such file, or the version was never registered here.
+            InvalidInput: the version was never in service.
             Damaged: the file is not a whole, unchanged back-up.
         """
         saved = read_back_up(file, self.house.storage.blobs)
