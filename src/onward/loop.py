@@ -252,15 +252,24 @@ def _train(
         try:
             candidate = _train_one(house, state.result.id, kind, dataset, champion, options, progress)
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the champion stays, the cycle tells
-            why = str(error) if isinstance(error, OnwardError) else f"{type(error).__name__}: {error}"
-            log.warning("learner failed", learner=kind, cycle=state.result.id, exc_info=True)
-            house.conditions.note(state.result.tenant, f"learner {kind}", why)
-            state = replace(state, failures={**state.failures, kind: f"{kind}: {why}"})
+            state = _failed(house, state, kind, error)
         else:
             house.conditions.clear(state.result.tenant, f"learner {kind}")
             state = replace(state, candidates=(*state.candidates, candidate))
         _save(house, lease, state)
     return state
+
+
+def _failed(house: House, state: CycleState, kind: str, error: Exception) -> CycleState:
+    """The cycle without this learner's candidate; why is kept with it, and seen in `status`."""
+    why = str(error) if isinstance(error, OnwardError) else f"{type(error).__name__}: {error}"
+    log.warning("learner failed", learner=kind, cycle=state.result.id, exc_info=error)
+    house.conditions.note(state.result.tenant, f"learner {kind}", why)
+    return replace(
+        state,
+        candidates=tuple(candidate for candidate in state.candidates if candidate.learner != kind),
+        failures={**state.failures, kind: f"{kind}: {why}"},
+    )
 
 
 def _train_one(
@@ -328,14 +337,7 @@ def _prove(
         try:
             answers.append(_answers(house, version, texts))
         except Exception as error:  # noqa: BLE001 - as in `_train`
-            why = str(error) if isinstance(error, OnwardError) else f"{type(error).__name__}: {error}"
-            log.warning("candidate cannot answer", learner=candidate.learner, cycle=state.result.id, exc_info=True)
-            house.conditions.note(tenant, f"learner {candidate.learner}", why)
-            state = replace(
-                state,
-                candidates=tuple(c for c in state.candidates if c is not candidate),
-                failures={**state.failures, candidate.learner: f"{candidate.learner}: {why}"},
-            )
+            state = _failed(house, state, candidate.learner, error)
             _save(house, lease, state)
         else:
             versions.append(version)
