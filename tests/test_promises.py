@@ -10,6 +10,7 @@ import pytest
 
 import onward
 from onward.core import Busy, DatasetVersion, InvalidInput, ManualClock, Model, Prediction, Trained, Training
+from onward.loop import frozen_sets
 from onward.workspace import Workspace
 from tests.conversations import lines
 
@@ -178,3 +179,23 @@ def test_competing_learners_share_the_level(make_workspace: Callable[..., Worksp
     ws.record_many(lines(300))
     verdict = ws.cycle().verdict
     assert next(check for check in verdict.checks if check.name == "better").bound == pytest.approx(0.025)
+
+
+def test_every_later_candidate_is_held_against_what_was_once_reached(serving: Workspace) -> None:
+    serving.record_many(lines(300, intents=FOUR, seed=1))
+    assert serving.cycle().status == "promoted"
+    serving.record_many(lines(300, intents=FOUR, seed=2))
+    assert len(_frozen_ids(serving)) >= 60
+    assert any(check.name == "slip" for check in serving.cycle(force=True).verdict.checks)
+
+
+def test_whoever_withdrew_judges_nothing_either(serving: Workspace) -> None:
+    before = _frozen_ids(serving)
+    serving.forget("u3")
+    gone = serving.house.experience.withdrawn_interactions("default")
+    assert gone & before
+    assert _frozen_ids(serving) == before - gone
+
+
+def _frozen_ids(ws: Workspace) -> set[str]:
+    return {i for one in frozen_sets(ws.house, "default") for e in one.examples for i in e.interactions}
