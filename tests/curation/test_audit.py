@@ -65,6 +65,30 @@ def test_new_labels_are_no_contradiction_but_unmask_old_labels_on_new_texts():
     assert found.share > 0.5
 
 
+def test_the_batch_helps_to_judge_a_label_that_is_little_known():
+    """Its few accepted examples do not say all that users say of it; fifty honest ones do not refute each other."""
+    rng = random.Random(0)
+    known = [draft(f"{' '.join(rng.sample(TOPICS['pin'][:4], 3))} {i}", "pin") for i in range(8)]
+    words = [*TOPICS["pin"][4:], "card", "rate"]
+    fresh = [draft(f"{' '.join(rng.sample(words, 4))} please {i}", "pin") for i in range(50)]
+    honest = audited([*OLD, *known], fresh).labels
+    assert (honest.judged, honest.contradicted) == (50, 0)
+    poison = relabelled([d for name in ("card", "rate", "cash") for d in topic(name, 4, 3)], "pin")
+    poisoned = audited([*OLD, *known], [*fresh, *poison]).labels
+    assert len(set(poisoned.suspects) & {d.id for d in poison}) >= 8
+
+
+def test_the_sources_answer_each_for_itself():
+    fresh = [replace(d, source="confirmed") for d in topic("card", 100, 1)]
+    fresh += [replace(d, source="correction") for d in relabelled(topic("rate", 20, 1), "card")]
+    found = audited(OLD, fresh).labels
+    assert found.sources.keys() == {"confirmed", "correction"}
+    assert found.sources["confirmed"].judged == 100
+    assert found.sources["correction"].share > 0.6 > found.share
+    assert found.contradicted == sum(part.contradicted for part in found.sources.values())
+    assert not audited(OLD, topic("card", 20, 1)).labels.sources
+
+
 def test_a_first_batch_is_not_judged_but_its_odd_labels_are_doubted():
     swapped = relabelled(topic("rate", 6, 1), "card")
     found = audited([], [*OLD, *swapped])

@@ -100,6 +100,17 @@ def test_labels_contradicted_too_often_are_refused(judged, contradicted, expecte
         assert "too few to tell from chance" in check(found, "trust").reason
 
 
+@pytest.mark.parametrize(("bad", "passed"), [(4, True), (15, False)])
+def test_many_confirmations_do_not_water_down_bad_corrections(bad, passed):
+    corrections = LabelAudit(judged=30, contradicted=bad)
+    confirmations = LabelAudit(judged=970)
+    audit = LabelAudit(judged=1000, contradicted=bad, sources={"confirmed": confirmations, "correction": corrections})
+    found = verdict([intents(100, 100)], [intents(50, 100)], audit=audit, max_contradicted=0.08)
+    assert check(found, "trust").passed is passed
+    if not passed:
+        assert "15 of 30 new corrected labels are contradicted" in found.reason
+
+
 def test_thresholds_hold_whatever_the_champion_does():
     found = verdict([intents(79, 100)], [intents(40, 100)], thresholds=ThresholdSettings(accuracy=0))
     assert found.decision == "refuse"

@@ -61,12 +61,14 @@ class LabelAudit:
         contradicted: those whose label is contradicted.
         expected: share contradicted, 0..1, among the examples accepted before; 0 where there are none.
         suspects: ids of the new examples contradicted.
+        sources: the same figures for the labels of each source, where they have more than one.
     """
 
     judged: int = 0
     contradicted: int = 0
     expected: float = 0.0
     suspects: tuple[str, ...] = ()
+    sources: Mapping[LabelSource, LabelAudit] = field(default_factory=dict)
 
     @property
     def share(self) -> float:

@@ -5,10 +5,13 @@ it is, on average, in accepted examples of that label, and more than in the give
 2021, arXiv:1911.00068). What makes this an audit of a *batch*:
 
 - **A batch does not vouch for itself.** The judge learns from accepted examples, and from fresh ones only for labels
-  that are new in this batch, which nobody else can show it. Confidences are averaged over the same examples, and nine
-  tenths of them is enough: what is new is always a little less familiar.
+  with fewer than 30 accepted examples, which are too few to know a label by: there the others of the batch help,
+  never the text itself or a near copy. Confidences are averaged over the same examples, and nine tenths of them is
+  enough: what is new is always a little less familiar.
 - **New labels are no contradiction.** A fresh example whose label has fewer than 5 accepted examples is not judged.
   But texts of the new intent that carry an old label are.
+- **Each source answers for itself.** The figures are also given apart for given, corrected and confirmed labels, so
+  that many confirmations do not water down a few bad corrections.
 - **Hard is not wrong.** Some honest labels are contradicted too; how many is `expected`: for each judged example the
   rate among accepted examples of its label (shrunk to the overall rate by 10 examples), of the same source where there
   are 50. Corrections come where models err, so that a judge of the same making errs there as well; for them it is the
@@ -20,10 +23,10 @@ Intents and sentiments are judged; an example is contradicted when one of its la
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from onward.core import LabelAudit
+from onward.core import LabelAudit, LabelSource
 
 from ._judge import features, folds_of, second_opinions
 from ._records import Draft
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 KNOWN = 5
-LEARNED = 30  # examples of a new label from which on the judge may doubt it
+LEARNED = 30  # examples of a label from which on the judge knows it
 MATCHED = 50
 SHRINK = 10
 SLACK = 0.9
@@ -66,8 +69,8 @@ class _Opinion:
     expected: NDArray[np.float64]
 
 
-def _codes(names: Sequence[str | None], old: Mask) -> tuple[Ints, int, Mask]:
-    """Class numbers (-1: too rare to judge by), how many, and which classes are known among the old."""
+def _codes(names: Sequence[str | None], old: Mask) -> tuple[Ints, Ints]:
+    """Class numbers (-1: too rare to judge by), and how many of the old each class has."""
     import numpy as np
 
     kinds, codes = np.unique(np.array(["" if n is None else n for n in names], dtype=object), return_inverse=True)
@@ -78,7 +81,7 @@ def _codes(names: Sequence[str | None], old: Mask) -> tuple[Ints, int, Mask]:
     taken = frequent[counts[frequent] >= KNOWN]
     number = np.full(len(kinds), -1)
     number[taken] = np.arange(len(taken))
-    return np.where(stated, number[codes], -1), len(taken), before[taken] >= KNOWN
+    return np.where(stated, number[codes], -1), before[taken]
 
 
 def _contradicted(opinions: Floats, codes: Ints, taught: Mask) -> Mask:
@@ -127,12 +130,13 @@ def _opinion(
     """What the judge says of one head; `None` where there are not two labels to choose from."""
     import numpy as np
 
-    codes, classes, known = _codes([getattr(d.labels, head) for d in drafts], ~fresh)
+    codes, before = _codes([getattr(d.labels, head) for d in drafts], ~fresh)
+    classes = len(before)
     if classes < 2:
         return None
     stated = codes >= 0
-    of_known = stated & known[codes]
-    taught = stated & (~fresh | ~of_known)
+    of_known = stated & (before >= KNOWN)[codes]
+    taught = stated & (~fresh | (before < LEARNED)[codes])
     opinions = second_opinions(matrix, codes, classes, taught, folds)
     contradicted = _contradicted(opinions, codes, taught)
     right = opinions.argmax(axis=1) == codes
@@ -160,7 +164,17 @@ def audit(drafts: Sequence[Draft], fresh_ids: frozenset[str]) -> Audit:
         found |= o.judged & o.contradicted
         doubted |= o.contradicted
         spared *= np.where(o.judged, 1 - o.expected, 1.0)
-    return Audit(_summary(drafts, judged, found, 1 - spared), frozenset(_ids(drafts, doubted)))
+    return Audit(_by_source(drafts, judged, found, 1 - spared), frozenset(_ids(drafts, doubted)))
+
+
+def _by_source(drafts: Sequence[Draft], judged: Mask, found: Mask, expected: NDArray[np.float64]) -> LabelAudit:
+    """The whole batch, and each source apart: many confirmations must not water down a few bad corrections."""
+    import numpy as np
+
+    named = np.array([draft.source for draft in drafts])
+    kinds: list[LabelSource] = sorted(set(named[judged].tolist()))
+    parts = {kind: _summary(drafts, judged & (named == kind), found & (named == kind), expected) for kind in kinds}
+    return replace(_summary(drafts, judged, found, expected), sources=parts if len(parts) > 1 else {})
 
 
 def _summary(drafts: Sequence[Draft], judged: Mask, found: Mask, expected: NDArray[np.float64]) -> LabelAudit:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from onward.config import GateSettings, ThresholdSettings
-from onward.core import Check, Head, LabelAudit
+from onward.core import Check, Head, LabelAudit, LabelSource
 
 from ._finding import Finding
 from ._outcomes import HeadOutcomes, Outcomes
@@ -17,6 +17,8 @@ from ._significance import at_least, sign_flip
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+SAID: Final[Mapping[LabelSource, str]] = {"given": "given", "correction": "corrected", "confirmed": "confirmed"}
 
 
 def evidence(candidate: Sequence[Outcomes], gate: GateSettings) -> Finding:
@@ -29,23 +31,30 @@ def evidence(candidate: Sequence[Outcomes], gate: GateSettings) -> Finding:
 
 
 def trust(audit: LabelAudit, gate: GateSettings) -> Finding:
-    """Whether the new labels agree with the rest of the data.
+    """Whether the new labels agree with the rest of the data: all of them, and those of each source apart.
 
     They do not when the share contradicted is above the usual one by more than `gate.max_contradicted`, and so many
-    would be seen with a chance of at most `gate.significance` if the true excess were half of that. The half allows
-    for the usual share being an estimate too, and 0 where nothing was accepted before.
+    would be seen with a chance of at most `gate.significance`, shared among these checks, if the true excess were
+    half of that. The half allows for the usual share being an estimate too, and 0 where nothing was accepted before.
     """
+    parts = [("new", audit), *((f"new {SAID[source]}", part) for source, part in audit.sources.items())]
+    chance = gate.significance / len(parts)
+    checks = [_agreement(part, gate.max_contradicted, chance, which) for which, part in parts]
+    return Finding(min(checks, key=lambda check: check.passed), "refuse")
+
+
+def _agreement(audit: LabelAudit, most: float, significance: float, which: str) -> Check:
     excess = audit.share - audit.expected
-    benign = min(1.0, audit.expected + gate.max_contradicted / 2)
+    benign = min(1.0, audit.expected + most / 2)
     chance = at_least(audit.contradicted, audit.judged, benign) if audit.judged else 1.0
-    passed = excess <= gate.max_contradicted or chance > gate.significance
+    passed = excess <= most or chance > significance
     reason = (
-        f"{audit.contradicted} of {audit.judged} new labels are contradicted by other examples "
-        f"({audit.share:.0%}; usual here: {audit.expected:.0%}, at most {gate.max_contradicted:.0%} more)"
+        f"{audit.contradicted} of {audit.judged} {which} labels are contradicted by other examples "
+        f"({audit.share:.0%}; usual here: {audit.expected:.0%}, at most {most:.0%} more)"
     )
-    if passed and excess > gate.max_contradicted:
+    if passed and excess > most:
         reason += f", too few to tell from chance (p = {chance:.2g})"
-    return Finding(Check("trust", passed, excess, gate.max_contradicted, reason), "refuse")
+    return Check("trust", passed, excess, most, reason)
 
 
 def reached(candidate: Outcomes, champion: Outcomes | None, thresholds: ThresholdSettings) -> Iterator[Finding]:
