@@ -287,6 +287,11 @@ async def test_it_learns_improves_and_rolls_back(learner: AutonomousLearner, tmp
     assert ws.champion(tenant="t") == 2
     meta = await learner.collect_conversation_metadata(tenant_id="t", user_text="redeem my voucher number please")
     assert meta.intent_detected == "gift_card"
+    await learner.flush()
+    traced = ws.trace(meta.conversation_id, tenant="t")
+    assert traced.version is not None
+    assert traced.version.number == 2
+    assert traced.teachers[0].intent == "gift_card"
     assert await learner.training_pipeline.rollback_model(second.backup_path)
     assert ws.champion(tenant="t") == 1
     assert not await learner.training_pipeline.rollback_model(tmp_path / "nothing.tar.gz")

@@ -17,12 +17,13 @@ THREADS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What an analyzer said of a text."""
+    """What an analyzer said of a text, and which model version it was, where it was one of ours."""
 
     intent: str | None = None
     sentiment: str | None = None
     entities: tuple[Entity, ...] | None = None
     persona: str | None = None
+    version: int | None = None
 
     @property
     def labels(self) -> Labels:
@@ -74,9 +75,9 @@ class Service:
 
     def _answer(self, future: Future[Any], args: tuple[Any, ...]) -> None:
         """Ask, in a daemon thread: what hangs must not keep the process from ending."""
-        future.set_running_or_notify_cancel()
         try:
-            future.set_result(self._function(*args))
+            if future.set_running_or_notify_cancel():
+                future.set_result(self._function(*args))
         except BaseException as error:  # noqa: BLE001 - whoever asked must hear of everything
             future.set_exception(error)
         finally:
@@ -91,7 +92,7 @@ def understood(answer: object, text: str) -> Analysis:
     """
     if isinstance(answer, Prediction):
         labels = answer.labels
-        return Analysis(labels.intent, labels.sentiment, labels.entities)
+        return Analysis(labels.intent, labels.sentiment, labels.entities, version=answer.version)
     if hasattr(answer, "ents"):
         return _from_doc(answer)
     if isinstance(answer, Mapping):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from onward.config import Settings, settings_from
-from onward.core import CycleResult, Labels, OnwardError, log, new_id
+from onward.core import CycleResult, OnwardError, log, new_id
 from onward.workspace import Workspace, open_workspace
 
 from ._analysis import Analysis, Service, method_of, understood
@@ -114,7 +114,7 @@ class AutonomousLearner:
             correction_needed=bool(correction) or (satisfaction is not None and satisfaction < 1 - confirm),
             degraded=degraded,
         )
-        keep = self._keep(heard, assistant_response, analysis.labels, metadata)
+        keep = self._keep(heard, assistant_response, analysis, metadata)
         task = asyncio.create_task(keep)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -155,11 +155,13 @@ class AutonomousLearner:
     def _ask_champion(self, text: str, tenant: str) -> object:
         return self.workspace.predict(text, tenant=tenant, record=False)
 
-    async def _keep(self, heard: Heard, response: str | None, labels: Labels, metadata: ConversationMetadata) -> None:
+    async def _keep(
+        self, heard: Heard, response: str | None, analysis: Analysis, metadata: ConversationMetadata
+    ) -> None:
         problems = list(heard.problems)
         try:
             if heard.recordable:
-                lines = _lines(heard, response, labels, metadata)
+                lines = _lines(heard, response, analysis, metadata)
                 recorded = await asyncio.to_thread(self.workspace.record_many, lines)
                 problems += [line.reason for line in recorded.bad]
             if self._memory is not None:
@@ -267,7 +269,9 @@ class ConfigSection(MutableMapping[str, Any]):
         return len(self._values())
 
 
-def _lines(heard: Heard, response: str | None, labels: Labels, metadata: ConversationMetadata) -> list[dict[str, Any]]:
+def _lines(
+    heard: Heard, response: str | None, analysis: Analysis, metadata: ConversationMetadata
+) -> list[dict[str, Any]]:
     """The exchange, and what the user said of it, as the lines of a file."""
     name = metadata.conversation_id
     exchange = {
@@ -277,7 +281,7 @@ def _lines(heard: Heard, response: str | None, labels: Labels, metadata: Convers
         "response": response,
         "user": metadata.user_id,
         "source": "conversation",
-        "prediction": None if metadata.degraded else {"labels": labels},
+        "prediction": None if metadata.degraded else {"labels": analysis.labels, "version": analysis.version},
         "context": {"response_quality": metadata.response_quality, "degraded": metadata.degraded},
     }
     if not heard.feedback:
