@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from onward.core import Entity, InvalidInput
 from onward.curation._personal import Scrubbed, find, scrub
+from onward.curation._personal._fold import fold
+from onward.curation._personal._kinds import FINDERS, finders, lowered
 
 # Pieces that the finders care about; Hypothesis glues them together.
 PIECES = [
@@ -52,6 +54,12 @@ def kinds(text):
         ("dial + 44 20 7946 0958", [("PHONE", "+ 44 20 7946 0958")]),
         ("my number is 5551234", [("PHONE", "5551234")]),
         ("5551234 is my number", [("PHONE", "5551234")]),
+        ("call me at 410 1234", [("PHONE", "410 1234")]),
+        ("it is 410-1234 now", [("PHONE", "410-1234")]),
+        ("mi teléfono es 71 123 456", [("PHONE", "71 123 456")]),
+        ("Tel.: 62889", [("PHONE", "62889")]),
+        ("you can reach us at 20 12 34", [("PHONE", "20 12 34")]),
+        ("457 55 5462 is my social security number", [("SSN", "457 55 5462")]),
         ("4111 1111 1111 1111 12/27", [("CARD", "4111 1111 1111 1111")]),
         ("card4111111111111111", [("CARD", "4111111111111111")]),
         ("iban de89 3704 0044 0532 0130 00 please", [("IBAN", "de89 3704 0044 0532 0130 00")]),
@@ -88,6 +96,16 @@ def test_finds_exactly(text, expected):
         "AB0301234567",
         "0301234567b",
         "from 2019-2020",
+        "pages 200-1200",
+        "room 101 2019",
+        "at 52.520008 in Berlin",
+        "it is 62889, thanks",
+        "call me on 12.05.21",
+        "call me at 10-11-23",
+        "my phone cost 12 345 678 there",
+        "contact id 62889",
+        "call 50000 people",
+        "457 55 5462 is on my credit card",
         "on 01.02.2023 10",
         "52.520008 13.404954",
         "my password is wrong",
@@ -173,6 +191,54 @@ def test_names_are_replaced_on_request():
     assert scrub(text, entities).text == "Ann Lee <[EMAIL]> met Bob, [PHONE] Kim"
 
 
+def test_spans_of_others_are_replaced_where_ours_leave_room():
+    text = "Ann Lee, ann@lee.example, passport 912803456."
+    also = [
+        Entity(35, 44, "ID"), Entity(30, 45, "ACCOUNT"), Entity(9, 33, "PERSON"), Entity(0, 7, "PERSON"), Entity(7, 9, "ID"),
+    ]  # fmt: skip
+    result = scrub(text, [Entity(0, 7, "PERSON"), Entity(35, 44, "DOCUMENT")], also=also)
+    assert result.text == "[PERSON], [EMAIL][PERSON][ACCOUNT] [ID]."
+    assert [(e.label, result.text[e.start : e.end]) for e in result.entities] == [
+        ("PERSON", "[PERSON]"), ("DOCUMENT", "[ID]"),
+    ]  # fmt: skip
+    assert result.found == ("ACCOUNT", "EMAIL", "ID", "PERSON")
+    with pytest.raises(InvalidInput, match="no kind of personal data"):
+        scrub(text, also=[Entity(0, 3, "CITY")])
+
+
+@given(texts, st.data())
+@settings(max_examples=200, deadline=None)
+def test_spans_of_others_never_take_ours_away(text, data):
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=6)))
+    also = [Entity(a, b, data.draw(st.sampled_from(["ID", "PHONE", "PERSON"]))) for a, b in pairwise(cuts)]
+    result = scrub(text, also=also)
+    assert set(scrub(text).found) <= set(result.found)
+    assert find(result.text) == []
+
+
+WORDS = [
+    "PIN",
+    "pın 1234",
+    "PİN 1234",
+    "Paßwort",
+    "passcode:",
+    "HASŁO: ",
+    "LÖSENORD: ab1!",
+    "key=",
+    "COOKIE: abcd1234",
+    "Bearer a1b2c3d4",
+]
+
+
+@given(st.lists(st.sampled_from([*PIECES, *WORDS]), max_size=10).map("".join))
+@settings(max_examples=400, deadline=None)
+def test_no_sign_hides_what_a_finder_finds(text):
+    plain = fold(text).text
+    low = lowered(plain)
+    asked = {finder for _, sign, finder in finders(low) if sign(low)}
+    assert {finder for _, _, finder in FINDERS if list(finder(plain))} <= asked
+
+
 @pytest.mark.parametrize("entity", [Entity(0, 0, "A"), Entity(-1, 2, "A"), Entity(2, 6, "A"), Entity(3, 1, "A")])
 def test_an_entity_outside_of_the_text_is_refused(entity):
     with pytest.raises(InvalidInput, match="is not in its text"):
@@ -181,7 +247,7 @@ def test_an_entity_outside_of_the_text_is_refused(entity):
 
 def test_recall_and_precision_on_public_formats():
     figures = quality(every=9)
-    low = {"PHONE": 0.93, "PHONE, national, other": 0.7, "SSN": 0.8}
+    low = {"PHONE, national, other": 0.85}
     for name, (share, count) in figures["recall"].items():
         assert share >= low.get(name, 0.97), (name, count, figures["missed"].get(name))
     assert all(false <= 1 for _, false in figures["precision"].values()), figures["wrong"]
@@ -251,7 +317,7 @@ def test_text_without_digits_and_signs_is_untouched(text):
     assert scrub(text) == Scrubbed(text, (), ())
 
 
-@pytest.mark.parametrize("kind", ["EMAIL", "PHONE", "CARD", "IBAN", "IP", "SSN", "SECRET", "PERSON"])
+@pytest.mark.parametrize("kind", ["EMAIL", "PHONE", "CARD", "IBAN", "IP", "SSN", "SECRET", "PERSON", "ID", "ACCOUNT"])
 def test_placeholders_are_left_as_they_are(kind):
     text = f"password: [{kind}] or [{kind}]@example.com or token=[{kind}] 030 [{kind}]"
     assert f"[{kind}]" in scrub(text).text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -98,6 +98,9 @@ class CurationSettings(Section):
     max_user_share: Share = Field(0.3, description="Share of the new examples that one user may contribute.")
     max_source_share: Share = Field(1.0, description="Share of the new examples that one source may contribute.")
     max_length: AtLeastOne = Field(2000, description="Characters of a text; longer ones are set aside.")
+    personal_data: Literal["patterns", "presidio"] = Field(
+        "patterns", description="Who finds personal data: our patterns, or presidio (an extra) in addition to them."
+    )
     replace_names: bool = Field(
         True, description="Whether entities labelled PERSON or PER, given or predicted, become placeholders too."
     )

@@ -3,5 +3,6 @@
 from ._curate import Curation as Curation
 from ._curate import curate as curate
 from ._personal import scrub as scrub
+from ._pieces import UNSEEN as UNSEEN
 from ._store import Datasets as Datasets
 from ._text import example_id as example_id

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from onward.config import Settings
-from onward.core import Entity, Feedback, Interaction, SetAside
+from onward.core import Entity, Feedback, Interaction, SetAside, log
 
 from ._claims import claims_of
-from ._personal import PEOPLE, scrub
+from ._personal import PEOPLE, SecondFinder, scrub, second_finder
 from ._quality import adequacy
 from ._records import Claim, Piece
 from ._text import example_id
 from ._validity import text_fault
 
 Entities = tuple[Entity, ...]
+
+UNSEEN: Final = "personal data could not be looked for"
+"""Why an interaction is set aside when Presidio fails on its text; `status` says so until it no longer does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,19 +70,32 @@ def _by_interaction(feedback: Iterable[Feedback]) -> dict[str, list[Feedback]]:
     return {interaction: [known[key] for key in sorted(known)] for interaction, known in kept.items()}
 
 
-def _without_personal_data(text: str, claims: Sequence[Claim], people: Entities) -> tuple[str, tuple[Claim, ...]]:
+def _seen(interaction: Interaction, second: SecondFinder | None) -> Entities | None:
+    """What is found in addition to our own patterns; `None` where whoever looks has failed."""
+    if second is None:
+        return ()
+    try:
+        return second(interaction.text)
+    except Exception as error:  # noqa: BLE001 - recognisers of others may raise anything; the text waits, unlearned
+        log.warning(UNSEEN, interaction=interaction.id, error=type(error).__name__)
+        return None
+
+
+def _without_personal_data(
+    text: str, claims: Sequence[Claim], people: Entities, also: Entities
+) -> tuple[str, tuple[Claim, ...]]:
     """The text scrubbed, the names of people among it, and the entities claimed at their new places."""
-    scrubbed = scrub(text, people, names=bool(people))
+    scrubbed = scrub(text, people, names=bool(people), also=also)
     if not scrubbed.found:
         return text, tuple(claims)
-    moved = (c if isinstance(c.value, str) else replace(c, value=_moved(text, c.value, people)) for c in claims)
+    moved = (c if isinstance(c.value, str) else replace(c, value=_moved(text, c.value, people, also)) for c in claims)
     return scrubbed.text, tuple(moved)
 
 
-def _moved(text: str, claimed: Entities, people: Entities) -> Entities:
+def _moved(text: str, claimed: Entities, people: Entities, also: Entities) -> Entities:
     """Entities of a text at their places in the scrubbed text; people whom they do not name are left out again."""
     names_people = any(entity.label in PEOPLE for entity in claimed)
-    found = scrub(text, sorted({*claimed, *people}), names=bool(people)).entities
+    found = scrub(text, sorted({*claimed, *people}), names=bool(people), also=also).entities
     return tuple(entity for entity in found if names_people or entity.label not in PEOPLE)
 
 
@@ -91,13 +108,18 @@ def _people(interaction: Interaction, claims: Sequence[Claim]) -> Entities:
     return tuple(sorted({entity for entity in fitting if entity.label in PEOPLE}))
 
 
-def _piece(interaction: Interaction, feedback: Sequence[Feedback], settings: Settings) -> Piece | str:
+def _piece(
+    interaction: Interaction, feedback: Sequence[Feedback], settings: Settings, second: SecondFinder | None
+) -> Piece | str:
     """The piece that an interaction makes, or why it makes none."""
     claims = claims_of(interaction, feedback, settings.curation.confirm_score)
     if not claims:
         return "no label that people gave or confirmed"
     people = _people(interaction, claims) if settings.curation.replace_names else ()
-    text, claims = _without_personal_data(interaction.text, claims, people)
+    also = _seen(interaction, second)
+    if also is None:
+        return UNSEEN
+    text, claims = _without_personal_data(interaction.text, claims, people, also)
     enough = settings.learning.quality_threshold / max(adequacy(text), 1e-9)
     claims = tuple(claim for claim in claims if claim.reliability >= enough - 1e-9)
     if not any(claim.standing for claim in claims):
@@ -117,11 +139,12 @@ def pieces(
     interactions: Iterable[Interaction], feedback: Iterable[Feedback], sieve: Sieve
 ) -> tuple[list[Piece], list[SetAside]]:
     """Every usable interaction as a piece, by interaction id; the others with the reason why not."""
+    second = second_finder(sieve.settings)
     said = _by_interaction(f for f in feedback if sieve.hears(f))
     usable, aside = [], []
     for interaction in _once(interactions):
         about = said.pop(interaction.id, ())
-        made = sieve.fault(interaction) or _piece(interaction, about, sieve.settings)
+        made = sieve.fault(interaction) or _piece(interaction, about, sieve.settings, second)
         if isinstance(made, str):
             aside.append(SetAside(interaction.id, made))
         else:

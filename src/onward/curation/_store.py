@@ -6,10 +6,9 @@ from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from onward.core import DatasetVersion, NotFound, collector_paused, decode, encode
-from onward.storage import Storage, schema, stamp
+from onward.storage import Storage, insert_into, schema, stamp
 
 KEPT: Final = 3
 
@@ -28,7 +27,7 @@ class Datasets:
     def add(self, connection: Connection, dataset: DatasetVersion, blob: str) -> None:
         """Keep a data set version, inside the caller's transaction. The first one under an id stands."""
         row = {"tenant": dataset.tenant, "id": dataset.id, "created": stamp(dataset.created), "blob": blob}
-        connection.execute(insert(schema.datasets).values(**row).on_conflict_do_nothing())
+        connection.execute(insert_into(connection, schema.datasets).values(**row).on_conflict_do_nothing())
 
     def get(self, tenant: str, dataset: str) -> DatasetVersion:
         """One data set version.

@@ -40,8 +40,11 @@ _IBAN_LENGTHS = {
 _LENGTH_OF = {country: length for length, countries in _IBAN_LENGTHS.items() for country in countries.split()}
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}(?=[ .-]?\d[ .-]?\d[ .-]?[A-Za-z0-9])")
 _IBAN_REST = {length: re.compile(rf"(?:[ .-]?[A-Za-z0-9]){{{length - 2}}}(?![A-Za-z0-9])") for length in _IBAN_LENGTHS}
-_SSN = re.compile(r"(?<![\d-])(?!000|666|9)\d{3}([ -]?)(?!00)\d\d\1(?!0000)\d{4}(?![\d-])")
+_SSN = re.compile(r"\d{3}(?<![\d-]\d{3})(?<!000|666)(?<!9\d\d)([ -]?)(?!00)\d\d\1(?!0000)\d{4}(?![\d-])")
 _CALLED_SSN = re.compile(r"(?:\bssn|social security)[^\d\n\0]{0,20}$", re.IGNORECASE)
+_CALLED_SSN_AFTER = re.compile(
+    r"[^\d\n\0.;]{0,12}\b(?:ssn\b|social security|(?<!credit )(?<!debit )(?<!bank )card\b)", re.IGNORECASE
+)
 
 
 def _luhn(number: str) -> bool:
@@ -78,7 +81,8 @@ def ibans(text: str) -> Iterator[Span]:
 
 
 def social_security(text: str) -> Iterator[Span]:
-    """US social security numbers: 3-2-4 digits ever issued; without dashes only where the words before say so."""
+    """US social security numbers: 3-2-4 digits ever issued; without dashes only where the words around say so."""
     for found in _SSN.finditer(text):
-        if found[1] == "-" or _CALLED_SSN.search(text[max(0, found.start() - 40) : found.start()]):
+        before = text[max(0, found.start() - 40) : found.start()]
+        if found[1] == "-" or _CALLED_SSN.search(before) or (found[1] and _CALLED_SSN_AFTER.match(text, found.end())):
             yield found.span()

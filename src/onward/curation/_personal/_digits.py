@@ -20,9 +20,10 @@ def digits(text: str) -> str:
 def runs(text: str, fewest: int) -> Iterator[list[Span]]:
     """The groups of every longest run that has at least `fewest` digits."""
     for run in _RUN.finditer(text):
-        if run.end() - run.start() >= fewest:
-            groups = [found.span() for found in _GROUP.finditer(text, run.start(), run.end())]
-            if sum(end - start for start, end in groups) >= fewest:
+        start, end = run.span()
+        if end - start >= fewest:
+            groups = [found.span() for found in _GROUP.finditer(text, start, end)]
+            if len(groups) == 1 or sum([end - start for start, end in groups]) >= fewest:
                 yield groups
 
 
@@ -34,11 +35,17 @@ def pick(
     Leftmost first, longest first; every group is looked at a bounded number of times. `fits` is asked with the place
     where the last pick ended, which is `done` at first, and with the start and end of the groups.
     """
-    before = [0, *accumulate(end - start for start, end in groups)]
-    first = 0
-    while first < len(groups):
-        for last in range(min(first + most, len(groups)), first, -1):
-            start, end = groups[first][0], groups[last - 1][1]
+    if len(groups) == 1:  # most often
+        start, end = groups[0]
+        if end - start in sizes and fits(done, start, end):
+            yield start, end
+        return
+    before = [0, *accumulate([end - start for start, end in groups])]
+    first, count = 0, len(groups)
+    while first < count:
+        start = groups[first][0]
+        for last in range(min(first + most, count), first, -1):
+            end = groups[last - 1][1]
             if before[last] - before[first] in sizes and fits(done, start, end):
                 yield start, end
                 first, done = last, end

@@ -9,7 +9,7 @@ from onward.core import Entity
 
 from ._digits import Span
 from ._fold import COVER, fold
-from ._kinds import FINDERS, PLACEHOLDER
+from ._kinds import PLACEHOLDER, finders, lowered
 
 # Without one of these there is nothing that any finder could find.
 _TRACE = re.compile(r"[0-9@:=\[({]")
@@ -33,15 +33,17 @@ def find(text: str) -> list[Entity]:
 
 def _spans(text: str) -> list[tuple[int, int, str]]:
     """What is found in a folded text, and then in what is left of it, so that scrubbing twice is scrubbing once."""
-    text = _cover(text, (found.span() for found in PLACEHOLDER.finditer(text)))
+    if "[" in text:
+        text = _cover(text, (found.span() for found in PLACEHOLDER.finditer(text)))
     spans: list[tuple[int, int, str]] = []
     known = -1
     while known < len(spans) and _TRACE.search(text):
-        known = len(spans)
-        for kind, finder in FINDERS:
-            found = list(_apart(finder(text)))
-            spans += [(start, end, kind) for start, end in found]
-            text = _cover(text, found)
+        known, low = len(spans), lowered(text)
+        for kind, sign, finder in finders(low):
+            if sign(low) and (found := list(_apart(finder(text)))):
+                spans += [(*span, kind) for span in found]
+                text = _cover(text, found)
+                low = lowered(text)
     return spans
 
 

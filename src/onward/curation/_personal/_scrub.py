@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -10,7 +10,7 @@ from itertools import accumulate
 from onward.core import Entity, InvalidInput
 
 from ._find import find
-from ._kinds import PERSON, PLACEHOLDER, placeholder
+from ._kinds import KINDS, PERSON, PLACEHOLDER, placeholder
 
 PEOPLE = frozenset({"PERSON", "PER"})
 
@@ -30,7 +30,7 @@ class Scrubbed:
     found: tuple[str, ...]
 
 
-def scrub(text: str, entities: Sequence[Entity] = (), *, names: bool = False) -> Scrubbed:
+def scrub(text: str, entities: Sequence[Entity] = (), *, names: bool = False, also: Sequence[Entity] = ()) -> Scrubbed:
     """Replace personal data and secrets by typed placeholders; scrubbing twice is scrubbing once.
 
     An entity that touches a replaced span covers the whole placeholder afterwards and keeps its label. Where two
@@ -40,29 +40,37 @@ def scrub(text: str, entities: Sequence[Entity] = (), *, names: bool = False) ->
         text: any text.
         entities: spans of the text.
         names: replace entities labelled PERSON or PER (a spaCy pipeline's) as well, by "[PERSON]".
+        also: spans that somebody else has found; the label is the kind. What our own patterns find stays as it is, and
+            of each span what is still free is replaced; the first one has the first claim.
 
     Raises:
-        InvalidInput: an entity is empty or lies outside of the text.
+        InvalidInput: an entity is empty or lies outside of the text, or the label of `also` is no kind.
 
     >>> scrub("Mail jo@example.com to Oslo", [Entity(23, 27, "CITY")])
     Scrubbed(text='Mail [EMAIL] to Oslo', entities=(Entity(start=16, end=20, label='CITY'),), found=('EMAIL',))
     """
     _check(text, entities)
+    _check(text, also, KINDS)
     spans = find(text)
-    if not names:
+    wanted = [*_people(entities), *also] if names else also
+    if not wanted:
         return _without(text, entities, spans)
-    first = _without(text, entities, sorted([*spans, *_names(text, entities, spans)]))
-    rest = _without(first.text, first.entities, find(first.text))  # without the names, more may be told apart
+    first = _without(text, entities, sorted([*spans, *free(text, wanted, spans)]))
+    rest = _without(first.text, first.entities, find(first.text))  # without these, more may be told apart
     return Scrubbed(rest.text, rest.entities, tuple(sorted({*first.found, *rest.found})))
 
 
 def _without(text: str, entities: Sequence[Entity], spans: Sequence[Entity]) -> Scrubbed:
-    moved = _moved(entities, spans) if spans else entities
+    moved = _moved(entities, spans) if spans and entities else entities
     return Scrubbed(_replaced(text, spans), _apart(moved), tuple(sorted({span.label for span in spans})))
 
 
-def _check(text: str, entities: Sequence[Entity]) -> None:
+def _check(text: str, entities: Sequence[Entity], labels: Sequence[str] | None = None) -> None:
     for entity in entities:
+        if labels is not None and entity.label not in labels:
+            raise InvalidInput(
+                f"{entity.label!r} is no kind of personal data.", mend="Use a known one.", options=labels
+            )
         if not 0 <= entity.start < entity.end <= len(text):
             raise InvalidInput(
                 f"The entity {entity.label} at {entity.start}:{entity.end} is not in its text.",
@@ -72,6 +80,8 @@ def _check(text: str, entities: Sequence[Entity]) -> None:
 
 
 def _replaced(text: str, spans: Sequence[Entity]) -> str:
+    if not spans:
+        return text
     parts, done = [], 0
     for span in spans:
         parts += [text[done : span.start], placeholder(span.label)]
@@ -102,23 +112,27 @@ def _apart(entities: Iterable[Entity]) -> tuple[Entity, ...]:
     return tuple(kept)
 
 
-def _names(text: str, entities: Sequence[Entity], spans: Sequence[Entity]) -> Iterator[Entity]:
-    """What of the people's names is neither found otherwise nor a placeholder already."""
-    known = (Entity(*found.span(), "") for found in PLACEHOLDER.finditer(text))
-    taken = _apart([*known, *(Entity(span.start, span.end, "") for span in spans)])
-    for person in _apart(Entity(entity.start, entity.end, PERSON) for entity in entities if entity.label in PEOPLE):
-        for start, end in _between(person, taken):
+def _people(entities: Iterable[Entity]) -> tuple[Entity, ...]:
+    return _apart(Entity(entity.start, entity.end, PERSON) for entity in entities if entity.label in PEOPLE)
+
+
+def free(text: str, wanted: Sequence[Entity], spans: Sequence[Entity]) -> Iterator[Entity]:
+    """What of the spans wanted is neither found otherwise, nor taken by an earlier one, nor a placeholder already."""
+    taken = sorted([*((span.start, span.end) for span in spans), *(p.span() for p in PLACEHOLDER.finditer(text))])
+    for one in wanted:
+        for start, end in _between(one, taken):
             piece = text[start:end]
             if any(map(str.isalnum, piece)):
                 first = end - len(piece.lstrip())
-                yield Entity(first, first + len(piece.strip()), PERSON)
+                yield Entity(first, first + len(piece.strip()), one.label)
+        insort(taken, (one.start, one.end))
 
 
-def _between(whole: Entity, taken: Sequence[Entity]) -> Iterator[tuple[int, int]]:
-    """The parts of one span that others, in order, leave free."""
-    start = whole.start
-    for other in taken:
-        if other.end > start and other.start < whole.end:
-            yield start, max(start, other.start)
-            start = other.end
-    yield start, max(start, whole.end)
+def _between(whole: Entity, taken: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The parts of one span that others, in order of their starts, leave free."""
+    free = whole.start
+    for start, end in taken:
+        if end > free and start < whole.end:
+            yield free, max(free, start)
+            free = end
+    yield free, max(free, whole.end)
