@@ -9,6 +9,7 @@ import pytest
 import onward
 from onward.core import ManualClock
 from onward.workspace import Workspace
+from tests.postgres import Server, start_server
 
 LINEAR: dict[str, Any] = {"training": {"learners": ["linear"]}}
 
@@ -37,3 +38,30 @@ def make_workspace(tmp_path: Path, clock: ManualClock) -> Iterator[Callable[...,
     yield make
     for one in opened:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server of our own, one for each process that tests."""
+    try:
+        server = start_server()
+    except (RuntimeError, OSError) as error:
+        pytest.skip(f"no PostgreSQL: {error}")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def prepared_database(postgresql: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with all tables, to be copied: quicker than to make them."""
+    name = postgresql.make()
+    onward.open(f"{postgresql.dsn(name)}?folder={tmp_path_factory.mktemp('prepared')}").close()
+    return name
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server, prepared_database: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty workspace in a database of its own."""
+    name = postgresql.make(prepared_database)
+    yield f"{postgresql.dsn(name)}?folder={tmp_path / 'folder'}"
+    postgresql.drop(name)

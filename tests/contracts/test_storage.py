@@ -1,44 +1,51 @@
 """The storage contract, over every back end: what `write`, `read`, `put`, `get`, `folder` and `hold` promise.
 
-A back end is a function from an empty folder to an open `Storage`; opening the same folder again finds what was stored.
+A back end is the URL of a place that is empty; `reopen` opens the same place again, for those that last.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from onward.core import Busy, Damaged, InvalidInput, ManualClock, NotFound, OnwardError, Unavailable
-from onward.storage import Storage, hold, open_storage, schema
+from onward.storage import Storage, hold, insert_new, open_storage, schema, tally
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-BACK_ENDS: dict[str, Callable[[Path], Storage]] = {
-    "folder": open_storage,
-}
+LASTING = ["sqlite", "postgresql"]
 
 
-@pytest.fixture(params=BACK_ENDS)
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Storage]]:
+def url_of(back_end: str, request: pytest.FixtureRequest) -> str:
+    if back_end == "postgresql":
+        return str(request.getfixturevalue("postgresql_url"))
+    return {"sqlite": f"file://{request.getfixturevalue('tmp_path')}/shop", "memory": "memory://"}[back_end]
+
+
+@pytest.fixture(params=[*LASTING, "memory"])
+def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
+    with closing(open_storage(url_of(request.param, request))) as opened:
+        yield opened
+
+
+@pytest.fixture(params=LASTING)
+def reopen(request: pytest.FixtureRequest) -> Iterator[Callable[[], Storage]]:
     """Opens the same storage as often as it is called, and closes all of them in the end."""
-    opened: list[Storage] = []
+    url, opened = url_of(request.param, request), list[Storage]()
 
     def again() -> Storage:
-        opened.append(BACK_ENDS[request.param](tmp_path / "shop"))
+        opened.append(open_storage(url))
         return opened[-1]
 
     yield again
     for one in opened:
         one.close()
-
-
-@pytest.fixture
-def storage(reopen: Callable[[], Storage]) -> Storage:
-    return reopen()
 
 
 def note(storage: Storage, key: str, value: str = "x") -> None:
@@ -62,12 +69,14 @@ def folder_with(storage: Storage, files: dict[str, bytes]) -> str:
     return name
 
 
-def test_what_is_written_is_there_at_once_for_everybody(storage: Storage, reopen: Callable[[], Storage]) -> None:
+def test_what_is_written_is_there_at_once_for_everybody(reopen: Callable[[], Storage]) -> None:
+    storage = reopen()
     note(storage, "a")
     assert notes(storage) == notes(reopen()) == {"a": "x"}
 
 
-def test_what_is_written_is_there_after_closing(storage: Storage, reopen: Callable[[], Storage]) -> None:
+def test_what_is_written_is_there_after_closing(reopen: Callable[[], Storage]) -> None:
+    storage = reopen()
     note(storage, "a")
     storage.close()
     assert notes(reopen()) == {"a": "x"}
@@ -120,6 +129,147 @@ def test_breaking_a_rule_of_the_schema_is_one_of_our_errors(storage: Storage) ->
     with pytest.raises(OnwardError):
         note(storage, "a", "second")
     assert notes(storage) == {"a": "first"}
+
+
+def test_a_nul_is_refused_or_comes_back(storage: Storage) -> None:
+    try:
+        note(storage, "a", "x\0y")
+    except InvalidInput:
+        assert notes(storage) == {}
+    else:
+        assert notes(storage) == {"a": "x\0y"}
+    note(storage, "b")
+
+
+def test_rows_are_numbered_in_the_order_in_which_they_are_committed(reopen: Callable[[], Storage]) -> None:
+    """Whoever remembers the last number that it saw has seen every row below it."""
+    writers, seen, done = [reopen(), reopen()], set[int](), threading.Event()
+    table = schema.interactions
+
+    def read() -> int:
+        last = turns = 0
+        while True:
+            ended = done.is_set()
+            with writers[0].database.read() as connection:
+                new = list(connection.scalars(select(table.c.sequence).where(table.c.sequence > last)))
+            seen.update(new)
+            last, turns = max([last, *new]), turns + 1
+            if ended:
+                return turns
+
+    def work(number: int) -> None:
+        rows = [("t", f"{number}-{n}", "{}") for n in range(3)]
+        writers[number % 2].database.write(lambda c: insert_new(c, table, ("tenant", "id", "body"), rows))
+
+    with ThreadPoolExecutor(9) as pool:
+        reading = pool.submit(read)
+        list(pool.map(work, range(100)))
+        done.set()
+        assert reading.result(30) > 1
+    with writers[0].database.read() as connection:
+        assert seen == set(connection.scalars(select(table.c.sequence)))
+    assert len(seen) == 300
+
+
+def test_only_new_rows_are_inserted_and_counted(storage: Storage) -> None:
+    rows = [("t", "a", None, "1"), ("t", "b", "ann", "2"), ("t", "a", None, "3")]
+    columns = ("tenant", "id", "user", "body")
+
+    def add(*given: tuple[str | None, ...]) -> int:
+        return storage.database.write(lambda c: insert_new(c, schema.interactions, columns, given))
+
+    assert (add(*rows), add(*rows), add(("t", "c", None, "4"), rows[0]), add()) == (2, 0, 1, 0)
+    query = select(schema.interactions.c.id, schema.interactions.c.body, schema.interactions.c.user)
+    found = [tuple(row) for row in storage.database.stream(query.order_by(schema.interactions.c.sequence), at_once=2)]
+    assert found == [("a", "1", None), ("b", "2", "ann"), ("c", "4", None)]
+
+
+def test_a_stream_holds_one_moment_and_can_be_left(storage: Storage) -> None:
+    for n in range(30):
+        note(storage, f"{n:02}")
+    rows = storage.database.stream(select(schema.meta.c.key).order_by(schema.meta.c.key), at_once=5)
+    first = next(rows)
+    note(storage, "0later")
+    assert [first.key, *(row.key for row in rows)] == [*(f"{n:02}" for n in range(30)), "schema"]
+    left = storage.database.stream(select(schema.meta.c.key))
+    next(left)
+    left.close()
+    note(storage, "after")
+
+
+def test_a_tally_goes_up_and_down_with_its_transaction(storage: Storage) -> None:
+    def change(by: int, *, fail: bool = False) -> None:
+        def work(connection: Connection) -> None:
+            tally(connection, "t", schema.feedback, by)
+            if fail:
+                raise RuntimeError
+
+        storage.database.write(work)
+
+    change(3)
+    change(-1)
+    with pytest.raises(RuntimeError):
+        change(5, fail=True)
+    (row,) = storage.database.stream(select(schema.tallies))
+    assert tuple(row) == ("t", "feedback", 2)
+
+
+def test_a_copy_holds_everything_and_can_be_loaded_anywhere(
+    storage: Storage, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    columns = ("tenant", "id", "body")
+    storage.database.write(
+        lambda c: insert_new(c, schema.interactions, columns, [("t", str(n), "{}") for n in range(9)])
+    )
+    storage.database.write(lambda c: insert_new(c, schema.interactions, columns, [("t", "9", "\u2028")]))
+    storage.database.copy(tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+    everything = select(schema.interactions).order_by(schema.interactions.c.sequence)
+    for back_end in (*LASTING, "memory"):
+        place = tmp_path / back_end
+        target = f"{place}" if back_end == "sqlite" else url_of(back_end, request)
+        if back_end == "postgresql":
+            target = request.getfixturevalue("postgresql").url(place)
+        with closing(open_storage(target)) as other:
+            other.database.load(tmp_path / "copy.db")
+            assert list(other.database.stream(everything)) == list(storage.database.stream(everything))
+            add = insert(schema.interactions).values(tenant="t", id="next", body="{}")
+            last = other.database.write(lambda c, add=add: c.execute(add).inserted_primary_key)
+            with storage.database.read() as connection:
+                assert last[0] > connection.scalar(select(func.max(schema.interactions.c.sequence)))
+            with pytest.raises(InvalidInput, match="already"):
+                other.database.load(tmp_path / "copy.db")
+
+
+def test_a_copy_goes_nowhere_where_there_is_no_folder(storage: Storage, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"missing.*copy.db"):
+        storage.database.copy(tmp_path / "missing" / "copy.db")
+
+
+@pytest.mark.parametrize("back_end", [*LASTING, "memory"])
+def test_without_create_there_must_be_a_workspace(
+    back_end: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if back_end == "memory":
+        return open_storage("memory://", create=False).close()
+    server = request.getfixturevalue("postgresql") if back_end == "postgresql" else None
+    url = server.url(tmp_path / "shop") if server else str(tmp_path / "shop")
+    with pytest.raises(NotFound, match="There is no workspace"):
+        open_storage(url, create=False)
+    assert not (tmp_path / "shop").exists()
+    open_storage(url).close()
+    return open_storage(url, create=False).close()
+
+
+def test_many_open_a_new_storage_at_once(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    for url in (str(tmp_path / "a"), request.getfixturevalue("postgresql").url(tmp_path / "b")):
+        with ThreadPoolExecutor(6) as pool:
+            opened = list(pool.map(lambda _, url=url: open_storage(url), range(6)))
+        for n, one in enumerate(opened):
+            note(one, str(n))
+        assert set(notes(opened[0])) == {str(n) for n in range(6)}
+        for one in opened:
+            one.close()
 
 
 def test_readers_cannot_write(storage: Storage) -> None:
@@ -176,13 +326,15 @@ def test_what_no_database_holds_is_refused(storage: Storage, value: int | str) -
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\x00\xff" * 500_000], ids=["nothing", "a byte", "a megabyte"])
-def test_bytes_come_back_under_their_hash(storage: Storage, reopen: Callable[[], Storage], data: bytes) -> None:
+def test_bytes_come_back_under_their_hash(reopen: Callable[[], Storage], data: bytes) -> None:
+    storage = reopen()
     name = storage.blobs.put(data)
     assert storage.blobs.put(data) == name
     assert reopen().blobs.get(name) == data
 
 
-def test_folders_come_back_under_their_hash(storage: Storage, reopen: Callable[[], Storage]) -> None:
+def test_folders_come_back_under_their_hash(reopen: Callable[[], Storage]) -> None:
+    storage = reopen()
     files = {"a.json": b"{}", "deep/er/b.bin": b"\x00" * 1000, "deep/empty": b""}
     name = folder_with(storage, files)
     assert folder_with(storage, files) == name
@@ -254,7 +406,8 @@ def test_scratch_is_gone_afterwards_and_a_workbench_stays(storage: Storage) -> N
     assert not (storage.blobs.workbench("cy_1") / "kept").exists()
 
 
-def test_a_lease_has_one_holder(storage: Storage, reopen: Callable[[], Storage]) -> None:
+def test_a_lease_has_one_holder(reopen: Callable[[], Storage]) -> None:
+    storage = reopen()
     clock = ManualClock(NOON)
     with hold(storage.database, "a", clock) as first, hold(storage.database, "b", clock):
         for database in (storage.database, reopen().database):
@@ -273,11 +426,17 @@ def test_a_lease_is_free_again_when_its_block_fails(storage: Storage) -> None:
         assert True
 
 
+def expire(storage: Storage, name: str) -> None:
+    """As if its holder had paused for so long that somebody else took the lease and died."""
+    gone = update(schema.leases).where(schema.leases.c.name == name)
+    storage.database.write(lambda c: c.execute(gone.values(token=schema.leases.c.token + 1, expires="")))
+
+
 def test_an_old_holder_can_commit_nothing(storage: Storage) -> None:
     clock = ManualClock(NOON)
-    with hold(storage.database, "a", clock, seconds=60) as old:
-        clock.advance(timedelta(seconds=61))
-        with hold(storage.database, "a", clock, seconds=60) as new:
+    with hold(storage.database, "a", clock) as old:
+        expire(storage, "a")
+        with hold(storage.database, "a", clock) as new:
 
             def work(connection: Connection) -> None:
                 connection.execute(insert(schema.meta).values(key="late", value="x"))
@@ -291,13 +450,32 @@ def test_an_old_holder_can_commit_nothing(storage: Storage) -> None:
 
 def test_an_old_holder_who_leaves_does_not_free_the_new_ones_lease(storage: Storage) -> None:
     clock = ManualClock(NOON)
-    old = hold(storage.database, "a", clock, seconds=60)
+    old = hold(storage.database, "a", clock)
     old.__enter__()
-    clock.advance(timedelta(seconds=61))
-    with hold(storage.database, "a", clock, seconds=60):
+    expire(storage, "a")
+    with hold(storage.database, "a", clock):
         old.__exit__(None, None, None)
         with pytest.raises(Busy), hold(storage.database, "a", clock):
             pytest.fail("two holders")
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-400), timedelta(minutes=2), timedelta(days=400)], ids=str)
+def test_a_clock_that_jumps_takes_no_lease_from_a_holder_that_lives(storage: Storage, jump: timedelta) -> None:
+    with (
+        hold(storage.database, "a", ManualClock(NOON), seconds=1) as lease,
+        pytest.raises(Busy, match="worked on"),
+        hold(storage.database, "a", ManualClock(NOON + jump), seconds=1),
+    ):
+        pytest.fail("two holders")
+    storage.database.write(lease.guard)
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=-400), timedelta(days=400)], ids=str)
+def test_whatever_the_clock_says_a_holder_that_stopped_is_replaced(storage: Storage, jump: timedelta) -> None:
+    with hold(storage.database, "a", ManualClock(NOON)):
+        storage.database.write(lambda c: c.execute(update(schema.leases).values(process="", holder="elsewhere:1")))
+        with hold(storage.database, "a", ManualClock(NOON + jump), seconds=0.3) as taken:
+            assert taken.token == 2
 
 
 def test_of_many_threads_one_gets_the_lease(storage: Storage) -> None:

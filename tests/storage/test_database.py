@@ -189,8 +189,10 @@ def test_closing_with_work_waiting_commits_it(database: Database) -> None:
 
 
 def test_a_database_of_another_schema_is_left_alone(database: Database) -> None:
-    database.write(lambda c: c.execute(schema.meta.update().values(value="999")))
     database.write(lambda c: c.exec_driver_sql("DROP TABLE quarantine"))
+    database.write(lambda c: c.execute(schema.meta.update().values(value="999")))
+    with pytest.raises(Unavailable, match="upgraded by a newer Onward"):
+        note(database, "a")
     database.close()
     with pytest.raises(Damaged, match=r"schema 999; this Onward knows \d+.*Install"):
         Database(database.file)

@@ -1,6 +1,7 @@
 """Where a workspace lives."""
 
 import stat
+import traceback
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onward.core import Damaged, InvalidInput, NotFound, Unavailable
-from onward.storage import folder_of, open_storage, stamp
+from onward.storage import folder_of, open_storage, place_of, stamp
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,12 @@ from onward.storage import folder_of, open_storage, stamp
         ("/srv/shop", "/srv/shop"),
         ("file:///srv/my%20shop", "/srv/my shop"),
         ("file:/srv/shop", "/srv/shop"),
+        ("file:///srv/shop?blobs=s3://bucket/x", "/srv/shop"),
+        ("postgresql://me@host/shop?folder=/srv/shop", "/srv/shop"),
+        ("postgres://me:pw@host:5433/shop?sslmode=require&folder=/srv/my%20shop", "/srv/my shop"),
+        ("postgresql+psycopg:///shop?folder=shop&blobs=s3://bucket/x", "shop"),
         ("//[odd", "//[odd"),
+        ("why?", "why?"),
         ("a:b", "a:b"),
         (Path("shop"), "shop"),
     ],
@@ -28,10 +34,61 @@ def test_urls_that_name_a_folder(url: str | Path, folder: str) -> None:
     assert folder_of(url) == Path(folder)
 
 
-@pytest.mark.parametrize("url", ["", " ", "s3://bucket/shop", "postgresql://host/db", "file://shop", "file:", "a\0b"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", " ", "s3://bucket/shop", "file://shop", "file:", "a\0b", "memory://", "memory://shop", "memory:"),
+        *("postgresql://host/db", "postgresql://host/db?folder=", "postgresql://host?folder=/x", "postgresql://"),
+        *("postgresql://host:port/db?folder=/x", "mysql://host/db?folder=/x", "postgresql://h/d?folder=/x&folder=/y"),
+    ],
+)
 def test_urls_that_name_none(url: str) -> None:
     with pytest.raises(InvalidInput, match="no place for a workspace"):
         folder_of(url)
+
+
+@pytest.mark.parametrize("url", ["file:///srv/shop?blob=s3://x", "file:///srv/shop?blobs=", "file:///a?blobs=x&b=1"])
+def test_a_part_that_nobody_knows_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput, match=r"wrong part.*Write file:///folder\?blobs="):
+        place_of(url)
+
+
+def test_the_parts_of_a_url() -> None:
+    place = place_of("postgresql://me:pw@host:5433/shop?sslmode=require&folder=/srv/shop&blobs=s3://bucket/a?x=1")
+    assert place.server is not None
+    assert place.server.render_as_string(hide_password=False) == "postgresql://me:pw@host:5433/shop?sslmode=require"
+    assert place.bucket == "s3://bucket/a?x=1"
+    assert place_of("file:///srv/shop?blobs=gs%3A%2F%2Fb%2Fx").bucket == "gs://b/x"
+    assert place_of("/srv/shop").bucket is place_of("file:///srv/shop").bucket is None
+    assert (str(place_of("/srv/shop")), str(place_of("memory://"))) == ("/srv/shop", "memory://")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:horse-battery@host/shop",
+        "postgresql://me:horse-battery@host:port/shop?folder=/x",
+        "postgresql://host?password=horse-battery",
+        "postgresql://me:horse@battery@host",
+        "mysql://me:horse-battery@host/shop",
+        "s3://key:horse-battery@bucket/x",
+        "file:///srv/shop?blobs=s3://key:horse-battery@bucket/x&z=1",
+        "file:///srv/shop?secret=horse-battery",
+    ],
+)
+def test_no_error_shows_a_secret(url: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        place_of(url)
+    said = [*map(str, caught.value.to_dict().values()), *traceback.format_exception(caught.value)]
+    assert not [line for line in said if ("horse" in line or "battery" in line) and "place_of(" not in line]
+
+
+def test_a_bucket_is_handed_to_the_blobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed = []
+    monkeypatch.setattr("onward.storage._storage.Blobs", lambda *given: handed.append(given))
+    open_storage(f"file://{tmp_path}?blobs=s3://bucket/x").close()
+    open_storage(f"file://{tmp_path}").close()
+    assert handed == [(tmp_path, "s3://bucket/x"), (tmp_path,)]
 
 
 @settings(max_examples=40)

@@ -30,7 +30,8 @@ def check_interaction(interaction: Interaction) -> Interaction:
     for text in (interaction.text, interaction.response, interaction.user, interaction.source):
         _check_unicode(text)
     _check_depth("context", interaction.context)
-    return replace(interaction, labels=check_labels(interaction.labels, interaction.text))
+    labels = check_labels(interaction.labels, interaction.text)
+    return interaction if labels is interaction.labels else replace(interaction, labels=labels)
 
 
 def check_feedback(feedback: Feedback) -> Feedback:
@@ -75,7 +76,7 @@ def _check_unicode(text: str | None) -> None:
 
 def _check_depth(name: str, value: Any) -> None:
     """Deeper values would be read back or not by how deep the reader's own stack is."""
-    level: list[Any] = [value]
+    level: list[Any] = [value] if value else []
     for _ in range(DEEPEST):
         level = [inner for outer in level for inner in _inside(outer)]
         if not level:
@@ -90,8 +91,8 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def _check_names(labels: Labels) -> None:
-    names = [labels.intent, labels.sentiment, *(entity.label for entity in labels.entities or ())]
-    if any(name is not None and not name.strip() for name in names):
+    names = (labels.intent, labels.sentiment, *(entity.label for entity in labels.entities or ()))
+    if not all(name is None or name.strip() for name in names):
         raise InvalidInput("A label has a blank name.", mend="Name it, or leave it out.")
 
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Select, Table, bindparam, select
 
-from onward.core import Feedback, Interaction, NotFound, decode, to_body
-from onward.storage import Database, schema, stamp
+from onward.core import Clock, Feedback, Interaction, NotFound, SystemClock, decode, to_body
+from onward.storage import Database, insert_into, insert_new, schema, stamp, tally
 
 from ._check import check_feedback, check_interaction
 
-INSERT_INTERACTION = 'INSERT OR IGNORE INTO interactions (tenant, id, "user", body) VALUES (?, ?, ?, ?)'
-INSERT_FEEDBACK = "INSERT OR IGNORE INTO feedback (tenant, id, interaction, body) VALUES (?, ?, ?, ?)"
+OF_INTERACTION: Final = ("tenant", "id", "user", "body", "recorded")
+OF_FEEDBACK: Final = ("tenant", "id", "interaction", "user", "body", "recorded")
 
 
 class Experience:
     """What happened and what was said of it, by tenant. Acknowledged means durable; nothing is ever changed."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database, self._clock = database, clock or SystemClock()
 
     def record(self, interactions: Sequence[Interaction]) -> int:
         """Store interactions; return how many were new. The first record under an id stands.
@@ -30,7 +32,7 @@ class Experience:
             InvalidInput: one of them cannot be used; then none is stored.
         """
         rows = [(i.tenant, i.id, i.user, to_body(check_interaction(i))) for i in interactions]
-        return self._database.write(lambda c: _insert(c, INSERT_INTERACTION, rows))
+        return self._add(schema.interactions, OF_INTERACTION, rows)
 
     def add_feedback(self, feedback: Sequence[Feedback]) -> int:
         """Store feedback; return how much was new. The interaction may still be on its way.
@@ -38,8 +40,22 @@ class Experience:
         Raises:
             InvalidInput: one of them cannot be used; then none is stored.
         """
-        rows = [(f.tenant, f.id, f.interaction, to_body(check_feedback(f))) for f in feedback]
-        return self._database.write(lambda c: _insert(c, INSERT_FEEDBACK, rows))
+        rows = [(f.tenant, f.id, f.interaction, f.user, to_body(check_feedback(f))) for f in feedback]
+        return self._add(schema.feedback, OF_FEEDBACK, rows)
+
+    def _add(self, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[str | None, ...]]) -> int:
+        """The time of recording is taken in the transaction, so that it goes up with the sequence."""
+
+        def work(connection: Connection) -> int:
+            recorded, added = stamp(self._clock.now()), 0
+            for tenant, own in groupby(rows, key=itemgetter(0)):
+                new = insert_new(connection, table, columns, [(*row, recorded) for row in own])
+                if new and tenant is not None:
+                    tally(connection, tenant, table, new)
+                added += new
+            return added
+
+        return self._database.write(work) if rows else 0
 
     def interaction(self, tenant: str, interaction: str) -> Interaction:
         """One interaction.
@@ -63,6 +79,13 @@ class Experience:
         rows = self._bodies(select(table.c.body).where(table.c.tenant == tenant).order_by(table.c.sequence))
         return [decode(body, Interaction) for body in rows]
 
+    def walk(self, tenant: str, after: int = 0) -> Iterator[tuple[int, Interaction]]:
+        """A tenant's interactions with their sequence, in order, those after a sequence only; few in memory at once."""
+        table = schema.interactions
+        query = select(table.c.sequence, table.c.body).where(table.c.tenant == tenant, table.c.sequence > after)
+        for row in self._database.stream(query.order_by(table.c.sequence)):
+            yield row.sequence, decode(row.body, Interaction)
+
     def feedback(self, tenant: str, interaction: str | None = None) -> list[Feedback]:
         """All feedback of a tenant, or on one interaction, in the order it was recorded."""
         table = schema.feedback
@@ -73,25 +96,28 @@ class Experience:
 
     def counts(self, tenant: str) -> tuple[int, int]:
         """How many interactions and how much feedback a tenant has."""
+        table = schema.tallies
+        query = select(table.c.name, table.c.rows).where(table.c.tenant == tenant)
         with self._database.read() as connection:
-            one, two = (
-                connection.scalar(select(func.count()).where(table.c.tenant == tenant))
-                for table in (schema.interactions, schema.feedback)
-            )
-        return one or 0, two or 0
+            rows = {row.name: row.rows for row in connection.execute(query)}
+        return rows.get(schema.interactions.name, 0), rows.get(schema.feedback.name, 0)
 
     def tenants(self) -> list[str]:
         """Every tenant that ever recorded, by name."""
+        table = schema.tallies
+        ever = select(table.c.tenant).where(table.c.name == schema.interactions.name).order_by(table.c.tenant)
         with self._database.read() as connection:
-            return list(connection.scalars(select(schema.interactions.c.tenant).distinct().order_by("tenant")))
+            return list(connection.scalars(ever))
 
     def withdraw(self, tenant: str, user: str, at: datetime) -> frozenset[str]:
         """Note that a user withdrew consent; return the ids of all their interactions."""
         values = {"tenant": tenant, "user": user, "at": stamp(at)}
-        self._database.write(lambda c: c.execute(insert(schema.withdrawals).values(**values).on_conflict_do_nothing()))
+        self._database.write(
+            lambda c: c.execute(insert_into(c, schema.withdrawals).values(**values).on_conflict_do_nothing())
+        )
         table, said = schema.interactions, schema.feedback
         own = select(table.c.id).where(table.c.tenant == tenant, table.c.user == user)
-        spoken_of = select(said.c.interaction).where(said.c.tenant == tenant, _speaker(said) == user)
+        spoken_of = select(said.c.interaction).where(said.c.tenant == tenant, said.c.user == user)
         with self._database.read() as connection:
             return frozenset(connection.scalars(own.union(spoken_of)))
 
@@ -108,10 +134,9 @@ class Experience:
     def withdrawn_interactions(self, tenant: str) -> frozenset[str]:
         """Ids of the interactions of users who withdrew consent."""
         table, said, gone = schema.interactions, schema.feedback, schema.withdrawals
-        query = select(table.c.id).join(gone, (gone.c.tenant == table.c.tenant) & (gone.c.user == table.c.user))
-        by_them = (gone.c.tenant == said.c.tenant) & (gone.c.user == _speaker(said))
-        heard = select(said.c.interaction).join(gone, by_them)
-        both = query.where(table.c.tenant == tenant).union(heard.where(said.c.tenant == tenant))
+        users = select(gone.c.user).where(gone.c.tenant == tenant)
+        own = select(table.c.id).where(table.c.tenant == tenant, table.c.user.in_(users))
+        both = own.union(select(said.c.interaction).where(said.c.tenant == tenant, said.c.user.in_(users)))
         with self._database.read() as connection:
             return frozenset(connection.scalars(both))
 
@@ -119,7 +144,7 @@ class Experience:
         """Set interactions aside, inside the caller's transaction. Columns: tenant, interaction, cycle, at, reason."""
         values = list(rows)
         if values:
-            connection.execute(insert(schema.quarantine).on_conflict_do_nothing(), values)
+            connection.execute(insert_into(connection, schema.quarantine).on_conflict_do_nothing(), values)
 
     def quarantined(self, tenant: str) -> dict[str, str]:
         """Interactions set aside by a refused cycle -> the reason."""
@@ -150,11 +175,3 @@ class Experience:
     def _bodies(self, query: Select[tuple[str]]) -> list[str]:
         with self._database.read() as connection:
             return list(connection.scalars(query))
-
-
-def _speaker(said: Table) -> ColumnElement[str]:
-    return func.json_extract(said.c.body, "$.user")
-
-
-def _insert(connection: Connection, statement: str, rows: Sequence[tuple[str | None, ...]]) -> int:
-    return connection.exec_driver_sql(statement, list(rows)).rowcount if rows else 0

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, delete, select
 
 from onward.core import Clock
-from onward.storage import Database, schema, stamp
+from onward.storage import Database, insert_into, schema, stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +30,13 @@ class Conditions:
         """Note a failure of a part; it stays open until `clear`."""
         table = schema.conditions
         row = {"tenant": tenant, "part": part, "since": stamp(self._clock.now()), "times": 1, "reason": reason}
-        statement = (
-            insert(table)
-            .values(**row)
-            .on_conflict_do_update(
-                index_elements=["tenant", "part"], set_={"times": table.c.times + 1, "reason": reason}
-            )
-        )
-        self._database.write(lambda c: c.execute(statement))
+
+        def work(connection: Connection) -> None:
+            again = {"times": table.c.times + 1, "reason": reason}
+            noted = insert_into(connection, table).values(**row)
+            connection.execute(noted.on_conflict_do_update(index_elements=["tenant", "part"], set_=again))
+
+        self._database.write(work)
 
     def clear(self, tenant: str, part: str) -> None:
         """Close a condition: the part works again. Costs one read where none is open."""

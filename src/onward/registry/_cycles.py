@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from onward.core import CycleResult, NotFound, decode, to_body
-from onward.storage import Database, schema, stamp
+from onward.storage import Database, insert_into, schema, stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Cycles:
             "body": to_body(state),
         }
         connection.execute(
-            insert(schema.cycles)
+            insert_into(connection, schema.cycles)
             .values(id=result.id, **values)
             .on_conflict_do_update(index_elements=["id"], set_=values)
         )

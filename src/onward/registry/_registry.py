@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, true, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from onward.core import Clock, InvalidInput, ModelVersion, NotFound, SetScore, Transition, decode, to_body
-from onward.storage import Database, schema, stamp
+from onward.storage import Database, insert_into, schema, stamp
 
 Alias = Literal["champion", "challenger"]
 CHAMPION: Alias = "champion"
@@ -111,7 +110,7 @@ class Registry:
         at = self._clock.now()
         values: dict[str, Any] = {"tenant": tenant, "alias": alias, "version": version}
         connection.execute(
-            upsert(schema.aliases)
+            insert_into(connection, schema.aliases)
             .values(**values)
             .on_conflict_do_update(index_elements=["tenant", "alias"], set_={"version": version})
         )
@@ -153,7 +152,7 @@ class Registry:
         """Note on versions something found out later. Marks are never taken back."""
         rows = [{"version": number, "mark": mark, "at": stamp(self._clock.now())} for number in numbers]
         if rows:
-            self._database.write(lambda c: c.execute(upsert(schema.marks).on_conflict_do_nothing(), rows))
+            self._database.write(lambda c: c.execute(insert_into(c, schema.marks).on_conflict_do_nothing(), rows))
 
     def pin(self, number: int, *, pinned: bool = True) -> ModelVersion:
         """Keep a version from retention, or let it go again."""

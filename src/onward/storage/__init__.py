@@ -1,14 +1,47 @@
-"""What lasts: SQL (SQLite in WAL mode) and blobs (a folder), and leases on names."""
+"""What lasts: SQL (SQLite in WAL mode, or PostgreSQL) and blobs (a folder, or a bucket), and leases on names."""
 
 from . import _schema as schema
+from ._backend import Backend as Backend
 from ._blobs import Blobs as Blobs
 from ._blobs import sync as sync
 from ._database import Database as Database
 from ._lease import Lease as Lease
 from ._lease import hold as hold
+from ._manifest import FileEntry as FileEntry
+from ._manifest import Manifest as Manifest
+from ._place import Place as Place
+from ._place import folder_of as folder_of
+from ._place import masked as masked
+from ._place import place_of as place_of
+from ._postgresql import postgresql_backend as postgresql_backend
+from ._rows import insert_into as insert_into
+from ._rows import insert_new as insert_new
+from ._rows import tally as tally
 from ._schema import stamp as stamp
+from ._sqlite import sqlite_backend as sqlite_backend
 from ._storage import Storage as Storage
-from ._storage import folder_of as folder_of
 from ._storage import open_storage as open_storage
 
-__all__ = ["Blobs", "Database", "Lease", "Storage", "folder_of", "hold", "open_storage", "schema", "stamp", "sync"]
+__all__ = [
+    "Backend",
+    "Blobs",
+    "Database",
+    "FileEntry",
+    "Lease",
+    "Manifest",
+    "Place",
+    "Storage",
+    "folder_of",
+    "hold",
+    "insert_into",
+    "insert_new",
+    "masked",
+    "open_storage",
+    "place_of",
+    "postgresql_backend",
+    "schema",
+    "sqlite_backend",
+    "stamp",
+    "sync",
+    "tally",
+]

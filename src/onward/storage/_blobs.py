@@ -3,71 +3,53 @@
 from __future__ import annotations
 
 import gzip
-import os
-import secrets
 import shutil
-import tempfile
-import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from urllib.parse import unquote
 
-from onward.core import Damaged, InvalidInput, NotFound, Unavailable, content_hash, decode, encode, file_hash
+from onward.core import Damaged, InvalidInput, NotFound, content_hash
 
-MANIFEST: Final = "MANIFEST.json"
-FILES: Final = "files"
-SCRATCH_SECONDS: Final = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """One file of an artifact: SHA-256 (hex) and size in bytes."""
-
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a stored folder holds: relative path -> entry. Its own hash names the folder."""
-
-    files: Mapping[str, FileEntry]
+from ._bucket import open_bucket
+from ._content import Content
+from ._folder import Folder, explained
+from ._folder import sync as sync
+from ._manifest import Manifest, manifest_of
 
 
 class Blobs:
-    """A folder of immutable, content-addressed things. Safe to share between threads and processes.
+    """Immutable, content-addressed bytes and folders (artifacts). Safe to share between threads and processes.
 
-    Durability: what `put` and `put_folder` return is on disk (fsync of files and folders, then one rename); a crash
-    before leaves only a temporary folder, which is removed a day later when the blobs are next opened. Storing the same
-    content twice stores it once; where what is stored is damaged, storing the content again mends it.
+    Durability: what `put` and `put_folder` return is on disk (fsync of files and folders, then one rename), or in the
+    bucket (an artifact's files first, its manifest last); what was cut off before does not exist, and what it left is
+    removed a day later (a folder) or by `drop_folder` (a bucket). Storing the same content twice stores it once; where
+    what is stored is damaged, storing the content again mends it. Whoever drops content takes care, by a lease, that
+    nobody stores the same at that time.
+
+    Args:
+        root: the local folder of what is unfinished, and of everything unless there is a bucket.
+        bucket: an fsspec URL that holds bytes and artifacts (`s3://bucket/path`, `gs://bucket/path`), or another folder
+            (`file:///mnt/shop`). Artifacts of a bucket are copied to `root`/cache when they are asked for, where those
+            not asked for within a day are removed. Nothing is asked of the bucket until it is needed.
+
+    Raises:
+        InvalidInput: the bucket's URL names none.
+        MissingExtra: what speaks its protocol is not installed.
+        Unavailable: a folder cannot be written. So may every method, also where the bucket cannot be reached.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._bytes, self._folders, self._scratch = root / "blobs", root / "artifacts", root / "scratch"
-        with _explained(root):
-            for folder in (self._bytes, self._folders, self._scratch):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._sweep()
-
-    def _sweep(self) -> None:
-        for left in self._scratch.iterdir():
-            with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > SCRATCH_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
+    def __init__(self, root: Path, bucket: str | None = None) -> None:
+        self.root, self.bucket = root, bucket
+        self._near = Folder(root)
+        self._content: Content = self._near if bucket is None else _content_at(bucket, root / "cache")
 
     def put(self, data: bytes) -> str:
         """Store bytes (compressed); return the hash of their content."""
         name = content_hash(data)
-        target = self._place(self._bytes, name)
-        if not _is_whole(self.get, name):
-            with _explained(self.root), self.scratch() as scratch:
-                file = scratch / name
-                file.write_bytes(gzip.compress(data, compresslevel=3, mtime=0))
-                _publish(file, target)
+        if _wrong_with(self.verify, name) is not None:
+            self._content.write(name, gzip.compress(data, compresslevel=3, mtime=0))
         return name
 
     def get(self, name: str) -> bytes:
@@ -77,79 +59,97 @@ class Blobs:
             NotFound: nothing is stored under it.
             Damaged: what is stored is not what was put.
         """
-        file = self._place(self._bytes, name)
         try:
-            data = gzip.decompress(file.read_bytes())
-        except FileNotFoundError as error:
-            raise NotFound(f"Nothing is stored under {name}.", mend="Restore a back-up.") from error
+            data = gzip.decompress(self._content.read(name))
         except (OSError, EOFError, zlib.error) as error:
-            raise Damaged(f"{file} cannot be read.", why=f"{error}.", mend="Restore a back-up.") from error
+            raise Damaged(
+                f"What is stored under {name} cannot be read.", why=f"{error}.", mend="Restore a back-up."
+            ) from error
         if content_hash(data) != name:
-            raise Damaged(f"{file} was changed after it was stored.", mend="Restore a back-up.")
+            raise Damaged(f"What is stored under {name} was changed.", mend="Restore a back-up.")
         return data
+
+    def verify(self, name: str) -> None:
+        """Check stored bytes as `get` does, without handing them out."""
+        self.get(name)
+
+    def drop(self, name: str) -> None:
+        """Remove bytes; nothing happens where there are none."""
+        self._content.drop(name)
+
+    def names(self) -> Iterator[str]:
+        """The hashes under which bytes are stored, in order, whole or damaged."""
+        return self._content.names()
 
     def put_folder(self, folder: Path, expected: str | None = None) -> str:
         """Move a finished folder in; return the hash of its manifest. `folder` is gone afterwards.
 
+        Files are kept under their paths, which must be printable and inside the folder; empty folders are not kept.
+
         Raises:
             Damaged: its hash is not the one expected, or it holds something that is no plain file; nothing is stored.
-            Unavailable: the disk is full or read-only.
+            Unavailable: the disk is full or read-only, or the bucket refuses.
         """
-        manifest = _manifest(folder)
+        with explained(folder):
+            manifest = manifest_of(folder)
         name = content_hash(manifest)
         if expected not in (None, name):
             raise Damaged(f"{folder} does not hold artifact {expected}.", mend="Take another copy.")
-        target = self._place(self._folders, name)
-        with _explained(self.root):
-            if target.exists() and not _is_whole(self.folder, name):
-                self.drop_folder(name)
-            if not target.exists():
-                with self.scratch() as scratch:
-                    artifact = scratch / name
-                    artifact.mkdir()
-                    folder.rename(artifact / FILES)
-                    (artifact / MANIFEST).write_bytes(encode(manifest))
-                    _publish(artifact, target)
-            shutil.rmtree(folder, ignore_errors=True)
+        wrong = _wrong_with(self.verify_folder, name)
+        if isinstance(wrong, Damaged):
+            self.drop_folder(name)
+        if wrong is not None:
+            _prune(folder)
+            self._content.store(name, manifest, folder)
+        shutil.rmtree(folder, ignore_errors=True)
         return name
 
     def folder(self, name: str) -> Path:
-        """The folder under a hash, every file of it verified.
+        """The folder under a hash, every file of it verified; with a bucket, a copy. Never change it.
+
+        A copy that is whole is handed out without asking the bucket; `verify_folder` asks.
 
         Raises:
             NotFound: nothing is stored under it (retention may have dropped it).
             Damaged: a file is missing, added, or has another size or hash.
         """
-        place = self._place(self._folders, name)
-        if not place.is_dir():
-            raise NotFound(f"No artifact is stored under {name}.", mend="Restore a back-up, or train anew.")
-        folder = place / FILES
-        try:
-            stored = decode((place / MANIFEST).read_bytes(), Manifest)
-            found = _manifest(folder)
-        except OSError as error:
-            raise Damaged(f"{folder} cannot be read.", why=f"{error}.", mend="Restore a back-up.") from error
-        if content_hash(stored) != name or found != stored:
-            raise Damaged(f"Artifact {folder} was changed after it was stored.", mend="Restore a back-up.")
-        return folder
+        return self._content.folder(name)
+
+    def manifest(self, name: str) -> Manifest:
+        """Path, hash and size of every file of an artifact; the manifest's own hash is checked, its files are not.
+
+        Raises:
+            NotFound: nothing is stored under it.
+            Damaged: it was changed, or names a path that leads out of the artifact.
+        """
+        return self._content.manifest(name)
+
+    def verify_folder(self, name: str) -> None:
+        """Check every file of an artifact as `folder` does, where it is stored: with a bucket, it is downloaded."""
+        self._content.verify_folder(name)
 
     def drop_folder(self, name: str) -> None:
-        """Remove an artifact in one step; nothing happens where there is none."""
-        folder = self._place(self._folders, name)
-        with _explained(self.root), suppress(FileNotFoundError):
-            aside = folder.rename(self._scratch / f"dropped-{secrets.token_hex(8)}")
-            shutil.rmtree(aside, ignore_errors=True)
+        """Remove an artifact, which is gone in one step, and its copy; nothing happens where there is none."""
+        self._content.drop_folder(name)
+
+    def artifacts(self) -> Iterator[str]:
+        """The hashes under which artifacts are stored, in order, whole or damaged."""
+        return self._content.artifacts()
+
+    def age(self, name: str) -> float | None:
+        """Seconds since bytes or an artifact were stored; `None`: there is nothing, or the bucket does not say."""
+        return self._content.age(name)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A temporary folder on the same disk, removed afterwards."""
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            yield Path(folder)
+        """A temporary local folder, removed afterwards."""
+        with self._near.scratch() as folder:
+            yield folder
 
     def workbench(self, name: str) -> Path:
-        """A folder that survives interruption, for what is not finished; `clear_workbench` removes it."""
+        """A local folder that survives interruption, for what is not finished; `clear_workbench` removes it."""
         folder = self._bench(name)
-        with _explained(self.root):
+        with explained(self.root):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
@@ -162,64 +162,24 @@ class Blobs:
             raise InvalidInput(f"{name!r} cannot name a workbench.", mend="Give letters, digits, `_` and `-`.")
         return self.root / "cycles" / name
 
-    def _place(self, under: Path, name: str) -> Path:
-        if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
-            raise NotFound(f"{name!r} is not a content hash.", mend="Give the 64 hexadecimal digits.")
-        return under / name[:2] / name
+
+def _content_at(url: str, cache: Path) -> Content:
+    """A folder needs no copies, and no fsspec."""
+    if url.startswith("file:///"):
+        return Folder(Path(unquote(url.removeprefix("file://"))))
+    return open_bucket(url, cache)
 
 
-def _manifest(folder: Path) -> Manifest:
-    paths = sorted(folder.rglob("*"))
-    odd = [path for path in paths if path.is_symlink() or not (path.is_file() or path.is_dir())]
-    if odd or folder.is_symlink() or not folder.is_dir():
-        raise Damaged(
-            f"{odd[0] if odd else folder} is a link or something else.",
-            why="An artifact is a folder of plain files and folders only.",
-            mend="Restore a back-up.",
-        )
-    files = [path for path in paths if path.is_file() and path != folder / MANIFEST]
-    return Manifest(
-        {path.relative_to(folder).as_posix(): FileEntry(file_hash(path), path.stat().st_size) for path in files}
-    )
-
-
-def _is_whole(read: Callable[[str], object], name: str) -> bool:
+def _wrong_with(verify: Callable[[str], None], name: str) -> NotFound | Damaged | None:
     try:
-        read(name)
-    except (NotFound, Damaged):
-        return False
-    return True
+        verify(name)
+    except (NotFound, Damaged) as error:
+        return error
+    return None
 
 
-def _publish(source: Path, target: Path) -> None:
-    """Make a finished file or folder durable, then visible in one step. Losing a race to the same content is fine."""
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    for path in (source, *(source.rglob("*") if source.is_dir() else ())):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-        sync(path)
-    try:
-        source.rename(target)
-    except OSError:
-        if not target.exists():
-            raise
-    sync(target.parent)
-    sync(target.parent.parent)
-
-
-def sync(path: Path) -> None:
-    """Make a file's bytes, or a folder's entries, survive a power cut (fsync)."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(
-            f"{root} cannot be written.", why=f"{error.strerror}.", mend="Check free space and permissions."
-        ) from error
+def _prune(folder: Path) -> None:
+    """Remove empty folders: no bucket holds them, and what is handed out is the same everywhere."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        with suppress(OSError):
+            path.rmdir()

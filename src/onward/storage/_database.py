@@ -3,96 +3,122 @@
 from __future__ import annotations
 
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, Row, Select
 
-from onward.core import Busy, Damaged, InvalidInput, OnwardError, Unavailable
+from onward.core import OnwardError, Unavailable
 
-from ._schema import SCHEMA_VERSION, meta, metadata
+from ._backend import Backend, driver
+from ._copy import copy_database, copy_rows
+from ._prepare import check_current, is_current, prepare
+from ._sqlite import sqlite_backend
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 WAITING_AT_MOST: Final = 10_000
 COMMIT_TOGETHER: Final = 512
-BUSY_SECONDS: Final = 30
+ROWS_AT_ONCE: Final = 1_000
 
 
 class Database:
-    """SQLite in WAL mode. Safe to share between threads; several processes may open the same file.
+    """SQLite or PostgreSQL. Safe to share between threads; several processes may open the same one.
 
-    Durability: when `write` returns, what it wrote survives kill -9 and power loss (synchronous=FULL).
+    Durability: when `write` returns, what it wrote survives kill -9 and power loss. When `write` raises, nothing of it
+    is stored; only where the connection to a server broke during the commit itself is it stored whole or not at all.
     Ownership: one thread owns the only connection that writes; it takes all work that waits into one transaction,
-    each piece in a savepoint, so that a piece that fails takes only itself back.
+    each piece in a savepoint, so that a piece that fails takes only itself back. Writers of other processes wait for
+    their turn: rows are numbered in the order in which they are committed.
     Back-pressure: with 10,000 pieces waiting, `write` blocks.
     Reading never waits for writing, and sees only what is committed.
+
+    Args:
+        place: a SQLite file, or a back end.
+        create: make the tables where there are none.
+
+    Raises:
+        NotFound: there are no tables, and `create` is off.
+        Damaged: what is there is no database of Onward, or of a newer one.
+        Unavailable, Busy: it cannot be reached.
     """
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        file.touch(mode=0o600)
-        self._writing = _engine(file, begin="BEGIN IMMEDIATE")
-        self._reading = _engine(file, begin="BEGIN")
+    def __init__(self, place: Path | Backend, *, create: bool = True) -> None:
+        self.backend = sqlite_backend(place) if isinstance(place, Path) else place
         self._waiting: queue.Queue[tuple[Work[Any], Future[Any]] | None] = queue.Queue(WAITING_AT_MOST)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._closed = False
         try:
-            with _explained(file):
-                self._prepare()
+            with self.backend.explained():
+                if not is_current(self.backend):
+                    prepare(self.backend, create=create)
         except OnwardError:
             self.close()
             raise
 
-    def _prepare(self) -> None:
-        with self._writing.begin() as connection:
-            metadata.create_all(connection)
-            found = connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
-            if found is None:
-                connection.execute(insert(meta).values(key="schema", value=str(SCHEMA_VERSION)))
-            elif found != str(SCHEMA_VERSION):
-                raise Damaged(
-                    f"{self.file} has schema {found}; this Onward knows {SCHEMA_VERSION}.",
-                    mend="Install the Onward that wrote it, or a newer one.",
-                )
+    @property
+    def file(self) -> Path:
+        """The SQLite file.
+
+        Raises:
+            Unavailable: the database is on a server.
+        """
+        if self.backend.file is None:
+            raise Unavailable(f"{self.backend.name} is no file.", mend="Use `copy`.")
+        return self.backend.file
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one consistent state, and cannot write.
 
         Raises:
-            Unavailable: the workspace is closed, or the file cannot be read.
+            Unavailable: the workspace is closed, or the database cannot be read.
         """
         self._check_open()
-        with _explained(self.file), self._reading.connect() as connection:
+        with self.backend.explained(), self.backend.reading.connect() as connection:
             yield connection
 
+    def stream(self, query: Select[Any], at_once: int = ROWS_AT_ONCE) -> Iterator[Row[Any]]:
+        """The rows of a query as of one moment, few of them in memory; it reads until the last is taken, or `close`.
+
+        Raises:
+            Unavailable: as `read`.
+        """
+        few = {"yield_per": at_once}
+        with self.read() as connection, connection.execute(query, execution_options=few) as rows:
+            yield from rows
+
     def copy(self, target: Path) -> None:
-        """Write a copy of the database as of one moment to a new file; readers and the writer go on meanwhile.
+        """Write a copy of the database as of one moment to a new SQLite file; readers and the writer go on meanwhile.
 
         Raises:
             Unavailable: the workspace is closed, or the file cannot be written.
         """
-        try:
-            with self.read() as connection, closing(sqlite3.connect(target)) as copied:
-                cast("sqlite3.Connection", connection.connection.driver_connection).backup(copied)
-        except sqlite3.Error as error:
-            raise Unavailable(f"{target} cannot be written: {error}.", mend="Check space and permissions.") from error
+        with self.read() as connection:
+            copy_database(connection, target)
+
+    def load(self, source: Path) -> None:
+        """Take over every row of a copy, in one transaction. A copy of an older schema is brought up first.
+
+        Raises:
+            InvalidInput: there is something in this database already.
+            Damaged: the copy is not a whole database of Onward.
+        """
+        with closing(Database(source, create=False)) as copied, copied.read() as rows:
+            self.write(lambda connection: copy_rows(rows, connection))
 
     def write(self, work: Work[T]) -> T:
         """Run `work` on the writing connection; return its result once it is durable.
 
         Raises:
             Busy: another process held the database for too long.
-            Unavailable: the disk is full, read-only or not ours; nothing was written.
+            Unavailable: the disk is full, read-only or not ours, or the server is gone.
             Exception: whatever `work` raises; then nothing of it is written.
         """
         if threading.current_thread() is self._thread:
@@ -107,15 +133,15 @@ class Database:
         return future.result()
 
     def close(self) -> None:
-        """Commit what waits, then let go of the file. Closing twice is closing once."""
+        """Commit what waits, then let go of the database. Closing twice is closing once."""
         with self._lock:
             self._closed, thread = True, self._thread
             self._thread = None
         if thread is not None:
             self._waiting.put(None)
             thread.join()
-        self._writing.dispose()
-        self._reading.dispose()
+        self.backend.writing.dispose()
+        self.backend.reading.dispose()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -137,8 +163,12 @@ class Database:
     def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
         done: list[tuple[Future[Any], Any]] = []
         try:
-            with _explained(self.file), self._writing.begin() as connection:
-                done = [(future, _attempt(work, connection, self.file)) for work, future in batch]
+            with self.backend.explained(), self.backend.writing.begin() as connection:
+                check_current(connection, self.backend)
+                if len(batch) == 1:
+                    done = [(batch[0][1], batch[0][0](connection))]
+                else:
+                    done = [(future, _attempt(work, connection, self.backend)) for work, future in batch]
         except BaseException as error:  # noqa: BLE001 - those who wait must hear of everything
             done = [(future, _Failure(error)) for _, future in batch]
         for future, result in done:
@@ -155,58 +185,20 @@ class _Failure:
         self.error = error
 
 
-def _attempt(work: Work[Any], connection: Connection, file: Path) -> Any:
+def _attempt(work: Work[Any], connection: Connection, backend: Backend) -> Any:
     """The result of one piece of work, or its failure with everything it wrote taken back.
 
-    A full disk makes SQLite take back the whole transaction: then the failure is everybody's.
+    Where the whole transaction is lost, the failure is everybody's.
     """
-    savepoint = connection.begin_nested()
+    raw = driver(connection)
+    raw.execute("SAVEPOINT piece")
     try:
-        with _explained(file):
+        with backend.explained():
             result = work(connection)
     except Exception as error:  # whatever one raises must not take the others back
-        if not cast("sqlite3.Connection", connection.connection.driver_connection).in_transaction:
+        if not backend.stands(connection):
             raise
-        savepoint.rollback()
-        return _Failure(error)
-    savepoint.commit()
+        raw.execute("ROLLBACK TO SAVEPOINT piece")
+        result = _Failure(error)
+    raw.execute("RELEASE SAVEPOINT piece")
     return result
-
-
-def _engine(file: Path, begin: str) -> Engine:
-    url = URL.create("sqlite+pysqlite", database=str(file))
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: object, _: object) -> None:
-        raw = cast("sqlite3.Connection", connection)
-        raw.isolation_level = None
-        raw.execute("PRAGMA journal_mode=WAL")
-        raw.execute("PRAGMA synchronous=FULL")
-        raw.execute("PRAGMA foreign_keys=ON")
-        raw.execute(f"PRAGMA query_only={'ON' if begin == 'BEGIN' else 'OFF'}")
-
-    @event.listens_for(engine, "begin")
-    def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-@contextmanager
-def _explained(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except DatabaseError as error:
-        raise _translate(error, file) from error
-    except (OverflowError, UnicodeEncodeError) as error:
-        raise InvalidInput("No number or text like that can be stored.", why=f"{error}.") from error
-
-
-def _translate(error: DatabaseError, file: Path) -> OnwardError:
-    text = str(error.orig)
-    if "locked" in text or "busy" in text:
-        return Busy(f"{file} is held by another process.", mend="Try again; see who holds it with: onward status")
-    if isinstance(error, OperationalError):
-        return Unavailable(f"{file} cannot be used: {text}.", mend="Check free space and permissions of its folder.")
-    return Damaged(f"{file} refuses: {text}.", mend="Restore a back-up.")

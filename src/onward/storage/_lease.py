@@ -1,23 +1,33 @@
-"""Leases: one holder at a time across threads, processes and machines that share the database."""
+"""Leases: one holder at a time across threads, processes and machines that share the database.
+
+What is guaranteed:
+
+1. Of two that believe they hold a lease, only the one that took it last can commit under it: its token is checked in
+   the transaction that it protects (`Lease.guard`).
+2. Nobody takes a lease over from a holder that lives and renews it, whatever the clocks say: a lease that looks expired
+   is first watched for half its length, by a clock that never jumps; a holder renews it every third of its length.
+3. A holder that died is replaced at once by a process that can see that it is gone (same machine and container), else
+   when its lease has expired and was watched.
+"""
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Row, select, update
 
 from onward.core import Busy, Clock, OnwardError, log
 
 from ._database import Database
+from ._process import is_gone, mark_of_process, name_of_process
+from ._rows import insert_into
 from ._schema import leases, stamp
 
 SECONDS: Final = 60.0
@@ -50,13 +60,19 @@ class Lease:
 def hold(database: Database, name: str, clock: Clock, seconds: float = SECONDS) -> Iterator[Lease]:
     """Hold the lease of a name; a thread renews it until the end of the block.
 
-    A lease whose holder died is taken over when it expires, or at once when the holder was a process of this machine
-    that is gone.
+    Taking over a lease that expired takes half of `seconds`; taking a free one, or being refused, takes no time.
+    Everybody who holds a name gives the same `seconds`.
 
     Raises:
         Busy: somebody else holds it.
     """
-    lease = database.write(lambda c: _acquire(c, name, clock, seconds))
+    with database.read() as connection:
+        found = _found(connection, name)
+    if _looks_alive(found, clock, seconds):
+        raise _busy(name, found)
+    if not _surely_free(found):
+        _watch(database, name, found, seconds)
+    lease = database.write(lambda c: _acquire(c, name, found, clock, seconds))
     stop = threading.Event()
     thread = threading.Thread(target=_renew, args=(database, lease, clock, seconds, stop), daemon=True)
     thread.start()
@@ -68,18 +84,58 @@ def hold(database: Database, name: str, clock: Clock, seconds: float = SECONDS) 
         database.write(lambda c: _set_expiry(c, lease, FREE))
 
 
-def _acquire(connection: Connection, name: str, clock: Clock, seconds: float) -> Lease:
+def _found(connection: Connection, name: str) -> Row[Any] | None:
+    return connection.execute(select(leases).where(leases.c.name == name)).first()
+
+
+def _surely_free(found: Row[Any] | None) -> bool:
+    return found is None or found.expires == FREE or is_gone(found.process)
+
+
+def _looks_alive(found: Row[Any] | None, clock: Clock, seconds: float) -> bool:
+    """By the clock; an expiry further away than any holder sets it tells of nothing but a clock that jumped."""
+    if found is None or _surely_free(found):
+        return False
     now = clock.now()
-    row = connection.execute(select(leases).where(leases.c.name == name)).first()
-    if row is not None and row.expires > stamp(now) and not _is_gone(row.holder):
-        raise Busy(
-            f"{name!r} is being worked on by {row.holder}, until {row.expires} at least.",
-            mend="Wait for it to end; a dead holder's lease expires by itself.",
-        )
-    token = 1 if row is None else row.token + 1
-    values = {"holder": _me(), "token": token, "expires": stamp(now + timedelta(seconds=seconds))}
+    return stamp(now) < str(found.expires) <= stamp(now + timedelta(seconds=seconds))
+
+
+def _watch(database: Database, name: str, found: Row[Any] | None, seconds: float) -> None:
+    """See for longer than a renewal takes that nobody renews."""
+    end = time.monotonic() + seconds / 2
+    while time.monotonic() < end:
+        time.sleep(seconds / 50)
+        with database.read() as connection:
+            now = _found(connection, name)
+        if now != found:
+            raise _busy(name, now)
+
+
+def _busy(name: str, found: Row[Any] | None) -> Busy:
+    who = f"{found.holder}, until {found.expires} at least" if found is not None and found.expires else "somebody else"
+    return Busy(
+        f"{name!r} is being worked on by {who}.",
+        mend="Wait for it to end; a dead holder's lease expires by itself.",
+    )
+
+
+def _acquire(connection: Connection, name: str, seen: Row[Any] | None, clock: Clock, seconds: float) -> Lease:
+    """Take what was seen to be free, unless somebody was quicker."""
+    found = _found(connection, name)
+    if found != seen:
+        raise _busy(name, found)
+    token = 1 if found is None else int(found.token) + 1
+    values = {
+        "holder": name_of_process(),
+        "process": mark_of_process(),
+        "token": token,
+        "renewals": 0,
+        "expires": stamp(clock.now() + timedelta(seconds=seconds)),
+    }
     connection.execute(
-        insert(leases).values(name=name, **values).on_conflict_do_update(index_elements=["name"], set_=values)
+        insert_into(connection, leases)
+        .values(name=name, **values)
+        .on_conflict_do_update(index_elements=["name"], set_=values)
     )
     return Lease(name, token)
 
@@ -95,21 +151,4 @@ def _renew(database: Database, lease: Lease, clock: Clock, seconds: float, stop:
 
 def _set_expiry(connection: Connection, lease: Lease, expires: str) -> None:
     own = (leases.c.name == lease.name) & (leases.c.token == lease.token)
-    connection.execute(update(leases).where(own).values(expires=expires))
-
-
-def _me() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _is_gone(holder: str) -> bool:
-    host, _, process = holder.rpartition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    connection.execute(update(leases).where(own).values(expires=expires, renewals=leases.c.renewals + 1))

@@ -1,81 +1,116 @@
 """Every table of a workspace. Times are UTC in ISO 8601 with microseconds: they sort as text, on every back end.
 
-What stages look up is a column; the rest of a record is its canonical JSON in `body`.
+What stages look up is a column; the rest of a record is its canonical JSON in `body`. Whoever changes a table adds a
+step to `migrations`, which leads every older workspace here.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+# The order of the C locale is Python's own, and no upgrade of the system's locales can break an index built on it.
+Name = String().with_variant(String(collation="C"), "postgresql")
+Number = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts by itself in a column called INTEGER only
+
+KNOWN_USER = text('"user" IS NOT NULL')
 
 metadata = MetaData()
 
-meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
+meta = Table("meta", metadata, Column("key", Name, primary_key=True), Column("value", Name, nullable=False))
 
 interactions = Table(
     "interactions",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
-    Column("tenant", String, nullable=False),
-    Column("id", String, nullable=False),
-    Column("user", String),
+    Column("sequence", Number, primary_key=True, autoincrement=True),
+    Column("tenant", Name, nullable=False),
+    Column("id", Name, nullable=False),
+    Column("user", Name),
+    Column("recorded", Name),  # when, by our clock; unknown for what was recorded under schema 1
     Column("body", Text, nullable=False),
     Index("interaction_id", "tenant", "id", unique=True),
+    Index("interaction_order", "tenant", "sequence"),
+    Index("interaction_user", "tenant", "user", sqlite_where=KNOWN_USER, postgresql_where=KNOWN_USER),
     sqlite_autoincrement=True,
 )
 
 feedback = Table(
     "feedback",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
-    Column("tenant", String, nullable=False),
-    Column("id", String, nullable=False),
-    Column("interaction", String, nullable=False),
+    Column("sequence", Number, primary_key=True, autoincrement=True),
+    Column("tenant", Name, nullable=False),
+    Column("id", Name, nullable=False),
+    Column("interaction", Name, nullable=False),
+    Column("user", Name),
+    Column("recorded", Name),
     Column("body", Text, nullable=False),
     Index("feedback_id", "tenant", "id", unique=True),
+    Index("feedback_order", "tenant", "sequence"),
+    Index("feedback_user", "tenant", "user", sqlite_where=KNOWN_USER, postgresql_where=KNOWN_USER),
     Index("feedback_interaction", "tenant", "interaction"),
     sqlite_autoincrement=True,
+)
+
+# How many rows a tenant has in a table, kept in the transaction that changes them: to count ten million takes long.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("tenant", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("rows", Number, nullable=False),
 )
 
 withdrawals = Table(
     "withdrawals",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("user", String, primary_key=True),
-    Column("at", String, nullable=False),
+    Column("tenant", Name, primary_key=True),
+    Column("user", Name, primary_key=True),
+    Column("at", Name, nullable=False),
 )
 
 quarantine = Table(
     "quarantine",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("interaction", String, primary_key=True),
-    Column("cycle", String, nullable=False),
-    Column("at", String, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("tenant", Name, primary_key=True),
+    Column("interaction", Name, primary_key=True),
+    Column("cycle", Name, nullable=False),
+    Column("at", Name, nullable=False),
+    Column("reason", Name, nullable=False),
     Column("released", Boolean, nullable=False, default=False),
 )
 
 datasets = Table(
     "datasets",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("id", String, primary_key=True),
-    Column("created", String, nullable=False),
-    Column("blob", String, nullable=False),
+    Column("tenant", Name, primary_key=True),
+    Column("id", Name, primary_key=True),
+    Column("created", Name, nullable=False),
+    Column("blob", Name, nullable=False),
 )
 
 evaluation_sets = Table(
     "evaluation_sets",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
-    Column("tenant", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("at", String, nullable=False),
-    Column("blob", String, nullable=False),
+    Column("sequence", Number, primary_key=True, autoincrement=True),
+    Column("tenant", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("at", Name, nullable=False),
+    Column("blob", Name, nullable=False),
     Index("evaluation_set_name", "tenant", "name", unique=True),
     sqlite_autoincrement=True,
 )
@@ -83,12 +118,12 @@ evaluation_sets = Table(
 versions = Table(
     "versions",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("tenant", String, nullable=False, index=True),
-    Column("dataset", String, nullable=False),
-    Column("artifact", String, nullable=False),
-    Column("cycle", String, nullable=False, index=True),
-    Column("created", String, nullable=False),
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("tenant", Name, nullable=False, index=True),
+    Column("dataset", Name, nullable=False),
+    Column("artifact", Name, nullable=False),
+    Column("cycle", Name, nullable=False, index=True),
+    Column("created", Name, nullable=False),
     Column("pinned", Boolean, nullable=False, default=False),
     Column("body", Text, nullable=False),
     sqlite_autoincrement=True,
@@ -98,30 +133,30 @@ marks = Table(
     "marks",
     metadata,
     Column("version", ForeignKey("versions.number"), primary_key=True),
-    Column("mark", String, primary_key=True),
-    Column("at", String, nullable=False),
+    Column("mark", Name, primary_key=True),
+    Column("at", Name, nullable=False),
 )
 
 aliases = Table(
     "aliases",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("alias", String, primary_key=True),
+    Column("tenant", Name, primary_key=True),
+    Column("alias", Name, primary_key=True),
     Column("version", ForeignKey("versions.number"), nullable=False),
 )
 
 transitions = Table(
     "transitions",
     metadata,
-    Column("sequence", Integer, primary_key=True, autoincrement=True),
-    Column("tenant", String, nullable=False),
-    Column("alias", String, nullable=False),
+    Column("sequence", Number, primary_key=True, autoincrement=True),
+    Column("tenant", Name, nullable=False),
+    Column("alias", Name, nullable=False),
     Column("version", ForeignKey("versions.number"), nullable=False),
-    Column("previous", Integer),
-    Column("at", String, nullable=False),
-    Column("by", String, nullable=False),
-    Column("cause", String, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("previous", Number),
+    Column("at", Name, nullable=False),
+    Column("by", Name, nullable=False),
+    Column("cause", Name, nullable=False),
+    Column("reason", Name, nullable=False),
     Index("transition_time", "tenant", "alias", "at"),
     sqlite_autoincrement=True,
 )
@@ -129,10 +164,10 @@ transitions = Table(
 cycles = Table(
     "cycles",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("tenant", String, nullable=False),
-    Column("started", String, nullable=False),
-    Column("status", String, nullable=False),
+    Column("id", Name, primary_key=True),
+    Column("tenant", Name, nullable=False),
+    Column("started", Name, nullable=False),
+    Column("status", Name, nullable=False),
     Column("body", Text, nullable=False),
     Index("cycle_time", "tenant", "started"),
 )
@@ -140,20 +175,22 @@ cycles = Table(
 leases = Table(
     "leases",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("holder", String, nullable=False),
-    Column("token", Integer, nullable=False),
-    Column("expires", String, nullable=False),
+    Column("name", Name, primary_key=True),
+    Column("holder", Name, nullable=False),
+    Column("token", Number, nullable=False),
+    Column("expires", Name, nullable=False),
+    Column("process", Name, nullable=False, server_default=""),
+    Column("renewals", Number, nullable=False, server_default="0"),
 )
 
 conditions = Table(
     "conditions",
     metadata,
-    Column("tenant", String, primary_key=True),
-    Column("part", String, primary_key=True),
-    Column("since", String, nullable=False),
-    Column("times", Integer, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("tenant", Name, primary_key=True),
+    Column("part", Name, primary_key=True),
+    Column("since", Name, nullable=False),
+    Column("times", Number, nullable=False),
+    Column("reason", Name, nullable=False),
 )
 
 

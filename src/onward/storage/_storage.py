@@ -2,74 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
-from urllib.parse import unquote
 
-from onward.core import InvalidInput, NotFound, Unavailable
+from onward.core import NotFound, OnwardError, Unavailable
 
 from ._blobs import Blobs
 from ._database import Database
+from ._place import Place, place_of
+from ._postgresql import postgresql_backend
+from ._sqlite import sqlite_backend
 
 DATABASE_NAME: Final = "onward.db"
-SCHEMES: Final = ("a folder's path", "file:///folder")
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The database and the blobs of one workspace, and the folder they live in."""
+    """The database and the blobs of one workspace, and the folder of what is local.
+
+    Args:
+        folder: holds onward.toml, scratch and workbench; with SQLite the database, and without a bucket the blobs.
+        database: the SQL side.
+        blobs: the file side.
+        temporary: the folder, where it lives no longer than this.
+    """
 
     folder: Path
     database: Database
     blobs: Blobs
+    temporary: TemporaryDirectory[str] | None = None
 
     def close(self) -> None:
-        """Make everything durable and let go of the files."""
+        """Make everything durable and let go of it; what was in memory is gone."""
         self.database.close()
-
-
-def folder_of(url: str | Path) -> Path:
-    """The folder that a workspace URL names.
-
-    Raises:
-        InvalidInput: a scheme that Onward does not store in.
-
-    >>> folder_of("file:///tmp/shop")
-    PosixPath('/tmp/shop')
-    """
-    if isinstance(url, Path):
-        return url
-    if url.startswith("file:"):
-        place = unquote(url.removeprefix("file:").removeprefix("//"))
-        wrong = url.startswith("file://") and not place.startswith("/")
-    else:
-        place, wrong = url, "://" in url
-    if wrong or not place.strip() or "\0" in place:
-        raise InvalidInput(f"{url!r} is no place for a workspace.", mend="Give a folder.", options=SCHEMES)
-    return Path(place)
+        if self.temporary is not None:
+            self.temporary.cleanup()
 
 
 def open_storage(url: str | Path, *, create: bool = True) -> Storage:
     """Open the storage of a workspace; make it first where there is none and `create` says so.
 
+    Args:
+        url: a folder's path, `file:///folder`, `postgresql://user@host/database?folder=/folder`, the latter two with
+            `blobs=URL` where blobs live elsewhere; or `memory://`: a temporary folder that `close` removes.
+        create: with `False`, a missing workspace is an error.
+
     Raises:
         InvalidInput: the URL names no place that Onward can store in.
         NotFound: there is no workspace, and `create` is off.
-        Unavailable: the folder cannot be written.
+        MissingExtra: what the URL needs is not installed.
+        Unavailable: the folder cannot be written, or the server not be reached.
     """
-    try:
-        folder = folder_of(url).expanduser().absolute()
-    except RuntimeError as error:
-        raise InvalidInput(
-            f"{str(url)!r} is no place for a workspace.", why=f"{error}.", mend="Give a folder."
-        ) from error
-    if not create and not (folder / DATABASE_NAME).exists():
+    place = place_of(url)
+    if place.folder is None:
+        return _open_in_memory()
+    folder = place.folder.absolute()
+    if place.server is None and not create and not (folder / DATABASE_NAME).exists():
         raise NotFound(f"There is no workspace in {folder}.", mend=f"Make one with: onward --workspace {folder} init")
+    with _explained(folder):
+        if place.server is None:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _assemble(folder, _open_database(place, folder, create=create), place.bucket)
+
+
+def _open_in_memory() -> Storage:
+    temporary = TemporaryDirectory(prefix="onward-")
+    folder = Path(temporary.name)
+    with _explained(folder):
+        return _assemble(folder, Database(sqlite_backend(folder / DATABASE_NAME, "OFF")), None, temporary)
+
+
+def _open_database(place: Place, folder: Path, *, create: bool) -> Database:
+    if place.server is None:
+        return Database(folder / DATABASE_NAME, create=create)
+    return Database(postgresql_backend(place.server), create=create)
+
+
+def _assemble(
+    folder: Path, database: Database, bucket: str | None, temporary: TemporaryDirectory[str] | None = None
+) -> Storage:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        blobs = Blobs(folder)
-        return Storage(folder, Database(folder / DATABASE_NAME), blobs)
+        blobs = Blobs(folder) if bucket is None else Blobs(folder, bucket)
+    except (OSError, OnwardError):
+        database.close()
+        raise
+    return Storage(folder, database, blobs, temporary)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Unavailable(
             f"{folder} cannot hold a workspace.",
