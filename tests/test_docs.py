@@ -34,7 +34,7 @@ TEXTS = [*PAGES, *sorted(ROOT.glob("[A-Z]*.md")), *sorted((ROOT / "changelog.d")
 SAMPLES = {"conversations": "day1", "next-week": "day2", "imported": "day3_poisoned"}
 LINEAR = {"ONWARD_TRAINING__LEARNERS": '["linear"]'}
 NAME_THEIR_LEARNERS = {"learners.md"}
-FIND_A_WORKSPACE = {"gate.md", "curation.md", "operating.md"}  # .onward, with two versions
+FIND_A_WORKSPACE = {"gate.md", "curation.md", "operating.md", "back-ups.md"}  # .onward, with two versions
 FENCE = re.compile(r"^```(?P<language>\w*)(?P<options>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
@@ -269,10 +269,21 @@ def figures() -> Iterator[str]:
         yield f"| {row['name']} | {row['updates']} | {row['new_each']:,} | {accuracy} |"
     for row in gate_rows():
         yield f"| {row['row']} | {row['candidates']} | {100 * row['rate']:.1f} % |"
-    for kind, (share, planted) in result("personal_data")["recall"].items():
-        yield f"| {kind} | {planted:,} | {100 * share:.2f} % |"
-    for kind, (share, wrong) in result("personal_data")["precision"].items():
-        yield f"| {kind} | {100 * share:.2f} % | {wrong} |"
+    yield from personal_data_rows()
+
+
+def personal_data_rows() -> Iterator[str]:
+    found = result("personal_data")
+    finders = [found, found["presidio"], found["both"]]
+    for kind, (_, planted) in found["recall"].items():
+        shares = " | ".join(f"{100 * one['recall'][kind][0]:.2f} %" for one in finders)
+        yield f"| {kind} | {planted:,} | {shares} |"
+    for kind in found["both"]["precision"]:
+        told = [one["precision"].get(kind) for one in finders]
+        yield f"| {kind} | {' | '.join(f'{100 * one[0]:.2f} % | {one[1]}' if one else '- | -' for one in told)} |"
+    alone, both = found["texts_per_second"]["patterns"], found["texts_per_second"]["with presidio"]
+    for texts, rate in alone.items():
+        yield f"| {texts} | {rate:,} | {both[texts]:,} |"
 
 
 def gate_rows() -> list[dict[str, Any]]:

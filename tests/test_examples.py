@@ -55,5 +55,16 @@ def test_autonomous(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_disaster_drill(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said("disaster_drill", capsys)
+    assert lines[0] == "cycle: promoted"
+    assert lines[2:] == ["again: only what is new", "restored: True []", "lost: ['lost']", "rebuilt: True []"]
+
+
 def test_every_example_is_tested() -> None:
-    assert {file.stem for file in EXAMPLES.glob("*.py")} == {"first_cycle", "own_learner", "autonomous"}
+    assert {file.stem for file in EXAMPLES.glob("*.py")} == {
+        "first_cycle",
+        "own_learner",
+        "autonomous",
+        "disaster_drill",
+    }

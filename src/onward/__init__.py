@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from .core import Verdict as Verdict
     from .scheduler import schedule as schedule
     from .workspace import Workspace as Workspace
+    from .workspace import doctor as doctor
     from .workspace import open_workspace
     from .workspace import restore as restore
+    from .workspace import snapshots as snapshots
 
     open = open_workspace  # noqa: A001 - `onward.open` is what users say
 
 _DOOR: Final = {
     "open": "workspace:open_workspace",
     "restore": "workspace:restore",
+    "doctor": "workspace:doctor",
+    "snapshots": "workspace:snapshots",
     "Workspace": "workspace:Workspace",
     "Settings": "config:Settings",
     "schedule": "scheduler:schedule",

@@ -37,12 +37,12 @@ from onward.core import (
     new_id,
     plain,
 )
-from onward.curation import Datasets, curate
+from onward.curation import UNSEEN, Datasets, curate
 from onward.evaluation import EvaluationSets, answerable, bounded, freeze, judge, score_all, scorecard
 from onward.experience import Experience
 from onward.monitoring import Conditions
 from onward.registry import Candidate, Cycles, CycleState, Registry
-from onward.release import expendable
+from onward.release import keep_records, retain
 from onward.storage import Lease, Storage, hold, stamp
 
 STATUS: Final[Mapping[Decision, CycleStatus]] = {"promote": "promoted", "keep": "kept", "refuse": "refused"}
@@ -204,6 +204,7 @@ def _curate(
             vouched=house.experience.vouched(tenant),
         )
     dataset = curation.dataset
+    _tell_unseen(house, dataset)
     blob = house.datasets.put(dataset)
     counts = _counts(dataset) | {"deferred": curation.deferred, "set aside": len(curation.set_aside)}
     state = replace(state, result=replace(state.result, dataset=dataset.id, counts=counts), dataset_blob=blob)
@@ -216,6 +217,15 @@ def _curate(
     house.storage.database.write(work)
     progress("curate", 1, 1, f"{len(dataset.examples)} examples, {counts['new']} new")
     return dataset, state
+
+
+def _tell_unseen(house: House, dataset: DatasetVersion) -> None:
+    """Say in `status` that texts wait because whoever looks for personal data has failed on them."""
+    unseen = dataset.set_aside.get(UNSEEN, 0)
+    if unseen:
+        house.conditions.note(dataset.tenant, "personal data", f"{unseen} set aside: {UNSEEN}")
+    else:
+        house.conditions.clear(dataset.tenant, "personal data")
 
 
 def _counts(dataset: DatasetVersion) -> dict[str, int]:
@@ -396,7 +406,7 @@ def _decide(
     best, tenant = judged[0], state.result.tenant
     status = STATUS[best.verdict.decision]
     new_set = freeze(dataset, house.evaluation_sets.all(tenant))
-    blob = house.evaluation_sets.put(new_set)
+    blob = house.evaluation_sets.put(new_set) if status == "promoted" else ""
     reason = best.verdict.reason
     compared = None if champion is None else champion.version.number
 
@@ -427,7 +437,8 @@ def _decide(
 
     result = house.storage.database.write(work)
     house.storage.blobs.clear_workbench(result.id)
-    retain(house, tenant)
+    retain(house.storage, tenant, house.settings.retention, house.clock.now())
+    keep_records(house.storage)
     log.info("cycle finished", cycle=result.id, status=result.status, candidate=result.candidate, reason=reason)
     return result
 
@@ -465,6 +476,7 @@ def _close(
     state = replace(state, result=_finished(house, state, began, status, reason))
     _save(house, lease, state)
     house.storage.blobs.clear_workbench(state.result.id)
+    keep_records(house.storage)
     log.info("cycle finished", cycle=state.result.id, status=status, reason=reason)
     return state.result
 
@@ -475,21 +487,3 @@ def _save(house: House, lease: Lease, state: CycleState) -> None:
         house.cycles.save(connection, state)
 
     house.storage.database.write(work)
-
-
-def retain(house: House, tenant: str) -> list[int]:
-    """Drop the artifacts that retention no longer keeps; return the numbers of their versions."""
-    versions = house.registry.versions()
-    dropped = expendable(
-        [version for version in versions if version.tenant == tenant],
-        house.registry.history(tenant),
-        house.registry.alias(tenant),
-        house.settings.retention,
-        house.clock.now(),
-    )
-    numbers = {version.number for version in dropped}
-    needed = {version.artifact for version in versions if version.number not in numbers}
-    for version in dropped:
-        if version.artifact not in needed:
-            house.storage.blobs.drop_folder(version.artifact)
-    return sorted(numbers)

@@ -86,6 +86,7 @@ def test_forget_marks_what_learned_from_the_user(shop):
         "user": "nobody",
         "interactions": 0,
         "marked_versions": [],
+        "unknown_versions": [],
     }
     nobody = run("forget", "--user", "nobody", "--workspace", shop, "--tenant", "acme").out
     assert nobody == (

@@ -12,10 +12,12 @@ import typer
 
 import onward
 
+from ._backup import backup
 from ._call import DEFAULT_TENANT, DEFAULT_WORKSPACE, JSON, TENANT, Call, Command
 from ._compare import compare
 from ._cycle import cycle
 from ._demo import demo
+from ._doctor import doctor
 from ._errors import (
     BAD_INPUT,
     DEBUG,
@@ -31,10 +33,12 @@ from ._feedback import feedback
 from ._forget import forget
 from ._history import history
 from ._init import init
+from ._pin import pin
 from ._predict import predict
 from ._promote import promote
 from ._quarantine import quarantine
 from ._record import record
+from ._restore import restore
 from ._rollback import rollback
 from ._schedule import schedule
 from ._show import show
@@ -46,7 +50,8 @@ COMMANDS: Final[Mapping[str, tuple[Command, ...]]] = {
     "Set up and feed": (demo, init, record, feedback, forget, quarantine),
     "Learn": (cycle, schedule),
     "Use and ask": (predict, trace, status),
-    "Versions": (versions, show, compare, promote, rollback, history),
+    "Versions": (versions, show, compare, promote, rollback, history, pin),
+    "Keep": (backup, restore, doctor),
 }
 """Where it stands in the help -> the commands; each is named as its function is."""
 

@@ -19,13 +19,13 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     2: "bad input; also a file of which no line could be used",
     3: "not found",
     4: "busy: somebody else holds what is needed",
-    5: "damaged: stored bytes are not what was stored",
+    5: "damaged: stored bytes are not what was stored; also by the doctor",
     6: "an optional package is missing",
     7: "the cycle refused its candidate",
     8: "the storage is unavailable",
     130: "interrupted",
 }
-UNEXPECTED, BAD_INPUT, REFUSED, INTERRUPTED = 1, 2, 7, 130
+UNEXPECTED, BAD_INPUT, DAMAGED, REFUSED, INTERRUPTED = 1, 2, 5, 7, 130
 DEBUG: Final = "ONWARD_DEBUG"
 
 

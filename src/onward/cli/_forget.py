@@ -42,3 +42,6 @@ def _human(call: Call, forgotten: Forgotten) -> Iterator[RenderableType]:
         numbers = ", ".join(map(str, forgotten.marked_versions))
         yield f"Marked, for they had learned from them: {numbers}"
         yield following(call.again("cycle --force"))
+    if forgotten.unknown_versions:
+        numbers = ", ".join(map(str, forgotten.unknown_versions))
+        yield f"Unknown, for retention dropped them and what they had learned from: {numbers}"

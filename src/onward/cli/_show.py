@@ -24,10 +24,14 @@ def show(call: Call, number: Number) -> None:
     with call.open() as workspace:
         version = workspace.version(number, tenant=call.tenant)
         champion = workspace.champion(tenant=call.tenant)
-    call.answer(as_json(version, champion), _human(call, version, champion))
+        dropped = workspace.dropped(version)
+    value = {**as_json(version, champion), "dropped": dropped}
+    call.answer(value, _human(call, version, champion, dropped))
 
 
-def _human(call: Call, version: onward.ModelVersion, champion: int | None) -> Iterator[RenderableType]:
+def _human(
+    call: Call, version: onward.ModelVersion, champion: int | None, dropped: tuple[str, ...]
+) -> Iterator[RenderableType]:
     yield facts(
         [
             ("version", f"{version.number}{' (champion)' if version.number == champion else ''}"),
@@ -38,6 +42,7 @@ def _human(call: Call, version: onward.ModelVersion, champion: int | None) -> It
             ("data set", version.dataset),
             ("artifact", version.artifact),
             ("pinned", "yes" if version.pinned else "no"),
+            ("dropped", ", ".join(dropped) or None),
             ("marks", "; ".join(version.marks) or None),
         ]
     )

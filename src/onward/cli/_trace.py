@@ -43,6 +43,9 @@ def _human(found: Trace) -> Iterator[Tree]:
         _version(root, found, found.version)
     numbers = ", ".join(map(str, found.taught))
     _branch(root, f"Versions that learned from it: {numbers or 'none'}")
+    if found.unknown:
+        numbers = ", ".join(map(str, found.unknown))
+        _branch(root, f"Unknown, for retention dropped what they learned from: {numbers}")
     yield root
 
 
@@ -60,7 +63,9 @@ def _version(root: Tree, found: Trace, version: onward.ModelVersion) -> None:
     if found.service is not None:
         since = found.service
         _branch(branch, f"In service from {when(since.at)}, {since.cause} by {since.by}: {since.reason}")
-    data = _branch(branch, f"Data set {version.dataset[:12]}: {found.interactions_taught_from} interactions taught it")
+    taught = found.interactions_taught_from
+    told = "retention dropped what it held" if taught is None else f"{taught} interactions taught it"
+    data = _branch(branch, f"Data set {version.dataset[:12]}: {told}")
     for teacher in found.teachers:
         _branch(data, f"{figure(teacher.likeness)} alike, {teacher.interaction}: {teacher.text}")
 

@@ -1,36 +1,39 @@
-"""Which artifacts may be dropped."""
+"""Dropping what is kept no longer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from onward.config import RetentionSettings
-from onward.core import ModelVersion, Transition
+from onward.storage import Storage
+
+from ._books import read_books
+from ._expendable import expendable
 
 
-def expendable(
-    versions: Sequence[ModelVersion],
-    history: Sequence[Transition],
-    champion: int | None,
-    settings: RetentionSettings,
-    now: datetime,
-) -> list[ModelVersion]:
-    """The versions whose artifacts retention may drop: beyond the newest `keep_versions` and older than `keep_days`.
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What retention dropped: numbers of versions without their artifacts, hashes of data set versions."""
 
-    Never the champion, never what a rollback would go to, never a pinned one, and never one that shares its artifact
-    with a version that is kept.
+    versions: tuple[int, ...]
+    datasets: tuple[str, ...]
+
+
+def retain(storage: Storage, tenant: str, settings: RetentionSettings, now: datetime) -> Dropped:
+    """Drop what a tenant keeps no longer: artifacts of old versions, and data set versions that nobody needs.
+
+    Call while holding the lease on the tenant's cycles: nothing is stored meanwhile. Rows, and so the audit, stay.
     """
-    newest = {version.number for version in sorted(versions, key=lambda v: v.number)[-settings.keep_versions :]}
-    protected = newest | {champion, predecessor(history, champion)}
-    kept = [v for v in versions if v.number in protected or v.pinned or (now - v.created).days < settings.keep_days]
-    artifacts = {version.artifact for version in kept}
-    return [version for version in versions if version.artifact not in artifacts]
-
-
-def predecessor(history: Sequence[Transition], champion: int | None) -> int | None:
-    """The champion before the champion: the version that the last promotion of `champion` replaced."""
-    for transition in reversed(history):
-        if transition.version == champion and transition.cause == "promote":
-            return transition.previous
-    return None
+    with storage.database.read() as connection:
+        books = read_books(connection)
+    own = [version for version in books.versions.values() if version.tenant == tenant]
+    champion = books.champions().get(tenant)
+    gone = {version.number for version in expendable(own, books.history(tenant), champion, settings, now)}
+    needed = books.needed(version for number, version in books.versions.items() if number not in gone)
+    for artifact in {books.versions[number].artifact for number in gone} - needed:
+        storage.blobs.drop_folder(artifact)
+    blobs = {blob for (whose, _), blob in books.datasets.items() if whose == tenant} - needed
+    for blob in blobs:
+        storage.blobs.drop(blob)
+    return Dropped(tuple(sorted(gone)), tuple(sorted(blobs)))

@@ -1,5 +1,7 @@
 """The workspace: everything that a user does, in as few words."""
 
+from ._backups import snapshots as snapshots
+from ._doctor import doctor as doctor
 from ._open import open_workspace as open_workspace
 from ._open import restore as restore
 from ._records import Comparison as Comparison

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from onward.config import Settings, load_settings, settings_from
-from onward.core import Clock, OnwardError, SystemClock
-from onward.curation import Datasets
-from onward.evaluation import EvaluationSets
-from onward.experience import Experience
-from onward.loop import House
-from onward.monitoring import Conditions
-from onward.registry import Cycles, Registry
-from onward.release import restore_workspace
-from onward.storage import open_storage
+from onward.core import Clock, Damaged, OnwardError, SystemClock
+from onward.loop import Progress, unwatched
+from onward.release import is_lost, open_repository
+from onward.release import restore as bring_back
+from onward.storage import open_storage, place_of
 
+from ._house import house_of
 from ._workspace import Workspace
+
+DATABASE: Final = "onward.db"
 
 
 def open_workspace(
@@ -30,7 +30,7 @@ def open_workspace(
     """Open a workspace; make it where there is none.
 
     Args:
-        url: a folder.
+        url: a folder, `file:///folder`, `postgresql://user@host/database?folder=/folder` or `memory://`.
         create: with `False`, a missing workspace is an error.
         settings: instead of the folder's onward.toml: nested values, or `Settings`.
         clock: instead of the machine's.
@@ -38,8 +38,10 @@ def open_workspace(
     Raises:
         InvalidInput: the URL or onward.toml is wrong.
         NotFound: there is no workspace, and `create` is off.
+        Damaged: the folder has lost its database, or holds none of ours.
         Unavailable: the folder cannot be written.
     """
+    _check_not_lost(url)
     storage = open_storage(url, create=create)
     try:
         if settings is None:
@@ -49,28 +51,46 @@ def open_workspace(
     except OnwardError:
         storage.close()
         raise
-    clock = clock or SystemClock()
-    house = House(
-        storage=storage,
-        settings=settings,
-        clock=clock,
-        experience=Experience(storage.database),
-        datasets=Datasets(storage),
-        evaluation_sets=EvaluationSets(storage),
-        registry=Registry(storage.database, clock),
-        cycles=Cycles(storage.database),
-        conditions=Conditions(storage.database, clock),
-    )
-    return Workspace(house)
+    return Workspace(house_of(storage, settings, clock or SystemClock()))
 
 
-def restore(file: str | Path, folder: str | Path) -> Workspace:
-    """Bring a whole workspace back from its back-up into an empty or new folder, and open it.
+def _check_not_lost(url: str | Path) -> None:
+    """A new database beside an old workspace's files would hide that the old one is gone."""
+    place = place_of(url)
+    if place.server is not None or place.folder is None:
+        return
+    file = place.folder / DATABASE
+    if is_lost(place.folder) and not (file.exists() and file.stat().st_size):  # in this order: others may be making it
+        raise Damaged(
+            f"{place.folder} has lost its {DATABASE}.",
+            why="The rest of a workspace is there.",
+            mend=f"Restore a back-up to another folder, or: onward --workspace {place.folder} doctor --mend",
+        )
+
+
+def restore(
+    source: str | Path,
+    url: str | Path,
+    *,
+    at: datetime | None = None,
+    passphrase: str | None = None,
+    progress: Progress = unwatched,
+) -> Workspace:
+    """Bring a whole workspace back from its back-ups to an empty place, and open it. It appears whole or not at all.
+
+    Args:
+        source: the place that `Workspace.back_up` wrote to.
+        url: of the new workspace; a folder that is empty or new, or a database that is empty.
+        at: to this moment, from the first snapshot at or after it, what came later cut away; from the newest before it
+            where there is none. Withdrawals of consent are never taken back. Else the newest snapshot as it is.
+        passphrase: of the back-ups, where they are encrypted.
+        progress: called with (stage, steps done, steps in all, a short note).
 
     Raises:
-        NotFound: there is no such file.
-        InvalidInput: the folder holds something.
-        Damaged: it is not a whole back-up.
-        Unavailable: the folder cannot be written.
+        NotFound: there are no back-ups.
+        InvalidInput: there is something at the place already; the passphrase is wrong, or needed.
+        Damaged: the snapshot is not whole.
+        Unavailable: there is no space, or no right, to write.
     """
-    return open_workspace(restore_workspace(Path(file), Path(folder).absolute()), create=False)
+    bring_back(open_repository(source, passphrase), url, at, progress)
+    return open_workspace(url, create=False)

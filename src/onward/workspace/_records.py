@@ -57,9 +57,11 @@ class Trace:
         feedback: what was said of it.
         version: the version that predicted; `None` when none of ours did.
         service: how that version came into service.
-        dataset: the data set version it learned from, and how many interactions taught it.
+        dataset: id of the data set version it learned from, and how many interactions taught it; `None`: retention
+            dropped what it held.
         teachers: the interactions with the same intent whose words are most alike.
         taught: numbers of the versions that learned from this interaction.
+        unknown: numbers of versions of which nobody knows any more: retention dropped what they learned from.
     """
 
     interaction: Interaction
@@ -67,9 +69,10 @@ class Trace:
     version: ModelVersion | None
     service: Transition | None
     dataset: str | None
-    interactions_taught_from: int
+    interactions_taught_from: int | None
     teachers: tuple[Teacher, ...]
     taught: tuple[int, ...]
+    unknown: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,12 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What forgetting a user did: their interactions teach no later version; these versions had learned from them."""
+    """What forgetting a user did: their interactions teach no later version; these versions had learned from them.
+
+    Of `unknown_versions` nobody knows: retention dropped their artifacts, and what they had learned from.
+    """
 
     user: str
     interactions: int
     marked_versions: tuple[int, ...]
+    unknown_versions: tuple[int, ...] = ()

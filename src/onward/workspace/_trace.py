@@ -25,17 +25,27 @@ def trace(house: House, tenant: str, interaction_id: str) -> Trace:
     if version is not None:
         moves = [m for m in house.registry.history(tenant) if m.version == version.number and m.at <= interaction.at]
         service = moves[-1] if moves else None
-    dataset = None if version is None else house.datasets.get(tenant, version.dataset)
+    dataset = None if version is None else stored_dataset(house, version)
+    taught, unknown = learned_from(house, tenant, frozenset({interaction_id}))
     return Trace(
         interaction=interaction,
         feedback=tuple(house.experience.feedback(tenant, interaction_id)),
         version=version,
         service=service,
-        dataset=None if dataset is None else dataset.id,
-        interactions_taught_from=0 if dataset is None else len(taught_from(dataset)),
+        dataset=None if version is None else version.dataset,
+        interactions_taught_from=None if dataset is None else len(taught_from(dataset)),
         teachers=() if dataset is None else _teachers(interaction, dataset),
-        taught=learned_from(house, tenant, frozenset({interaction_id})),
+        taught=taught,
+        unknown=unknown,
     )
+
+
+def stored_dataset(house: House, version: ModelVersion) -> DatasetVersion | None:
+    """What a version learned from; `None` where retention dropped it: its row stays, for the audit."""
+    try:
+        return house.datasets.get(version.tenant, version.dataset)
+    except NotFound:
+        return None
 
 
 def _ours(house: House, tenant: str, number: int) -> ModelVersion | None:
@@ -50,23 +60,17 @@ def taught_from(dataset: DatasetVersion) -> set[str]:
     return {i for example in _learned(dataset) for i in example.interactions}
 
 
-def learned_from(house: House, tenant: str, interactions: frozenset[str]) -> tuple[int, ...]:
-    """Numbers of the versions that learned from any of these interactions."""
-    datasets: dict[str, bool] = {}
-    numbers = []
-    for version in house.registry.versions(tenant):
+def learned_from(house: House, tenant: str, interactions: frozenset[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Numbers of the versions that learned from any of these interactions, and of those of which nobody knows any more:
+    retention dropped their data sets."""
+    datasets: dict[str, bool | None] = {}
+    versions = house.registry.versions(tenant)
+    for version in versions:
         if version.dataset not in datasets:
-            datasets[version.dataset] = _touches(house, tenant, version.dataset, interactions)
-        if datasets[version.dataset]:
-            numbers.append(version.number)
-    return tuple(numbers)
-
-
-def _touches(house: House, tenant: str, dataset: str, interactions: frozenset[str]) -> bool:
-    try:
-        return not interactions.isdisjoint(taught_from(house.datasets.get(tenant, dataset)))
-    except NotFound:
-        return False
+            dataset = stored_dataset(house, version)
+            datasets[version.dataset] = None if dataset is None else not interactions.isdisjoint(taught_from(dataset))
+    known = tuple(version.number for version in versions if datasets[version.dataset])
+    return known, tuple(version.number for version in versions if datasets[version.dataset] is None)
 
 
 def _learned(dataset: DatasetVersion) -> Iterable[Example]:

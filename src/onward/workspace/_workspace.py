@@ -20,6 +20,7 @@ from onward.core import (
     Feedback,
     Interaction,
     InvalidInput,
+    LabelAudit,
     Labels,
     Model,
     ModelVersion,
@@ -34,10 +35,22 @@ from onward.evaluation import judge, score_all, scorecard
 from onward.experience import FileContents, check_labels, read_file, read_lines, read_record
 from onward.loop import House, Options, Progress, frozen_sets, load_model, run_cycle, unwatched
 from onward.monitoring import plot_versions
-from onward.release import back_up, back_up_workspace, predecessor, read_back_up
+from onward.release import (
+    Ailment,
+    Pruned,
+    Snapshot,
+    back_up,
+    keep_records,
+    keep_version,
+    open_repository,
+    predecessor,
+    read_back_up,
+)
 
+from ._backups import back_up_to, prune_in, snapshots
+from ._doctor import look_at
 from ._records import Comparison, Forgotten, Recorded, Status, Trace
-from ._trace import learned_from, trace
+from ._trace import learned_from, stored_dataset, trace
 
 MODELS_KEPT: Final = 4
 NO_CHAMPION: Final = "Record labelled interactions, then run: onward cycle"
@@ -84,6 +97,7 @@ class Workspace:
         """Write all settings, commented, to onward.toml, unless there is one; return its path."""
         file = self.folder / FILE_NAME
         if not file.exists():
+            file.touch(mode=0o600)
             file.write_text(to_toml(self.settings), encoding="utf8")
         return file
 
@@ -178,10 +192,11 @@ class Workspace:
     def forget(self, user: str, *, tenant: str = DEFAULT_TENANT) -> Forgotten:
         """Withdraw a user's consent: no later data set version holds them; what learned from them is marked."""
         interactions = self.house.experience.withdraw(tenant, user, self.house.clock.now())
-        numbers = learned_from(self.house, tenant, interactions)
+        numbers, unknown = learned_from(self.house, tenant, interactions)
         mark = f"learned from a user who withdrew consent ({content_hash(user.encode())[:12]})"
         self.house.registry.mark(numbers, mark)
-        return Forgotten(user, len(interactions), numbers)
+        keep_records(self.house.storage)
+        return Forgotten(user, len(interactions), numbers, unknown)
 
     def quarantined(self, *, tenant: str = DEFAULT_TENANT) -> dict[str, str]:
         """Interactions that a refused cycle set aside -> the reason."""
@@ -294,6 +309,17 @@ class Workspace:
             raise InvalidInput("The time has no time zone.", mend="Give an aware datetime.")
         return self.house.registry.champion_at(tenant, at)
 
+    def dropped(self, version: ModelVersion) -> tuple[str, ...]:
+        """What retention dropped of a version: "artifact", "data set", both or nothing."""
+        artifacts = self.house.storage.blobs
+        try:
+            artifacts.manifest(version.artifact)
+        except NotFound:
+            gone: tuple[str, ...] = ("artifact",)
+        else:
+            gone = ()
+        return gone if stored_dataset(self.house, version) is not None else (*gone, "data set")
+
     def compare(self, first: int, second: int, *, tenant: str = DEFAULT_TENANT) -> Comparison:
         """Score two versions now on every frozen evaluation set; the newest set counts as the new work.
 
@@ -307,10 +333,11 @@ class Workspace:
         sets = [*sets[:-1], replace(sets[-1], new=True)]
         texts = [example.text for one_set in sets for example in one_set.examples]
         mine, other = (score_all(self._model(version.number).predict(texts), sets) for version in (one, two))
+        dataset = stored_dataset(self.house, two)
         verdict = judge(
             other,
             mine,
-            audit=self.house.datasets.get(tenant, two.dataset).audit,
+            audit=dataset.audit if dataset is not None else LabelAudit(),
             gate=self.settings.gate,
             thresholds=self.settings.thresholds,
             standards=self.house.registry.standards(tenant),
@@ -385,25 +412,84 @@ class Workspace:
 
     def _move(self, number: int, tenant: str, *, by: str, cause: str, reason: str) -> Transition:
         load_model(self.house, self.house.registry.version(number, tenant))
-        return self.house.storage.database.write(
+        moved = self.house.storage.database.write(
             lambda c: self.house.registry.move(c, tenant, number, by=by, cause=cause, reason=reason)
         )
+        keep_records(self.house.storage)
+        return moved
 
-    def pin(self, number: int, *, pinned: bool = True) -> ModelVersion:
-        """Keep a version's artifact from retention, or let it go again."""
-        return self.house.registry.pin(number, pinned=pinned)
+    def pin(self, number: int, *, pinned: bool = True, tenant: str = DEFAULT_TENANT) -> ModelVersion:
+        """Keep a version's artifact, and what it learned from, from retention; or let it go again.
+
+        Raises:
+            NotFound: the tenant has no such version.
+        """
+        self.house.registry.version(number, tenant)
+        version = self.house.registry.pin(number, pinned=pinned)
+        keep_version(self.house.storage, number)
+        return version
 
     def back_up_version(self, number: int, folder: Path) -> Path:
         """Write one version, compressed, to a folder; return the file."""
         return back_up(self.house.registry.version(number), self.house.storage.blobs, folder)
 
-    def back_up(self, file: str | Path) -> Path:
-        """Write the whole workspace, compressed, to one file, while it goes on working; see `onward.restore`.
+    def back_up(self, target: str | Path, *, passphrase: str | None = None, progress: Progress = unwatched) -> Snapshot:
+        """Add a snapshot of the whole workspace to a place for back-ups, while it goes on working; see `restore`.
+
+        Everything acknowledged before the call is in it; the database and all it names are of one moment. What the
+        place holds already is not written again. A back-up that is cut off does not exist; the next goes on from it.
+
+        Args:
+            target: a folder, or an fsspec URL (s3://bucket/path); made where there is none; of this workspace only.
+            passphrase: encrypts a new place, and opens an encrypted one.
+            progress: called with (stage, steps done, steps in all, a short note).
 
         Raises:
-            Unavailable: the file cannot be written; nothing is left of it.
+            InvalidInput: the place holds another workspace's back-ups; or the passphrase is wrong.
+            Busy: the place is being pruned.
+            Unavailable: it cannot be written.
+            MissingExtra: encryption, or the URL, needs what is not installed.
         """
-        return back_up_workspace(self.house.storage, Path(file).absolute())
+        return back_up_to(self.house, target, passphrase, progress)
+
+    def snapshots(self, target: str | Path, *, passphrase: str | None = None) -> tuple[Snapshot, ...]:
+        """The snapshots in a place for back-ups, oldest first.
+
+        Raises:
+            NotFound: there are no back-ups.
+            InvalidInput: the passphrase is wrong, or needed.
+        """
+        return snapshots(target, passphrase)
+
+    def prune(
+        self, target: str | Path, *, keep: int | None = None, days: int | None = None, passphrase: str | None = None
+    ) -> Pruned:
+        """Let old snapshots go, and the content that none of the others needs; the newest always stays.
+
+        Args:
+            target: a place for back-ups.
+            keep: how many of the newest stay.
+            days: those younger stay as well.
+            passphrase: where it is encrypted.
+
+        Raises:
+            InvalidInput: neither `keep` nor `days` is given.
+            Busy: a back-up runs.
+            Damaged: a snapshot cannot be read; nothing is removed.
+        """
+        return prune_in(target, self.house.clock, keep=keep, days=days, passphrase=passphrase)
+
+    def doctor(
+        self,
+        *,
+        mend: bool = False,
+        source: str | Path | None = None,
+        passphrase: str | None = None,
+        progress: Progress = unwatched,
+    ) -> tuple[Ailment, ...]:
+        """Verify everything that is stored; say what is wrong and how to mend it. See `onward.doctor`."""
+        repository = None if source is None else open_repository(source, passphrase)
+        return look_at(self.house, mend=mend, repository=repository, progress=progress)
 
     def restore_version(self, file: Path, *, by: str = "user") -> Transition | None:
         """Put the version of a back-up back into its tenant's service, its artifact brought back where it is gone.

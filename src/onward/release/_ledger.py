@@ -1,0 +1,149 @@
+"""The books beside the artifacts: enough to rebuild a workspace whose database is lost.
+
+Every version, move, data set version, evaluation set, finished cycle, mark and withdrawal of consent is also a small
+file under `records/`, written after the commit that made it. A file that is missing or torn is written again by
+`doctor`; a file that the database knows nothing of tells that the database is not the one that wrote it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from onward.core import Damaged, OnwardError, Unavailable, content_hash, decode, encode, log
+from onward.storage import Storage, schema
+
+from ._snapshots import IDENTITY
+
+FOLDER: Final = "records"
+TABLES: Final[Mapping[str, str]] = {
+    "versions": "number",
+    "transitions": "sequence",
+    "evaluation_sets": "sequence",
+    "datasets": "created",
+    "cycles": "started",
+    "marks": "at",
+    "withdrawals": "at",
+    "meta": "key",
+}
+"""Table -> the column by which its newest rows are found."""
+RECENT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of a table, and the hash of the rest."""
+
+    table: str
+    row: Mapping[str, Any]
+    check: str = ""
+
+
+def keep_records(storage: Storage) -> None:
+    """Write the files of the newest rows that have none. Call after what made them is committed.
+
+    It is not synced to the disk, and what goes wrong is logged only: the database holds everything already.
+    """
+    try:
+        with storage.database.read() as connection:
+            for table, newest in TABLES.items():
+                for row in _rows(connection, schema.metadata.tables[table], newest, RECENT):
+                    file = file_of(storage.folder, table, row)
+                    if not file.exists():
+                        write_entry(file, table, row)
+    except (OnwardError, OSError) as error:
+        log.warning("records not written", folder=str(storage.folder), error=str(error))
+
+
+def write_records(storage: Storage) -> None:
+    """Write the files of all rows.
+
+    Raises:
+        Unavailable: the folder cannot be written.
+    """
+    try:
+        with storage.database.read() as connection:
+            for table, row in all_rows(connection):
+                write_entry(file_of(storage.folder, table, row), table, row)
+    except OSError as error:
+        raise Unavailable(
+            f"{storage.folder} cannot be written.", why=f"{error.strerror}.", mend="Check space and permissions."
+        ) from error
+
+
+def keep_version(storage: Storage, number: int) -> None:
+    """Write a version's file anew, after it was pinned or let go."""
+    table = schema.versions
+    try:
+        with storage.database.read() as connection:
+            for row in _rows(connection, table, "number", 1, table.c.number == number):
+                write_entry(file_of(storage.folder, str(table.name), row), str(table.name), row)
+    except (OnwardError, OSError) as error:
+        log.warning("record not written", folder=str(storage.folder), error=str(error))
+
+
+def all_rows(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every row that has a file, with the name of its table."""
+    for table, newest in TABLES.items():
+        for row in _rows(connection, schema.metadata.tables[table], newest):
+            yield table, row
+
+
+def _rows(
+    connection: Connection, table: Table, newest: str, limit: int | None = None, own: ColumnElement[bool] | None = None
+) -> Iterator[dict[str, Any]]:
+    query = select(table).order_by(table.c[newest].desc()).limit(limit)
+    query = query if own is None else query.where(own)
+    if table is schema.cycles:
+        query = query.where(table.c.status != "running")
+    if table is schema.meta:
+        query = query.where(table.c.key == IDENTITY)
+    return ({str(name): value for name, value in row.items()} for row in connection.execute(query).mappings())
+
+
+def file_of(folder: Path, table: str, row: Mapping[str, Any]) -> Path:
+    """The file of a row: named by its number, else by the hash of its key."""
+    key = [row[column.name] for column in schema.metadata.tables[table].primary_key.columns]
+    name = str(key[0]) if len(key) == 1 and isinstance(key[0], int) else content_hash(key)[:32]
+    return folder / FOLDER / table / f"{name}.json"
+
+
+def write_entry(file: Path, table: str, row: Mapping[str, Any]) -> None:
+    """Write a row's file in one step."""
+    file.parent.parent.mkdir(mode=0o700, exist_ok=True)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    unfinished = file.with_name(f".{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(encode(Entry(table, row, content_hash([table, row]))))
+        unfinished.rename(file)
+    finally:
+        with suppress(FileNotFoundError):
+            unfinished.unlink()
+
+
+def read_entry(file: Path) -> Entry:
+    """The row that a file holds.
+
+    Raises:
+        Damaged: it is torn, or was changed.
+    """
+    try:
+        entry = decode(file.read_bytes(), Entry)
+    except OSError as error:
+        raise Damaged(f"{file} cannot be read.", why=f"{error.strerror}.", mend="Restore a back-up.") from error
+    if entry.table not in TABLES or entry.check != content_hash([entry.table, entry.row]):
+        raise Damaged(f"{file} was changed after it was written.", mend="Write it anew: onward doctor --mend")
+    return entry
+
+
+def entry_files(folder: Path) -> list[Path]:
+    """Every file of the books, in order."""
+    return sorted(path for table in TABLES for path in (folder / FOLDER / table).glob("*.json"))

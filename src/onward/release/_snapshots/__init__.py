@@ -1,0 +1,31 @@
+"""Back-ups as a repository of snapshots: whole workspaces, each content stored once."""
+
+from ._appear import appearing as appearing
+from ._appear import refuse_full as refuse_full
+from ._bring import Bringing as Bringing
+from ._bring import bring_artifact as bring_artifact
+from ._bring import bring_blob as bring_blob
+from ._bring import chosen as chosen
+from ._bring import count_on as count_on
+from ._bring import tally as tally
+from ._bring import write_file as write_file
+from ._place import free_space as free_space
+from ._place import open_place as open_place
+from ._prune import Pruned as Pruned
+from ._prune import prune as prune
+from ._records import Contents as Contents
+from ._records import FilePart as FilePart
+from ._records import Snapshot as Snapshot
+from ._records import Stored as Stored
+from ._repository import Repository as Repository
+from ._repository import broken_heads as broken_heads
+from ._repository import chunk_file as chunk_file
+from ._repository import mend_head as mend_head
+from ._repository import open_repository as open_repository
+from ._repository import snapshot_file as snapshot_file
+from ._rows import named as named
+from ._rows import named_now as named_now
+from ._take import IDENTITY as IDENTITY
+from ._take import Progress as Progress
+from ._take import identify as identify
+from ._take import take as take

@@ -1,0 +1,213 @@
+"""Bringing a snapshot back into an empty place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, Table, func, insert, literal_column, select
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+
+from onward.core import Damaged, InvalidInput, NotFound, content_hash
+from onward.storage import Blobs, Storage, schema
+
+from ._appear import taken_apart
+from ._cut import Cut, Row, cut_at
+from ._records import Contents, Stored
+from ._repository import Repository
+from ._rows import NAMING, kept_tables, named, rows_of
+from ._take import Progress
+
+T = TypeVar("T")
+AT_ONCE: Final = 1000
+
+
+def chosen(repository: Repository, at: datetime | None) -> Stored:
+    """The snapshot to bring back: the newest; or the first at or after a moment, else the newest before it.
+
+    Raises:
+        NotFound: there is no snapshot.
+        Damaged: the one to bring back cannot be read.
+    """
+    ids = repository.ids()
+    if not ids:
+        raise NotFound(f"There is no snapshot in {repository.place.where}.", mend="Check the place.")
+    if at is None:
+        return repository.stored(ids[-1])
+    found = list(repository.readable())
+    after = [stored for stored in found if stored.snapshot.at >= at]
+    if not found:
+        return repository.stored(ids[-1])
+    return after[0] if after else found[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Bringing:
+    """Fills one empty storage from one snapshot."""
+
+    repository: Repository
+    stored: Stored
+    storage: Storage
+    progress: Progress
+
+    def check_empty(self) -> None:
+        """Make sure that nothing is overwritten.
+
+        Raises:
+            InvalidInput: there are rows.
+        """
+        with self.storage.database.read() as connection:
+            _check_empty(connection)
+
+    def all(self, at: datetime | None) -> None:
+        """Bring everything back; the rows last, in one transaction.
+
+        Raises:
+            Damaged: the snapshot is not whole, or holds what it must not.
+            InvalidInput: the storage is not empty.
+            Unavailable: there is no space.
+        """
+        cut = None if at is None or at >= self.stored.snapshot.at else cut_at(at, self._read)
+        blobs, artifacts = self._named(cut)
+        for name in self._each("blobs", blobs & set(self.stored.contents.blobs)):
+            bring_blob(self.repository, self.stored.contents, self.storage.blobs, name)
+        for name in self._each("artifacts", artifacts & set(self.stored.contents.artifacts)):
+            bring_artifact(self.repository, self.stored.contents, self.storage.blobs, name)
+        self.storage.database.write(lambda connection: self._rows(connection, cut))
+
+    def _read(self, table: str) -> Iterator[Row]:
+        part = self.stored.contents.tables.get(table)
+        if part is not None:
+            yield from rows_of(self.repository, part, schema.metadata.tables[table])
+
+    def _as_of(self, table: str, cut: Cut | None) -> Iterable[Row]:
+        return self._read(table) if cut is None else cut.rows(table, self._read)
+
+    def _named(self, cut: Cut | None) -> tuple[set[str], set[str]]:
+        blobs: set[str] = set()
+        artifacts: set[str] = set()
+        for table in NAMING:
+            for row in self._as_of(table, cut):
+                some_blobs, some_artifacts = named(table, row)
+                blobs |= some_blobs
+                artifacts |= some_artifacts
+        return blobs, artifacts
+
+    def _each(self, stage: str, names: Iterable[str]) -> Iterator[str]:
+        ordered = sorted(names)
+        for done, name in enumerate(ordered):
+            self.progress(stage, done, len(ordered), name[:12])
+            yield name
+        self.progress(stage, len(ordered), len(ordered), "done")
+
+    def _rows(self, connection: Connection, cut: Cut | None) -> None:
+        tables = kept_tables()
+        _check_empty(connection)
+        for done, table in enumerate(tables):
+            self.progress("rows", done, len(tables), table.name)
+            with _understood(table):
+                for some in _batches(row for row in self._as_of(table.name, cut) if row.get("key") != "schema"):
+                    connection.execute(insert(table), some)
+            count_on(connection, table)
+        tally(connection)
+        self.progress("rows", len(tables), len(tables), "done")
+
+
+def _check_empty(connection: Connection) -> None:
+    for table in kept_tables():
+        if table is not schema.meta and connection.execute(select(table).limit(1)).first() is not None:
+            raise InvalidInput("There is a workspace already.", mend="Restore to an empty or a new place.")
+
+
+@contextmanager
+def _understood(table: Table) -> Iterator[None]:
+    """What a snapshot says that is no row of ours is damage, not a mistake of the program."""
+    try:
+        yield
+    except (StatementError, KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+            raise
+        raise Damaged(
+            f"The snapshot's table {table.name} holds what is no row of it.", mend="Take another copy, or snapshot."
+        ) from error
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    left = iter(rows)
+    while some := list(islice(left, AT_ONCE)):
+        yield some
+
+
+def count_on(connection: Connection, table: Table) -> None:
+    """Let a numbered table count on from its highest number. SQLite does by itself."""
+    column = table.autoincrement_column
+    if column is None or connection.dialect.name != "postgresql":
+        return
+    sequence = func.pg_get_serial_sequence(literal_column(f"'{table.name}'"), literal_column(f"'{column.name}'"))
+    highest = connection.scalar(select(func.max(column)))
+    if highest is not None:
+        connection.execute(select(func.setval(sequence, highest)))
+
+
+def tally(connection: Connection) -> None:
+    """Count anew what is counted while it is recorded."""
+    connection.execute(schema.tallies.delete())
+    rows = [
+        {"tenant": tenant, "name": table.name, "rows": rows}
+        for table in (schema.interactions, schema.feedback)
+        for tenant, rows in connection.execute(select(table.c.tenant, func.count()).group_by(table.c.tenant))
+    ]
+    if rows:
+        connection.execute(insert(schema.tallies), rows)
+
+
+def bring_blob(repository: Repository, contents: Contents, blobs: Blobs, name: str) -> None:
+    """Store one blob of a snapshot.
+
+    Raises:
+        NotFound, Damaged: the snapshot does not hold it, or not whole.
+    """
+    data = b"".join(repository.get_all(_held(contents.blobs, name)))
+    if content_hash(data) != name:
+        raise Damaged(f"The snapshot's {name} holds something else.", mend="Take another copy, or snapshot.")
+    blobs.put(data)
+
+
+def bring_artifact(repository: Repository, contents: Contents, blobs: Blobs, name: str) -> None:
+    """Store one artifact of a snapshot.
+
+    Raises:
+        NotFound, Damaged: the snapshot does not hold it, or not whole, or names a path that leaves it.
+    """
+    with blobs.scratch() as scratch, taken_apart(scratch):
+        folder = scratch / "artifact"
+        folder.mkdir()
+        for path, part in _held(contents.artifacts, name).items():
+            write_file(folder / _inside(path), repository.get_all(part))
+        blobs.put_folder(folder, expected=name)
+
+
+def write_file(file: Path, data: Iterable[bytes]) -> None:
+    """Write a file for its owner only, and the folders above it."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    with file.open("wb") as opened:
+        opened.writelines(data)
+
+
+def _held(parts: Mapping[str, T], name: str) -> T:
+    if name not in parts:
+        raise NotFound(f"The snapshot does not hold {name}.", mend="Take another snapshot.")
+    return parts[name]
+
+
+def _inside(path: str) -> PurePosixPath:
+    inside = PurePosixPath(path)
+    if inside.is_absolute() or not inside.parts or ".." in inside.parts or "\0" in path or "\\" in path:
+        raise Damaged(f"The snapshot names {path[:80]!r}, which leads elsewhere.", mend="Do not trust this back-up.")
+    return inside

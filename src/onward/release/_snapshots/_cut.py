@@ -1,0 +1,111 @@
+"""A snapshot as it would have been at an earlier moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from onward.core import decode, encode
+from onward.storage import stamp
+
+Row = dict[str, Any]
+Read = Callable[[str], Iterable[Row]]
+
+BY_TIME: Final[Mapping[str, str]] = {
+    "interactions": "recorded",
+    "feedback": "recorded",
+    "quarantine": "at",
+    "evaluation_sets": "at",
+    "cycles": "started",
+    "conditions": "since",
+}
+"""Table -> the column that says when a row came. What is in no table of this module stays: above all, withdrawals of
+consent and the marks that follow from them are never taken back."""
+ABANDONED: Final = "the workspace was restored to a time before it ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What stays of a snapshot.
+
+    Args:
+        at: the moment, as it is stored.
+        transitions: sequences of those that stay: per alias, all before the first that came later.
+        versions: numbers of those that stay: created by then, or named by a transition that stays.
+        datasets: (tenant, id) of those that a version that stays learned from.
+    """
+
+    at: str
+    transitions: frozenset[int]
+    versions: frozenset[int]
+    datasets: frozenset[tuple[str, str]]
+
+    def rows(self, table: str, read: Read) -> Iterator[Row]:
+        """What stays of a table."""
+        if table == "aliases":
+            yield from self._aliases(read)
+            return
+        for row in read(table):
+            if self._stays(table, row):
+                yield self._as_of(table, row)
+
+    def _stays(self, table: str, row: Row) -> bool:
+        if table in BY_TIME:
+            return self._is_before(row.get(BY_TIME[table]))
+        if table == "transitions":
+            return row["sequence"] in self.transitions
+        if table == "versions":
+            return row["number"] in self.versions
+        if table == "marks":
+            return row["version"] in self.versions
+        if table == "datasets":
+            return self._is_before(row["created"]) or (row["tenant"], row["id"]) in self.datasets
+        return True
+
+    def _is_before(self, time: str | None) -> bool:
+        return time is None or time <= self.at
+
+    def _as_of(self, table: str, row: Row) -> Row:
+        if table != "cycles":
+            return row
+        body = decode(row["body"], dict[str, Any])
+        result = body["result"]
+        if result.get("finished") is None or stamp(datetime.fromisoformat(result["finished"])) <= self.at:
+            return row
+        ended = {**result, "status": "abandoned", "reason": ABANDONED, "champion": None, "candidate": None}
+        return {**row, "status": "abandoned", "body": encode({**body, "result": ended}).decode()}
+
+    def _aliases(self, read: Read) -> Iterator[Row]:
+        latest: dict[tuple[str, str], int] = {}
+        for row in _in_order(read):
+            if row["sequence"] in self.transitions:
+                latest[row["tenant"], row["alias"]] = row["version"]
+        for (tenant, alias), version in latest.items():
+            yield {"tenant": tenant, "alias": alias, "version": version}
+
+
+def cut_at(at: datetime, read: Read) -> Cut:
+    """What stays of a snapshot, whose rows `read` gives by table, at a moment before it."""
+    moment = stamp(at)
+    later: set[tuple[str, str]] = set()
+    transitions, served = set(), set()
+    for row in _in_order(read):
+        alias = (row["tenant"], row["alias"])
+        if row["at"] > moment:
+            later.add(alias)
+        if alias not in later:
+            transitions.add(row["sequence"])
+            served.add(row["version"])
+    kept = [row for row in read("versions") if row["created"] <= moment or row["number"] in served]
+    return Cut(
+        moment,
+        frozenset(transitions),
+        frozenset(row["number"] for row in kept),
+        frozenset((row["tenant"], row["dataset"]) for row in kept),
+    )
+
+
+def _in_order(read: Read) -> list[Row]:
+    return sorted(read("transitions"), key=lambda row: row["sequence"])

@@ -1,0 +1,299 @@
+"""A place that holds snapshots and the chunks they name."""
+
+from __future__ import annotations
+
+import secrets
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from onward.core import Damaged, InvalidInput, NotFound, content_hash, decode, encode
+
+from ._place import UNFINISHED, Place, open_place
+from ._records import Contents, FilePart, Snapshot, Stored
+from ._seal import Lock, Plain, Seal, new_secret, unlock
+
+FORMAT: Final = 1
+PIECE: Final = 4 * 2**20
+"""Bytes of a chunk at most, before compression."""
+HEADS: Final = ("repository.json", "repository.copy.json")
+LARGEST_LIST: Final = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a place must tell before anything in it can be read.
+
+    Args:
+        id: of the repository.
+        lock: wraps its key; `None` where nothing is encrypted.
+        check: hash of the rest.
+    """
+
+    format: int
+    id: str
+    lock: Lock | None
+    check: str = ""
+
+
+class Repository:
+    """Snapshots, and content that is stored once however many of them name it. Safe to use from several processes.
+
+    A snapshot exists once its file does, which is written last. Every chunk and every snapshot is compressed and
+    sealed; what comes back is verified against its seal and its name.
+    """
+
+    def __init__(self, place: Place, seal: Seal) -> None:
+        self.place, self._seal = place, seal
+        self.written = 0
+        self._known: set[str] | None = None
+
+    @property
+    def known(self) -> set[str]:
+        """The names of the chunks that are stored."""
+        if self._known is None:
+            self._known = {name.rpartition("/")[2] for name in self.place.names("chunks")}
+        return self._known
+
+    def forget_known(self) -> None:
+        """Look again, before something is decided by what is there."""
+        self._known = None
+
+    def put(self, data: bytes) -> str:
+        """Store a chunk; return its name."""
+        name = self._seal.name(data)
+        if name not in self.known:
+            closed = self._seal.close(zlib.compress(data, 6), name)
+            self.place.write(chunk_file(name), closed)
+            self.written += len(closed)
+            self.known.add(name)
+        return name
+
+    def put_all(self, data: Iterable[bytes]) -> FilePart:
+        """Store content of any length, given in pieces of any length, in as many chunks as it takes."""
+        chunks, size = [], 0
+        for piece in pieces(data):
+            size += len(piece)
+            chunks.append(self.put(piece))
+        return FilePart(size, tuple(chunks))
+
+    def get(self, name: str) -> bytes:
+        """A chunk.
+
+        Raises:
+            NotFound, Damaged: it is gone, or not what was stored.
+        """
+        data = _inflate(self._seal.open(self.place.read(chunk_file(name)), name), PIECE, name)
+        if self._seal.name(data) != name:
+            raise Damaged(f"The chunk {name} holds something else.", mend="Take another copy, or snapshot.")
+        return data
+
+    def get_all(self, part: FilePart) -> Iterator[bytes]:
+        """Content, chunk by chunk.
+
+        Raises:
+            NotFound, Damaged: a chunk is gone or changed, or together they are not as long as the snapshot says.
+        """
+        left = part.size
+        for name in part.chunks:
+            data = self.get(name)
+            left -= len(data)
+            if left < 0:
+                break
+            yield data
+        if left:
+            raise Damaged("A file of the snapshot is not as long as it says.", mend="Take another copy, or snapshot.")
+
+    def add(self, snapshot: Snapshot, contents: Contents) -> None:
+        """Make a snapshot exist.
+
+        Raises:
+            Damaged: somebody removed a chunk that it needs.
+        """
+        self.forget_known()
+        gone = contents.chunks() - self.known
+        if gone:
+            raise Damaged(f"{len(gone)} chunks of the back-up are gone again.", mend="Run the back-up again.")
+        self.place.settle()
+        name = snapshot_file(snapshot.id)
+        data = zlib.compress(encode(Stored(snapshot, contents)), 6)
+        self.place.write(name, self._seal.close(data, name))
+        self.place.settle()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half-written. Call while nobody else writes."""
+        for name in self.place.names(UNFINISHED):
+            self.place.drop(name)
+
+    def ids(self) -> list[str]:
+        """The ids of all snapshots, oldest first."""
+        return sorted(name.partition("/")[2].removesuffix(".snapshot") for name in self.place.names("snapshots"))
+
+    def stored(self, snapshot: str) -> Stored:
+        """A snapshot and its contents.
+
+        Raises:
+            NotFound, Damaged: there is none of that id, or it was changed.
+        """
+        name = snapshot_file(snapshot)
+        opened = self._seal.open(self.place.read(name), name)
+        return decode(_inflate(opened, LARGEST_LIST, name), Stored)
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """All snapshots that can be read, oldest first."""
+        return tuple(stored.snapshot for stored in self.readable())
+
+    def readable(self) -> Iterator[Stored]:
+        """Each snapshot with its contents, oldest first, without those that are damaged."""
+        for name in self.ids():
+            try:
+                yield self.stored(name)
+            except (Damaged, NotFound):
+                continue
+
+
+def open_repository(target: str | Path, passphrase: str | None = None, *, create: bool = False) -> Repository:
+    """The repository at a folder's path or an fsspec URL; made, with `create`, where there is none.
+
+    Args:
+        passphrase: opens, or makes, an encrypted one.
+
+    Raises:
+        NotFound: there is none, and `create` is off.
+        InvalidInput: the passphrase is wrong, or needed, or there is something else.
+        Damaged: it cannot be read.
+        MissingExtra: `cryptography` or fsspec is needed and not installed.
+    """
+    if passphrase == "":
+        raise InvalidInput("The passphrase is empty.", mend="Give one, or none at all.")
+    place = open_place(target)
+    try:
+        head = _head(place)
+    except NotFound:
+        if not create:
+            raise NotFound(
+                f"There are no back-ups in {place.where}.", mend=f"Make one with: onward backup {place.where}"
+            ) from None
+        head = _begin(place, passphrase)
+    return Repository(place, _seal(head, passphrase, place.where))
+
+
+def broken_heads(place: Place) -> list[str]:
+    """The heads that are missing or damaged, while the other one is whole."""
+    return [name for name in HEADS if _broken_head(place, name)]
+
+
+def mend_head(place: Place, name: str) -> None:
+    """Write a head again, from the other one.
+
+    Raises:
+        NotFound, Damaged: that is gone or damaged too.
+    """
+    place.write(name, encode(_head(place)))
+    place.settle()
+
+
+def _broken_head(place: Place, name: str) -> bool:
+    try:
+        _read_head(place, name)
+    except (Damaged, NotFound):
+        return True
+    return False
+
+
+def _begin(place: Place, passphrase: str | None) -> Head:
+    if place.names("snapshots") or place.names("chunks"):
+        raise Damaged(f"{place.where} has lost its {HEADS[0]}.", mend="Take another copy of it, or another place.")
+    lock = None if passphrase is None else new_secret(passphrase)[1]
+    bare = Head(FORMAT, secrets.token_hex(16), lock)
+    place.write_new(HEADS[0], encode(Head(bare.format, bare.id, bare.lock, content_hash(bare))))
+    standing = _read_head(place, HEADS[0])  # another process may have been first
+    place.write(HEADS[1], encode(standing))
+    place.settle()
+    return standing
+
+
+def _head(place: Place) -> Head:
+    for name in HEADS[:-1]:
+        try:
+            return _read_head(place, name)
+        except (Damaged, NotFound):
+            continue
+    return _read_head(place, HEADS[-1])
+
+
+def _read_head(place: Place, name: str) -> Head:
+    head = decode(place.read(name), Head)
+    if head.format != FORMAT or head.check != content_hash(Head(head.format, head.id, head.lock)):
+        raise Damaged(
+            f"{name} in {place.where} was changed, or is of a newer Onward.",
+            mend="Take another copy, or update Onward.",
+        )
+    return head
+
+
+def _seal(head: Head, passphrase: str | None, where: str) -> Seal:
+    if head.lock is None and passphrase is None:
+        return Plain()
+    if head.lock is None:
+        raise InvalidInput(
+            f"{where} is not encrypted.",
+            mend="Leave the passphrase out, or choose an empty place for an encrypted one.",
+        )
+    if passphrase is None:
+        raise InvalidInput(
+            f"{where} is encrypted.", mend="Give its passphrase: --passphrase-file FILE, or ONWARD_PASSPHRASE."
+        )
+    return unlock(head.lock, passphrase)
+
+
+def pieces(data: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of `PIECE`, the last one shorter; none of an empty stream.
+
+    >>> [len(piece) for piece in pieces([b"a" * PIECE, b"b"])] == [PIECE, 1]
+    True
+    """
+    waiting = bytearray()
+    for some in chain(data):
+        waiting += some
+        while len(waiting) >= PIECE:
+            yield bytes(waiting[:PIECE])
+            del waiting[:PIECE]
+    if waiting:
+        yield bytes(waiting)
+
+
+def chunk_file(name: str) -> str:
+    """Where a chunk stands.
+
+    Raises:
+        Damaged: that is no name of a chunk.
+    """
+    if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
+        raise Damaged(f"{name[:80]!r} is no name of a chunk.", mend="Take another copy, or snapshot.")
+    return f"chunks/{name[:2]}/{name}"
+
+
+def snapshot_file(snapshot: str) -> str:
+    """Where a snapshot stands.
+
+    Raises:
+        NotFound: that is no id of a snapshot.
+    """
+    if not snapshot.replace("_", "").isalnum():
+        raise NotFound(f"{snapshot[:80]!r} is no snapshot.", mend="List them with: onward backup TARGET --list")
+    return f"snapshots/{snapshot}.snapshot"
+
+
+def _inflate(data: bytes, most: int, name: str) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(data, most)
+    except zlib.error as error:
+        raise Damaged(f"{name} cannot be read.", why=f"{error}.", mend="Take another copy, or snapshot.") from error
+    if not inflater.eof or inflater.unused_data:
+        raise Damaged(f"{name} is cut off, or larger than it may be.", mend="Take another copy, or snapshot.")
+    return inflated

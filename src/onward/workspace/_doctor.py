@@ -1,0 +1,143 @@
+"""Is everything as it should be, and what mends it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from onward.config import Settings, load_settings
+from onward.core import Clock, InvalidInput, NotFound, OnwardError, SystemClock
+from onward.loop import House, Progress, load_model, unwatched
+from onward.registry import CycleState
+from onward.release import (
+    Ailment,
+    Found,
+    Rebuilding,
+    Repository,
+    examine,
+    is_lost,
+    keep_records,
+    open_repository,
+    predecessor,
+    treated,
+)
+from onward.storage import Blobs, Place, open_storage, place_of, stamp
+
+from ._house import house_of
+
+AGREEMENTS = {
+    "cycles": (
+        CycleState,
+        lambda state: {
+            "id": state.result.id,
+            "tenant": state.result.tenant,
+            "started": stamp(state.result.started),
+            "status": state.result.status,
+        },
+    )
+}
+
+
+def doctor(
+    url: str | Path = ".onward",
+    *,
+    mend: bool = False,
+    source: str | Path | None = None,
+    passphrase: str | None = None,
+    clock: Clock | None = None,
+    progress: Progress = unwatched,
+) -> tuple[Ailment, ...]:
+    """Verify everything that a workspace stores, also where it cannot be opened; say what is wrong and how to mend it.
+
+    Args:
+        url: of the workspace.
+        mend: mend what can be mended without making anything worse. A database that is gone or unreadable is rebuilt
+            from the files beside it; what is left of the old one is set aside.
+        source: back-ups to verify, and to bring lost content back from.
+        passphrase: of the back-ups.
+        clock: instead of the machine's.
+        progress: called with (stage, steps done, steps in all, a short note).
+
+    Raises:
+        NotFound: there is nothing of a workspace, or of back-ups.
+        InvalidInput: the URL, or the passphrase, is wrong.
+        Unavailable: it cannot be read at all.
+    """
+    clock, place = clock or SystemClock(), place_of(url)
+    repository = None if source is None else open_repository(source, passphrase)
+    first: list[Ailment] = []
+    if place.folder is not None and (_server_lost(url, place) if place.server else is_lost(place.folder.absolute())):
+        if not mend:
+            return (_lost(place),)
+        first = _rebuilt(url, place, place.folder.absolute(), clock)
+    with closing(open_storage(url, create=False)) as storage:
+        settings, wrong = _settings(storage.folder)
+        house = house_of(storage, settings, clock)
+        return (*first, *wrong, *look_at(house, mend=mend, repository=repository, progress=progress))
+
+
+def _server_lost(url: str | Path, place: Place) -> bool:
+    """Whether the database on a server is empty, while its folder has the books of a workspace."""
+    if place.folder is None or not any((place.folder / "records").glob("*/*.json")):
+        return False
+    try:
+        open_storage(url, create=False).close()
+    except NotFound:
+        return True
+    return False
+
+
+def _lost(place: Place) -> Ailment:
+    return Ailment(
+        kind="lost",
+        where=str(place) if place.server else f"{place}/onward.db",
+        what="The database is gone, or is none.",
+        mend="Restore a back-up: onward restore SOURCE TO; or rebuild what can be: onward doctor --mend",
+    )
+
+
+def _rebuilt(url: str | Path, place: Place, folder: Path, clock: Clock) -> list[Ailment]:
+    if place.server is None:
+        blobs = Blobs(folder) if place.bucket is None else Blobs(folder, place.bucket)
+        return Rebuilding(folder, blobs).run(clock.now())
+    with closing(open_storage(url)) as storage:
+        return Rebuilding(folder, storage.blobs).load_into(storage.database)
+
+
+def _settings(folder: Path) -> tuple[Settings, list[Ailment]]:
+    try:
+        return load_settings(folder), []
+    except InvalidInput as error:
+        return Settings(), [Ailment(kind="damaged", where="onward.toml", what=str(error.what), mend=error.mend)]
+
+
+def look_at(house: House, *, mend: bool, repository: Repository | None, progress: Progress) -> tuple[Ailment, ...]:
+    """What is wrong with an open workspace; see `doctor`."""
+    found = examine(house.storage, house.clock, agreements=AGREEMENTS, repository=repository, progress=progress)
+    ailments = [*treated(found, mend=mend), *treated(_champions(house), mend=mend)]
+    if mend:
+        keep_records(house.storage)
+    return tuple(ailments)
+
+
+def _champions(house: House) -> Iterator[Found]:
+    """Champions that do not load."""
+    for tenant in house.experience.tenants():
+        number = house.registry.alias(tenant)
+        if number is None:
+            continue
+        try:
+            load_model(house, house.registry.version(number))
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+            yield Found(_unloadable(house, tenant, number, error))
+
+
+def _unloadable(house: House, tenant: str, number: int, error: Exception) -> Ailment:
+    back = predecessor(house.registry.history(tenant), number)
+    ways = ["bring it back: onward doctor --mend --from BACKUP"]
+    if back is not None:
+        ways.insert(0, f"go back: onward --tenant {tenant} rollback --to {back}")
+    what = str(error) if isinstance(error, OnwardError) else f"{type(error).__name__}: {error}"
+    where = f"version {number}, champion of {tenant}"
+    return Ailment(kind="damaged", where=where, what=f"It does not load: {what}", mend="; or ".join(ways))
