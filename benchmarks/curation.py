@@ -79,7 +79,7 @@ def costs(name: str, rows: Sequence[Text]) -> dict[str, float]:
     opinions = opine()
     found = {
         "texts": len(rows),
-        "curate": cpu(lambda: curate(records, [], tenant="default", now=NOON, settings=settings)),
+        "curate": cpu(lambda: curate([(one, ()) for one in records], tenant="default", now=NOON, settings=settings)),
         "near duplicates": cpu(search),
         "second opinion": cpu(opine),
         "hit rate": round(float((opinions.argmax(axis=1) == codes).mean()), 3),

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 import onward
+from onward.config import settings_from
 from onward.core import (
     Busy,
+    CycleResult,
     DatasetVersion,
     Labels,
     ManualClock,
@@ -22,6 +24,7 @@ from onward.core import (
 )
 from onward.storage import hold
 from onward.workspace import Workspace
+from tests.conftest import LINEAR
 from tests.conversations import lines
 
 THREE = ("order_status", "refund", "greeting")
@@ -98,6 +101,75 @@ def test_a_person_can_release_what_was_quarantined(workspace: Workspace) -> None
     assert set(some).isdisjoint(workspace.quarantined())
     assert workspace.release() > 100
     assert workspace.quarantined() == {}
+
+
+def taught(ws: Workspace, result: CycleResult) -> set[str]:
+    return {i for e in ws.house.datasets.get("default", result.dataset).examples for i in e.interactions}
+
+
+def mark(ws: Workspace) -> int:
+    return ws.house.cycles.last_judged("default").mark.interaction
+
+
+def test_what_a_cycle_has_looked_at_is_not_read_again(workspace: Workspace) -> None:
+    silent = [{"id": f"silent-{n}", "text": f"order number {n} has no label"} for n in range(100)]
+    workspace.record_many([*silent, *lines(300)])
+    first = workspace.cycle()
+    assert first.counts["set aside"] == 100
+    assert mark(workspace) == 400
+    workspace.record_many(lines(100, intents=FOUR, seed=1))
+    second = workspace.cycle(force=True)
+    assert second.counts["set aside"] == 0
+    assert len(taught(workspace, first) - taught(workspace, second)) == 0
+    assert len(taught(workspace, second)) > 390
+
+
+def test_feedback_that_comes_late_is_heard(workspace: Workspace) -> None:
+    silent = [{"id": f"silent-{n}", "text": f"balance of voucher {n}"} for n in range(60)]
+    workspace.record_many([*silent, *lines(300)])
+    first = workspace.cycle()
+    assert not any(name.startswith("silent") for name in taught(workspace, first))
+    dataset = workspace.house.datasets.get("default", first.dataset)
+    changed = dataset.split("train")[0].interactions[0]
+    for line in silent:
+        workspace.feedback(line["id"], correction={"intent": "gift_card"})
+    workspace.feedback(changed, correction={"intent": "changed"})
+    second = workspace.cycle(force=True)
+    assert {line["id"] for line in silent} <= taught(workspace, second)
+    examples = workspace.house.datasets.get("default", second.dataset).examples
+    assert {e.labels.intent for e in examples if changed in e.interactions} == {"changed"}
+
+
+def test_what_is_released_and_what_other_settings_let_through_is_looked_at_again(
+    make_workspace: Callable[..., Workspace],
+) -> None:
+    ws = make_workspace()
+    poor = [{**line, "context": {"user_satisfaction": 0.2}} for line in lines(60, seed=5, source="poor")]
+    ws.record_many([*lines(400), *poor])
+    assert not any(name.startswith("poor") for name in taught(ws, ws.cycle()))
+    ws.record_many(lines(200, seed=1, flipped=0.4, source="evil"))
+    assert ws.cycle().status == "refused"
+    ws.record_many(lines(100, seed=2))
+    ws.cycle(force=True)
+    ws.release(["evil-1-0", "evil-1-1"])
+    released = ws.cycle(force=True)
+    assert {"evil-1-0", "evil-1-1"} <= taught(ws, released)
+    assert not any(name.startswith("poor") for name in taught(ws, released))
+    ws.configure(settings_from({**LINEAR, "learning": {"quality_threshold": 0.5}}))
+    assert any(name.startswith("poor") for name in taught(ws, ws.cycle(force=True)))
+
+
+def test_a_backlog_is_learned_bit_by_bit(make_workspace: Callable[..., Workspace], clock: ManualClock) -> None:
+    ws = make_workspace(learning={"max_training_examples": 200})
+    ws.record_many(lines(700))
+    seen: set[str] = set()
+    for _ in range(4):
+        result = ws.cycle(force=True)
+        clock.advance(timedelta(days=1))
+        seen |= taught(ws, result)
+        assert mark(ws) == (0 if result.counts["deferred"] else 700)
+    assert not result.counts["deferred"]
+    assert len(seen) > 690
 
 
 def test_the_same_cycle_twice_gives_the_same_artifact(make_workspace: Callable[..., Workspace]) -> None:

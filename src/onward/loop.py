@@ -25,6 +25,7 @@ from onward.core import (
     EvaluationSet,
     InvalidInput,
     Labels,
+    Mark,
     Model,
     ModelVersion,
     OnwardError,
@@ -188,26 +189,35 @@ def _curate(
         return house.datasets.at(state.dataset_blob), state
     tenant = state.result.tenant
     progress("curate", 0, 1, "reading interactions")
-    last = house.cycles.last_judged(tenant)
+    last, sieve = house.cycles.last_judged(tenant), _sieve(house.settings)
+    judged = None if last is None or last.dataset_blob is None else house.datasets.at(last.dataset_blob)
+    learned = None if champion is None else house.datasets.get(tenant, champion.version.dataset)
+    since = last.mark if last is not None and last.sieve == sieve else Mark()
+    to, vouched = house.experience.newest(tenant), house.experience.vouched(tenant)
+    examples = [e for held in (judged, learned, *frozen) if held is not None for e in held.examples]
+    known = {i for e in examples for i in e.interactions} | vouched | house.experience.spoken_of(tenant, since)
     with collector_paused():
         curation = curate(
-            house.experience.interactions(tenant),
-            house.experience.feedback(tenant),
+            house.experience.exchanges(tenant, known),
+            (one for one in house.experience.recent(tenant, since, to) if one[0].id not in known),
             tenant=tenant,
             now=house.clock.now(),
             settings=house.settings,
-            champion=None if champion is None else house.datasets.get(tenant, champion.version.dataset),
-            judged=None if last is None or last.dataset_blob is None else house.datasets.at(last.dataset_blob),
+            champion=learned,
+            judged=judged,
             frozen={example.id: example for one in frozen for example in one.examples},
             withdrawn=house.experience.withdrawn(tenant),
             quarantined=frozenset(house.experience.quarantined(tenant)),
-            vouched=house.experience.vouched(tenant),
+            vouched=vouched,
+            unmatched=house.experience.unmatched(tenant, since),
         )
     dataset = curation.dataset
     _tell_unseen(house, dataset)
     blob = house.datasets.put(dataset)
-    counts = _counts(dataset) | {"deferred": curation.deferred, "set aside": len(curation.set_aside)}
-    state = replace(state, result=replace(state.result, dataset=dataset.id, counts=counts), dataset_blob=blob)
+    counts = _counts(dataset) | {"deferred": curation.deferred, "set aside": sum(dataset.set_aside.values())}
+    whole = curation.read_all and not curation.deferred and not dataset.set_aside.get(UNSEEN)
+    result = replace(state.result, dataset=dataset.id, counts=counts)
+    state = replace(state, result=result, dataset_blob=blob, mark=to if whole else since, sieve=sieve)
 
     def work(connection: Connection) -> None:
         lease.guard(connection)
@@ -226,6 +236,12 @@ def _tell_unseen(house: House, dataset: DatasetVersion) -> None:
         house.conditions.note(dataset.tenant, "personal data", f"{unseen} set aside: {UNSEEN}")
     else:
         house.conditions.clear(dataset.tenant, "personal data")
+
+
+def _sieve(settings: Settings) -> str:
+    """What decides whether a recorded interaction is looked at again: under other settings, all of them are."""
+    learning = settings.learning.quality_threshold
+    return content_hash([plain(settings.curation.model_dump(mode="json")), learning])
 
 
 def _counts(dataset: DatasetVersion) -> dict[str, int]:

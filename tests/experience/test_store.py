@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from onward.core import Entity, Feedback, Interaction, InvalidInput, Labels, NotFound, Prediction, Unavailable
+from onward.core import Entity, Feedback, Interaction, InvalidInput, Labels, Mark, NotFound, Prediction, Unavailable
 from onward.experience import Experience, read_lines
 from onward.storage import Database, stamp
 
@@ -47,6 +47,35 @@ def test_interactions_come_back_whole_and_in_order(experience: Experience) -> No
     assert experience.interactions("t") == recorded
     assert experience.interaction("t", "c") == recorded[0]
     assert experience.interactions("other") == []
+
+
+def test_what_is_new_since_a_mark_comes_latest_first_with_its_feedback(experience: Experience) -> None:
+    assert experience.newest("t") == Mark()
+    experience.record([said(f"{n:04d}") for n in range(1200)])
+    experience.record([replace(said("other"), tenant="other")])
+    before = experience.newest("t")
+    assert before == Mark(1200, 0)
+    experience.record([said("n1"), said("n2")])
+    experience.add_feedback([judged("f1", "n2"), judged("f2", "0007"), judged("f3", "n2"), judged("f4", "nowhere")])
+    now = experience.newest("t")
+    assert [(i.id, [f.id for f in said]) for i, said in experience.recent("t", before, now)] == [
+        ("n2", ["f1", "f3"]),
+        ("n1", []),
+    ]
+    everything = [i.id for i, _ in experience.recent("t", Mark(), now)]
+    assert everything == ["n2", "n1", *(f"{n:04d}" for n in reversed(range(1200)))]
+    assert experience.spoken_of("t", before) == {"0007"}
+    assert experience.unmatched("t", before) == 1
+    assert experience.unmatched("t", now) == 0
+
+
+def test_exchanges_are_found_by_id_however_many(experience: Experience) -> None:
+    experience.record([said(f"{n:04d}") for n in range(1200)])
+    experience.add_feedback([judged("f", "0600")])
+    found = list(experience.exchanges("t", {f"{n:04d}" for n in range(1100)} | {"gone"}))
+    assert [i.id for i, _ in found] == [f"{n:04d}" for n in range(1100)]
+    assert [(i.id, [f.id for f in heard]) for i, heard in found if heard] == [("0600", ["f"])]
+    assert list(experience.exchanges("other", {"0001"})) == []
 
 
 def test_entities_are_put_in_order(experience: Experience) -> None:

@@ -29,6 +29,7 @@ from ._errors import Unavailable as Unavailable
 from ._experience import DEFAULT_TENANT as DEFAULT_TENANT
 from ._experience import Feedback as Feedback
 from ._experience import Interaction as Interaction
+from ._experience import Mark as Mark
 from ._labels import HEADS as HEADS
 from ._labels import Entity as Entity
 from ._labels import Head as Head

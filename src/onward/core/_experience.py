@@ -65,3 +65,11 @@ class Feedback:
     score: float | None = None
     correction: Labels | None = None
     remark: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far recording had come at some moment: the number of the last interaction, and of the last feedback."""
+
+    interaction: int = 0
+    feedback: int = 0

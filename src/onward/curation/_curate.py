@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -26,31 +26,40 @@ from ._budget import deferred, not_replayed
 from ._caps import over_share
 from ._merge import merge
 from ._past import Past, compare
-from ._pieces import Sieve, pieces
+from ._personal import second_finder
+from ._pieces import Sieve, piece_of
 from ._records import Draft, Piece
 from ._repeats import harmful_repeats
 from ._splits import as_frozen, as_said, people_only, splits
 
 NOTHING: Mapping[str, Example] = MappingProxyType({})
+WINDOW = 10_000
+
+Exchange = tuple[Interaction, Sequence[Feedback]]
+"""An interaction, and everything that was said of it."""
+
+
+def untold(_: SetAside) -> None:
+    """Tell nobody what is set aside; the data set version counts it by reason all the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curation:
-    """A data set version and what did not go into it.
+    """A data set version and what waits for a later one.
 
     Args:
-        set_aside: each interaction that is not used, and why; feedback on an interaction that is not there as well.
         deferred: new examples left for a later cycle (settings.learning.max_training_examples).
+        read_all: whether all of `recent` was read; else the rest of it was left, unread, for a later cycle.
     """
 
     dataset: DatasetVersion
-    set_aside: tuple[SetAside, ...]
     deferred: int
+    read_all: bool
 
 
 def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decided
-    interactions: Sequence[Interaction],
-    feedback: Sequence[Feedback],
+    known: Iterable[Exchange],
+    recent: Iterable[Exchange] = (),
     *,
     tenant: str,
     now: datetime,
@@ -61,13 +70,20 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
     withdrawn: frozenset[str] = frozenset(),
     quarantined: frozenset[str] = frozenset(),
     vouched: frozenset[str] = frozenset(),
+    unmatched: int = 0,
+    told: Callable[[SetAside], None] = untold,
 ) -> Curation:
     """Make a data set version of what may be, and is worth being, learned from.
 
     A pure function: the same records in any order give the same version with the same id. Nothing in the records makes
-    it fail; what cannot be used is set aside with the reason.
+    it fail; what cannot be used is set aside with the reason. Memory is bounded by `known` and by a window of
+    `recent`, however long that is.
 
     Args:
+        known: exchanges that earlier cycles have looked at and this one should look at again: what was learned from,
+            and what was spoken of since. Each interaction once.
+        recent: exchanges that no cycle has looked at, none of them in `known`. It is read until it has given 10,000
+            usable ones, or twice settings.learning.max_training_examples where that is more: give the latest first.
         champion: the data set that the champion learned from: what is not in it, or had other labels, is `new`.
         judged: the data set of the last cycle that reached a verdict: what is in neither it, `champion` nor `frozen`
             is *fresh*, and is audited and counted against settings.learning.max_training_examples.
@@ -75,27 +91,35 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
         withdrawn: users who withdrew consent: what they said and the feedback they gave is not used.
         quarantined: ids of interactions that an earlier refusal has set aside.
         vouched: ids of those that a person let out again: the audit does not ask about them any more.
+        unmatched: how much feedback speaks of interactions that are not there; it is counted with what is set aside.
+        told: called with each interaction that is set aside and the reason.
 
     >>> from datetime import UTC
     >>> from onward.core import Labels
     >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     >>> said = [Interaction(id="1", text="where is my card?", at=noon, labels=Labels(intent="card_arrival"))]
-    >>> made = curate(said, [], tenant="default", now=noon, settings=Settings())
+    >>> made = curate([(one, []) for one in said], tenant="default", now=noon, settings=Settings())
     >>> [(e.text, e.labels.intent) for e in made.dataset.examples]
     [('where is my card?', 'card_arrival')]
     """
     sieve = Sieve(tenant=tenant, settings=settings, withdrawn=withdrawn, quarantined=quarantined)
-    usable, aside = pieces(interactions, feedback, sieve)
+    aside = Counter({"feedback on an unknown interaction": unmatched} if unmatched else {})
+
+    def put_aside(one: SetAside) -> None:
+        aside[one.reason] += 1
+        told(one)
+
+    usable, _ = _usable(known, sieve, put_aside)
+    more, read_all = _usable(recent, sieve, put_aside, max(WINDOW, 2 * settings.learning.max_training_examples))
     before = [dataset for dataset in (champion, judged) if dataset is not None]
-    drafts = [as_frozen(draft, frozen) for draft in _merged(usable)]
+    drafts = [as_frozen(draft, frozen) for draft in _merged([*usable, *more])]
     split = splits(drafts, settings.training.validation_split, frozen, before)
     judging = as_said if settings.curation.judge_by_confirmed else people_only
     drafts = [judging(d) if split[d.id] == "evaluation" else d for d in drafts]
     past = compare(drafts, champion, judged, frozen)
-    drafts, harmful = _harmless(drafts, split, frozen, past, settings)
+    drafts = _harmless(drafts, split, frozen, past, settings, put_aside)
     drafts, waiting = _affordable(drafts, split, past, settings)
     examples, labels = _finished(drafts, split, past, frozen, vouched)
-    aside = sorted([*aside, *harmful], key=lambda s: (s.interaction, s.reason))
     dataset = DatasetVersion(
         id=content_hash([_identity(example) for example in examples]),
         tenant=tenant,
@@ -103,9 +127,26 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
         created=now,
         examples=examples,
         audit=labels,
-        set_aside=dict(sorted(Counter(s.reason for s in aside).items())),
+        set_aside=dict(sorted(aside.items())),
     )
-    return Curation(dataset, tuple(aside), waiting)
+    return Curation(dataset, waiting, read_all)
+
+
+def _usable(
+    exchanges: Iterable[Exchange], sieve: Sieve, put_aside: Callable[[SetAside], None], most: int | None = None
+) -> tuple[list[Piece], bool]:
+    """The usable pieces, `most` of them where that is said, and whether all exchanges were read."""
+    found: list[Piece] = []
+    second = second_finder(sieve.settings)
+    for interaction, feedback in exchanges:
+        if len(found) == most:
+            return found, False
+        made = piece_of(interaction, feedback, sieve, second)
+        if isinstance(made, str):
+            put_aside(SetAside(interaction.id, made))
+        else:
+            found.append(made)
+    return found, True
 
 
 def _merged(usable: Iterable[Piece]) -> list[Draft]:
@@ -115,14 +156,15 @@ def _merged(usable: Iterable[Piece]) -> list[Draft]:
     return [merge(by_text[key]) for key in sorted(by_text)]
 
 
-def _without(drafts: Iterable[Draft], why: Mapping[str, str]) -> tuple[list[Draft], list[SetAside]]:
-    kept, aside = [], []
+def _without(drafts: Iterable[Draft], why: Mapping[str, str], put_aside: Callable[[SetAside], None]) -> list[Draft]:
+    kept = []
     for draft in drafts:
         if draft.id in why:
-            aside += [SetAside(interaction, why[draft.id]) for interaction in draft.interactions]
+            for interaction in draft.interactions:
+                put_aside(SetAside(interaction, why[draft.id]))
         else:
             kept.append(draft)
-    return kept, aside
+    return kept
 
 
 def _harmless(
@@ -131,15 +173,15 @@ def _harmless(
     frozen: Mapping[str, Example],
     past: Past,
     settings: Settings,
-) -> tuple[list[Draft], list[SetAside]]:
+    put_aside: Callable[[SetAside], None],
+) -> list[Draft]:
     """Without harmful repeats, then without what is beyond anybody's share of the new."""
-    repeats = harmful_repeats(
-        drafts, split, [e.text for e in frozen.values()], settings.curation.near_duplicate, past.new
-    )
-    kept, aside = _without(drafts, repeats)
+    judging = [e.text for e in frozen.values()]
+    repeats = harmful_repeats(drafts, split, judging, settings.curation.near_duplicate, past.new)
+    kept = _without(drafts, repeats, put_aside)
     new = [draft for draft in kept if draft.id in past.new]
-    kept, more = _without(kept, over_share(new, settings.curation.max_user_share, settings.curation.max_source_share))
-    return kept, aside + more
+    shares = over_share(new, settings.curation.max_user_share, settings.curation.max_source_share)
+    return _without(kept, shares, put_aside)
 
 
 def _affordable(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from onward.config import Settings
-from onward.core import Entity, Feedback, Interaction, SetAside, log
+from onward.core import Entity, Feedback, Interaction, log
 
 from ._claims import claims_of
 from ._personal import PEOPLE, SecondFinder, scrub, second_finder
@@ -48,26 +48,6 @@ class Sieve:
     def hears(self, feedback: Feedback) -> bool:
         """Whether feedback may be listened to."""
         return feedback.tenant == self.tenant and feedback.user not in self.withdrawn
-
-
-def _once(interactions: Iterable[Interaction]) -> list[Interaction]:
-    """Each id once, by id. Of two records with one id the same one stays, in whatever order they come."""
-    kept: dict[str, Interaction] = {}
-    for interaction in interactions:
-        other = kept.setdefault(interaction.id, interaction)
-        if other is not interaction:
-            kept[interaction.id] = min(interaction, other, key=repr)
-    return [kept[key] for key in sorted(kept)]
-
-
-def _by_interaction(feedback: Iterable[Feedback]) -> dict[str, list[Feedback]]:
-    kept: dict[str, dict[str, Feedback]] = {}
-    for f in feedback:
-        known = kept.setdefault(f.interaction, {})
-        other = known.setdefault(f.id, f)
-        if other is not f:
-            known[f.id] = min(f, other, key=repr)
-    return {interaction: [known[key] for key in sorted(known)] for interaction, known in kept.items()}
 
 
 def _seen(interaction: Interaction, second: SecondFinder | None) -> Entities | None:
@@ -135,19 +115,9 @@ def _piece(
     )
 
 
-def pieces(
-    interactions: Iterable[Interaction], feedback: Iterable[Feedback], sieve: Sieve
-) -> tuple[list[Piece], list[SetAside]]:
-    """Every usable interaction as a piece, by interaction id; the others with the reason why not."""
-    second = second_finder(sieve.settings)
-    said = _by_interaction(f for f in feedback if sieve.hears(f))
-    usable, aside = [], []
-    for interaction in _once(interactions):
-        about = said.pop(interaction.id, ())
-        made = sieve.fault(interaction) or _piece(interaction, about, sieve.settings, second)
-        if isinstance(made, str):
-            aside.append(SetAside(interaction.id, made))
-        else:
-            usable.append(made)
-    aside += [SetAside(i, "feedback on an unknown interaction") for i in sorted(said) for _ in said[i]]
-    return usable, aside
+def piece_of(
+    interaction: Interaction, feedback: Iterable[Feedback], sieve: Sieve, second: SecondFinder | None
+) -> Piece | str:
+    """The usable piece of one interaction and what was said of it, or the reason why there is none."""
+    heard = [f for f in feedback if sieve.hears(f)]
+    return sieve.fault(interaction) or _piece(interaction, heard, sieve.settings, second)

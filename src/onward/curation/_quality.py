@@ -38,7 +38,7 @@ def reliability(source: LabelSource, context: Mapping[str, Any], score: float = 
     """
     ratings = _ratings(context) if context and source != "correction" else []
     if source == "confirmed":
-        return (score + sum(ratings)) / (1 + len(ratings))
+        return (min(1.0, score) + sum(ratings)) / (1 + len(ratings))
     return (1 + sum(ratings) / len(ratings)) / 2 if ratings else 1.0
 
 

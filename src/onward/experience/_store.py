@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import Connection, Select, Table, bindparam, select
+from sqlalchemy import Connection, Select, Table, bindparam, exists, func, select
 
-from onward.core import Clock, Feedback, Interaction, NotFound, SystemClock, decode, to_body
+from onward.core import Clock, Feedback, Interaction, Mark, NotFound, SystemClock, decode, to_body
 from onward.storage import Database, insert_into, insert_new, schema, stamp, tally
 
 from ._check import check_feedback, check_interaction
 
 OF_INTERACTION: Final = ("tenant", "id", "user", "body", "recorded")
 OF_FEEDBACK: Final = ("tenant", "id", "interaction", "user", "body", "recorded")
+
+
+PAGE: Final = 500
+
+Exchange = tuple[Interaction, list[Feedback]]
 
 
 class Experience:
@@ -72,6 +77,57 @@ class Experience:
                 mend="Take the id that `onward predict` printed, or the `id` of its line.",
             )
         return decode(body, Interaction)
+
+    def newest(self, tenant: str) -> Mark:
+        """How far recording has come."""
+        ends = [
+            select(func.max(t.c.sequence)).where(t.c.tenant == tenant) for t in (schema.interactions, schema.feedback)
+        ]
+        with self._database.read() as connection:
+            one, two = (connection.scalar(end) for end in ends)
+        return Mark(one or 0, two or 0)
+
+    def recent(self, tenant: str, after: Mark, to: Mark) -> Iterator[Exchange]:
+        """What was recorded between two marks, the latest first, with all feedback on it; read page by page."""
+        table, below = schema.interactions, to.interaction + 1
+        query = select(table.c.sequence, table.c.body).where(
+            table.c.tenant == tenant, table.c.sequence > after.interaction
+        )
+        while True:
+            page = query.where(table.c.sequence < below).order_by(table.c.sequence.desc()).limit(PAGE)
+            with self._database.read() as connection:
+                rows = connection.execute(page).all()
+                found = _with_feedback(connection, tenant, [row.body for row in rows])
+            yield from found
+            if len(rows) < PAGE:
+                return
+            below = rows[-1].sequence
+
+    def exchanges(self, tenant: str, interactions: Collection[str]) -> Iterator[Exchange]:
+        """The interactions of these ids that are there, by id, with all feedback on them; read page by page."""
+        table, ids = schema.interactions, sorted(interactions)
+        for start in range(0, len(ids), PAGE):
+            page = table.c.id.in_(ids[start : start + PAGE])
+            query = select(table.c.body).where(table.c.tenant == tenant, page).order_by(table.c.id)
+            with self._database.read() as connection:
+                found = _with_feedback(connection, tenant, list(connection.scalars(query)))
+            yield from found
+
+    def spoken_of(self, tenant: str, after: Mark) -> frozenset[str]:
+        """Ids of the interactions recorded up to a mark that feedback recorded later speaks of."""
+        table, said = schema.interactions, schema.feedback
+        about = (said.c.tenant == table.c.tenant) & (said.c.interaction == table.c.id)
+        query = select(table.c.id).join(said, about).where(said.c.tenant == tenant, said.c.sequence > after.feedback)
+        with self._database.read() as connection:
+            return frozenset(connection.scalars(query.where(table.c.sequence <= after.interaction)))
+
+    def unmatched(self, tenant: str, after: Mark) -> int:
+        """How much feedback recorded after a mark speaks of interactions that are not there."""
+        table, said = schema.interactions, schema.feedback
+        about = (said.c.tenant == table.c.tenant) & (said.c.interaction == table.c.id)
+        query = select(func.count()).where(said.c.tenant == tenant, said.c.sequence > after.feedback)
+        with self._database.read() as connection:
+            return connection.scalar(query.where(~exists().where(about))) or 0
 
     def interactions(self, tenant: str) -> list[Interaction]:
         """All interactions of a tenant, in the order they were recorded."""
@@ -175,3 +231,14 @@ class Experience:
     def _bodies(self, query: Select[tuple[str]]) -> list[str]:
         with self._database.read() as connection:
             return list(connection.scalars(query))
+
+
+def _with_feedback(connection: Connection, tenant: str, bodies: Sequence[str]) -> list[Exchange]:
+    found = [decode(body, Interaction) for body in bodies]
+    table = schema.feedback
+    about = table.c.interaction.in_([one.id for one in found])
+    query = select(table.c.body).where(table.c.tenant == tenant, about).order_by(table.c.sequence)
+    said: dict[str, list[Feedback]] = {}
+    for one in (decode(body, Feedback) for body in connection.scalars(query)):
+        said.setdefault(one.interaction, []).append(one)
+    return [(one, said.get(one.id, [])) for one in found]

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from onward.core import CycleResult, NotFound, decode, to_body
+from onward.core import CycleResult, Mark, NotFound, decode, to_body
 from onward.storage import Database, insert_into, schema, stamp
 
 
@@ -28,6 +28,8 @@ class CycleState:
     Args:
         recipe: hash of settings and options: a cycle is resumed only under the same recipe.
         dataset_blob: hash under which its curated data set is stored.
+        mark: up to where everything recorded has been looked at, by this cycle or earlier ones.
+        sieve: hash of the settings of curation that it was looked at under.
         candidates: what is trained and stored already.
         failures: learner -> why it made no candidate.
     """
@@ -35,6 +37,8 @@ class CycleState:
     result: CycleResult
     recipe: str
     dataset_blob: str | None = None
+    mark: Mark = field(default_factory=Mark)
+    sieve: str = ""
     candidates: tuple[Candidate, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
 
