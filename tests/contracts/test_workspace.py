@@ -13,7 +13,7 @@ import pytest
 from tests.conversations import lines
 
 import onward
-from onward.core import Busy, InvalidInput, ManualClock, NotFound
+from onward.core import Busy, InvalidInput, ManualClock, Mark, NotFound
 from onward.storage import hold
 from onward.workspace import Workspace
 
@@ -95,14 +95,18 @@ def test_many_threads_record_and_read_at_once(ws: Workspace) -> None:
     assert ws.status().interactions == len(ws.house.experience.interactions("default")) == 105
 
 
-def test_walking_sees_everything_once_in_order_and_goes_on_where_it_stopped(ws: Workspace) -> None:
+def test_what_is_new_since_a_mark_is_read_latest_first_and_once(ws: Workspace) -> None:
+    experience = ws.house.experience
     ws.record_many({"id": f"{n}", "text": "x", "tenant": "t" if n % 3 else "other"} for n in range(30))
-    seen = list(ws.house.experience.walk("t"))
-    assert [one.id for _, one in seen] == [f"{n}" for n in range(30) if n % 3]
-    assert [number for number, _ in seen] == sorted({number for number, _ in seen})
+    before = experience.newest("t")
+    assert [one.id for one, _ in experience.recent("t", Mark(), before)] == [f"{n}" for n in range(29, 0, -1) if n % 3]
     ws.record("y", tenant="t", id="later")
-    assert [one.id for _, one in ws.house.experience.walk("t", after=seen[-1][0])] == ["later"]
-    assert [one.id for _, one in ws.house.experience.walk("t", after=seen[-3][0])] == ["28", "29", "later"]
+    ws.feedback("later", score=1.0, tenant="t")
+    ws.feedback("1", score=0.0, tenant="t")
+    found = list(experience.recent("t", before, experience.newest("t")))
+    assert [(one.id, [f.score for f in said]) for one, said in found] == [("later", [1.0])]
+    assert experience.spoken_of("t", before) == {"1"}
+    assert [(one.id, len(said)) for one, said in experience.exchanges("t", {"1", "2", "gone"})] == [("1", 1), ("2", 0)]
 
 
 def test_bad_input_is_refused_and_leaves_nothing(ws: Workspace) -> None:

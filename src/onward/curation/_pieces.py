@@ -10,7 +10,7 @@ from onward.config import Settings
 from onward.core import Entity, Feedback, Interaction, log
 
 from ._claims import claims_of
-from ._personal import PEOPLE, SecondFinder, scrub, second_finder
+from ._personal import PEOPLE, SecondFinder, scrub
 from ._quality import adequacy
 from ._records import Claim, Piece
 from ._text import example_id

@@ -17,8 +17,6 @@ from ._check import check_feedback, check_interaction
 
 OF_INTERACTION: Final = ("tenant", "id", "user", "body", "recorded")
 OF_FEEDBACK: Final = ("tenant", "id", "interaction", "user", "body", "recorded")
-
-
 PAGE: Final = 500
 
 Exchange = tuple[Interaction, list[Feedback]]
@@ -134,13 +132,6 @@ class Experience:
         table = schema.interactions
         rows = self._bodies(select(table.c.body).where(table.c.tenant == tenant).order_by(table.c.sequence))
         return [decode(body, Interaction) for body in rows]
-
-    def walk(self, tenant: str, after: int = 0) -> Iterator[tuple[int, Interaction]]:
-        """A tenant's interactions with their sequence, in order, those after a sequence only; few in memory at once."""
-        table = schema.interactions
-        query = select(table.c.sequence, table.c.body).where(table.c.tenant == tenant, table.c.sequence > after)
-        for row in self._database.stream(query.order_by(table.c.sequence)):
-            yield row.sequence, decode(row.body, Interaction)
 
     def feedback(self, tenant: str, interaction: str | None = None) -> list[Feedback]:
         """All feedback of a tenant, or on one interaction, in the order it was recorded."""

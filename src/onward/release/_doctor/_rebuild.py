@@ -39,15 +39,13 @@ GONE: Final = (
 def is_lost(folder: Path) -> bool:
     """Whether a workspace's database is gone or no database at all, while something of the workspace is there."""
     file = folder / DATABASE
-    if file.exists():
+    if file.exists() and file.stat().st_size:
         return not _can_be_read(file)
     return any(any(path.iterdir()) for name in ("blobs", "artifacts", "records") if (path := folder / name).is_dir())
 
 
 def _can_be_read(file: Path) -> bool:
     """A database that can be opened holds more than can be rebuilt, however damaged it is."""
-    if file.stat().st_size == 0:
-        return False
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return connection.execute("SELECT 1 FROM meta").fetchone() is not None
