@@ -117,10 +117,11 @@ def run_cycle(house: House, tenant: str, options: Options, progress: Progress = 
         log.info("cycle started", cycle=state.result.id, tenant=tenant, reason=options.reason)
         champion = _champion(house, tenant)
         frozen = frozen_sets(house, tenant)
-        dataset, state = _curate(house, lease, state, champion, frozen, progress)
+        dataset, state = _curate(house, state, champion, frozen, progress)
         too_little = None if options.force else _too_little(house, dataset)
         if too_little:
             return _close(house, lease, state, began, "skipped", too_little)
+        state = _keep(house, lease, state, dataset)
         state = _train(house, lease, state, dataset, champion, options, progress)
         if not state.candidates:
             return _close(house, lease, state, began, "failed", "; ".join(state.failures.values()))
@@ -176,48 +177,78 @@ def frozen_sets(house: House, tenant: str) -> list[EvaluationSet]:
     return [s for s in sets if s.examples]
 
 
-def _curate(
-    house: House,
-    lease: Lease,
-    state: CycleState,
-    champion: Champion | None,
-    frozen: Sequence[EvaluationSet],
-    progress: Progress,
-) -> tuple[DatasetVersion, CycleState]:
-    """The data set version to learn from, stored; the stored one where this cycle is a resumed one."""
-    if state.dataset_blob is not None:
-        return house.datasets.at(state.dataset_blob), state
-    tenant = state.result.tenant
-    progress("curate", 0, 1, "reading interactions")
-    last, sieve = house.cycles.last_judged(tenant), _sieve(house.settings)
-    judged = None if last is None or last.dataset_blob is None else house.datasets.at(last.dataset_blob)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one curation looks at: what was learned from, and what nobody has looked at since.
+
+    Args:
+        learned, judged: the data sets of the champion and of the last cycle whose labels could be trusted.
+        since, to: what was recorded in between is new.
+        known: ids of older interactions to look at again.
+        vouched: those among them that a person let out of quarantine.
+        sieve: what decides whether an interaction is used: under another one, all of them are looked at again.
+    """
+
+    learned: DatasetVersion | None
+    judged: DatasetVersion | None
+    since: Mark
+    to: Mark
+    known: frozenset[str]
+    vouched: frozenset[str]
+    sieve: str
+
+
+def _reading(house: House, tenant: str, champion: Champion | None, frozen: Sequence[EvaluationSet]) -> Reading:
+    settings, last = house.settings, house.cycles.last_judged(tenant)
+    sieve = content_hash([settings.curation.model_dump(mode="json"), settings.learning.quality_threshold])
     learned = None if champion is None else house.datasets.get(tenant, champion.version.dataset)
+    judged = None if last is None or last.dataset_blob is None else house.datasets.at(last.dataset_blob)
     since = last.mark if last is not None and last.sieve == sieve else Mark()
     to, vouched = house.experience.newest(tenant), house.experience.vouched(tenant)
-    examples = [e for held in (judged, learned, *frozen) if held is not None for e in held.examples]
-    known = {i for e in examples for i in e.interactions} | vouched | house.experience.spoken_of(tenant, since)
+    examples = (e for held in (learned, judged, *frozen) if held is not None for e in held.examples)
+    known = vouched.union((i for e in examples for i in e.interactions), house.experience.spoken_of(tenant, since))
+    return Reading(learned, judged, since, to, known, vouched, sieve)
+
+
+def _curate(
+    house: House, state: CycleState, champion: Champion | None, frozen: Sequence[EvaluationSet], progress: Progress
+) -> tuple[DatasetVersion, CycleState]:
+    """The data set version to learn from; the stored one where this cycle is a resumed one."""
+    if state.dataset_blob is not None:
+        return house.datasets.at(state.dataset_blob), state
+    tenant, experience = state.result.tenant, house.experience
+    progress("curate", 0, 1, "reading interactions")
+    read = _reading(house, tenant, champion, frozen)
     with collector_paused():
         curation = curate(
-            house.experience.exchanges(tenant, known),
-            (one for one in house.experience.recent(tenant, since, to) if one[0].id not in known),
+            experience.exchanges(tenant, read.known),
+            (one for one in experience.recent(tenant, read.since, read.to) if one[0].id not in read.known),
             tenant=tenant,
             now=house.clock.now(),
             settings=house.settings,
-            champion=learned,
-            judged=judged,
+            champion=read.learned,
+            judged=read.judged,
             frozen={example.id: example for one in frozen for example in one.examples},
-            withdrawn=house.experience.withdrawn(tenant),
-            quarantined=frozenset(house.experience.quarantined(tenant)),
-            vouched=vouched,
-            unmatched=house.experience.unmatched(tenant, since),
+            withdrawn=experience.withdrawn(tenant),
+            quarantined=frozenset(experience.quarantined(tenant)),
+            vouched=read.vouched,
+            unmatched=experience.unmatched(tenant, read.since),
         )
     dataset = curation.dataset
     _tell_unseen(house, dataset)
-    blob = house.datasets.put(dataset)
     counts = _counts(dataset) | {"deferred": curation.deferred, "set aside": sum(dataset.set_aside.values())}
+    progress("curate", 1, 1, f"{len(dataset.examples)} examples, {counts['new']} new")
     whole = curation.read_all and not curation.deferred and not dataset.set_aside.get(UNSEEN)
-    result = replace(state.result, dataset=dataset.id, counts=counts)
-    state = replace(state, result=result, dataset_blob=blob, mark=to if whole else since, sieve=sieve)
+    result = replace(state.result, counts=counts)
+    return dataset, replace(state, result=result, mark=read.to if whole else read.since, sieve=read.sieve)
+
+
+def _keep(house: House, lease: Lease, state: CycleState, dataset: DatasetVersion) -> CycleState:
+    """Make the data set durable before anything learns from it."""
+    if state.dataset_blob is not None:
+        return state
+    blob = house.datasets.put(dataset)
+    state = replace(state, result=replace(state.result, dataset=dataset.id), dataset_blob=blob)
 
     def work(connection: Connection) -> None:
         lease.guard(connection)
@@ -225,8 +256,7 @@ def _curate(
         house.cycles.save(connection, state)
 
     house.storage.database.write(work)
-    progress("curate", 1, 1, f"{len(dataset.examples)} examples, {counts['new']} new")
-    return dataset, state
+    return state
 
 
 def _tell_unseen(house: House, dataset: DatasetVersion) -> None:
@@ -236,12 +266,6 @@ def _tell_unseen(house: House, dataset: DatasetVersion) -> None:
         house.conditions.note(dataset.tenant, "personal data", f"{unseen} set aside: {UNSEEN}")
     else:
         house.conditions.clear(dataset.tenant, "personal data")
-
-
-def _sieve(settings: Settings) -> str:
-    """What decides whether a recorded interaction is looked at again: under other settings, all of them are."""
-    learning = settings.learning.quality_threshold
-    return content_hash([plain(settings.curation.model_dump(mode="json")), learning])
 
 
 def _counts(dataset: DatasetVersion) -> dict[str, int]:
