@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -43,9 +43,15 @@ def test_every_section_says_what_it_is() -> None:
 @pytest.mark.parametrize(("section", "name"), EVERY)
 def test_every_setting_can_be_set_by_the_environment(section: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value = getattr(getattr(Settings(), section), name)
-    other: Any = {bool: "false" if value else "true", int: "7", float: "0.125", str: "blank:de", tuple: '["linear"]'}[
-        type(value)
-    ]
+    by_type: dict[type, str] = {
+        bool: "false" if value else "true",
+        int: "7",
+        float: "0.125",
+        str: "blank:de",
+        tuple: '["linear"]',
+    }
+    choices = [choice for choice in get_args(SECTIONS[section].model_fields[name].annotation) if type(value) is str]
+    other = next((choice for choice in choices if choice != value), by_type[type(value)])
     monkeypatch.setenv(f"ONWARD_{section}__{name}".upper(), other)
     changed = getattr(getattr(settings_from({section: {name: value}}), section), name)
     assert changed != value

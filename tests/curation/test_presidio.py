@@ -118,8 +118,8 @@ def said(key, text, **more):
     return Interaction(id=key, text=text, at=NOON, **{"labels": Labels(intent="x"), **more})
 
 
-def made_of(records, base):
-    return curate(records, [], tenant="default", now=NOON, settings=asking(base))
+def made_of(records, base, told=lambda _: None):
+    return curate([(one, []) for one in records], tenant="default", now=NOON, settings=asking(base), told=told)
 
 
 def test_entities_move_with_what_it_finds(pipeline):
@@ -131,8 +131,9 @@ def test_entities_move_with_what_it_finds(pipeline):
 
 
 def test_a_text_on_which_it_fails_waits_and_the_others_go_on(pipeline):
-    made = made_of([said("1", "boom goes my card"), said("2", "where is my card?")], pipeline)
-    assert [(s.interaction, s.reason) for s in made.set_aside] == [("1", UNSEEN)]
+    aside = []
+    made = made_of([said("1", "boom goes my card"), said("2", "where is my card?")], pipeline, aside.append)
+    assert [(s.interaction, s.reason) for s in aside] == [("1", UNSEEN)]
     assert made.dataset.set_aside == {UNSEEN: 1}
     assert [e.interactions for e in made.dataset.examples] == [("2",)]
 
