@@ -248,7 +248,6 @@ def test_back_up_and_restore(taught: Workspace, tmp_path: Path) -> None:
     file = taught.back_up_version(1, tmp_path / "backups")
     artifact = taught.version(1).artifact
     taught.house.storage.blobs.drop_folder(artifact)
-    taught._models.clear()
     with pytest.raises(NotFound):
         taught.rollback()
     assert taught.restore_version(file).version == 1

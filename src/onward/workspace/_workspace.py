@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -33,7 +32,7 @@ from onward.core import (
 )
 from onward.evaluation import judge, score_all, scorecard
 from onward.experience import FileContents, check_labels, read_file, read_lines, read_record
-from onward.loop import House, Options, Progress, frozen_sets, load_model, run_cycle, unwatched
+from onward.loop import House, Options, Progress, frozen_sets, run_cycle, unwatched
 from onward.monitoring import plot_versions
 from onward.release import (
     Ailment,
@@ -43,16 +42,15 @@ from onward.release import (
     keep_records,
     keep_version,
     open_repository,
-    predecessor,
-    read_back_up,
 )
 
 from ._backups import back_up_to, prune_in, snapshots
 from ._doctor import look_at
+from ._models import Models
 from ._records import Comparison, Forgotten, Recorded, Status, Trace
+from ._service import promote, restore_version, roll_back
 from ._trace import learned_from, stored_dataset, trace
 
-MODELS_KEPT: Final = 4
 NO_CHAMPION: Final = "Record labelled interactions, then run: onward cycle"
 
 
@@ -64,8 +62,7 @@ class Workspace:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self._models: OrderedDict[int, Model] = OrderedDict()
-        self._lock = threading.Lock()
+        self._models = Models()
 
     @property
     def settings(self) -> Settings:
@@ -258,16 +255,7 @@ class Workspace:
         return kept
 
     def _model(self, number: int) -> Model:
-        with self._lock:
-            if number in self._models:
-                self._models.move_to_end(number)
-                return self._models[number]
-        model = load_model(self.house, self.house.registry.version(number))
-        with self._lock:
-            self._models[number] = model
-            while len(self._models) > MODELS_KEPT:
-                self._models.popitem(last=False)
-        return model
+        return self._models.get(self.house, number)
 
     # The loop ------------------------------------------------------------------------------------------------------
 
@@ -372,18 +360,10 @@ class Workspace:
 
         Raises:
             InvalidInput: the gate did not pass it and `force` is off; or it is champion already.
+            Busy: somebody else moved the champion meanwhile; nothing was changed.
             NotFound, Damaged: it does not exist, or does not load; the champion stays.
         """
-        version = self.house.registry.version(number, tenant)
-        decision = version.verdict.decision if version.verdict else "unknown"
-        stale = version.parent != self.champion(tenant=tenant)
-        if (decision != "promote" or stale) and not (force and reason):
-            why = "it was judged against another champion" if decision == "promote" else _first_reason(version)
-            raise InvalidInput(
-                f"The gate did not pass version {number}: {why}",
-                mend=f'To override it, say why: onward promote {number} --force --reason "..."',
-            )
-        return self._move(number, tenant, by=by, cause="promote", reason=reason or "promoted by hand")
+        return promote(self.house, number, tenant, by=by, reason=reason, force=force)
 
     def rollback(
         self, to: int | None = None, *, by: str = "user", reason: str = "", tenant: str = DEFAULT_TENANT
@@ -393,30 +373,10 @@ class Workspace:
         Raises:
             NotFound: there is nothing to go back to.
             InvalidInput: version `to` was never in service.
+            Busy: somebody else moved the champion meanwhile; nothing was changed.
             Damaged: the target does not load; the champion stays.
         """
-        target = to or predecessor(self.history(tenant=tenant), self.champion(tenant=tenant))
-        if target is None:
-            raise NotFound("There is no version to roll back to.", mend="Name one: onward rollback --to NUMBER")
-        self._check_served(target, tenant)
-        return self._move(target, tenant, by=by, cause="rollback", reason=reason or "rolled back by hand")
-
-    def _check_served(self, number: int, tenant: str) -> None:
-        served = {transition.version for transition in self.history(tenant=tenant)}
-        if number not in served:
-            raise InvalidInput(
-                f"Version {number} was never in service: there is no going back to it.",
-                mend=f'To put it there, say why: onward promote {number} --force --reason "..."',
-                options=map(str, served),
-            )
-
-    def _move(self, number: int, tenant: str, *, by: str, cause: str, reason: str) -> Transition:
-        load_model(self.house, self.house.registry.version(number, tenant))
-        moved = self.house.storage.database.write(
-            lambda c: self.house.registry.move(c, tenant, number, by=by, cause=cause, reason=reason)
-        )
-        keep_records(self.house.storage)
-        return moved
+        return roll_back(self.house, to, tenant, by=by, reason=reason)
 
     def pin(self, number: int, *, pinned: bool = True, tenant: str = DEFAULT_TENANT) -> ModelVersion:
         """Keep a version's artifact, and what it learned from, from retention; or let it go again.
@@ -501,14 +461,7 @@ class Workspace:
             InvalidInput: the version was never in service.
             Damaged: the file is not a whole, unchanged back-up.
         """
-        saved = read_back_up(file, self.house.storage.blobs)
-        here = self.house.registry.version(saved.number, saved.tenant)
-        if here.artifact != saved.artifact:
-            raise NotFound(f"{file} is a back-up of another workspace.", mend="Open the workspace that wrote it.")
-        if self.champion(tenant=saved.tenant) == saved.number:
-            return None
-        self._check_served(saved.number, saved.tenant)
-        return self._move(saved.number, saved.tenant, by=by, cause="rollback", reason=f"restored from {file.name}")
+        return restore_version(self.house, file, by=by)
 
     # Standing ------------------------------------------------------------------------------------------------------
 
@@ -576,7 +529,3 @@ def _json(line: object) -> bytes:
         return msgspec.json.encode(line)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, numbers, lists and dicts.") from error
-
-
-def _first_reason(version: ModelVersion) -> str:
-    return version.verdict.reason if version.verdict else "it has no verdict"
