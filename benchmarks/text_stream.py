@@ -192,10 +192,24 @@ class Naive:
         return float(statistics.mean(f == t.label for f, t in zip(found, texts, strict=True)))
 
 
+@dataclass(frozen=True)
+class Ceiling:
+    """The bare learner on all true labels: test accuracy, also of each group of intents; entity F1; CPU seconds."""
+
+    accuracy: float
+    groups: list[float]
+    entity_f1: float | None
+    cpu: float
+
+
 def ceiling(
-    texts: Sequence[Text], test: Sequence[Text], settings: onward.Settings, learner: str
-) -> tuple[float, float | None, float]:
-    """The bare learner on all true labels: test accuracy, entity F1, CPU seconds."""
+    texts: Sequence[Text],
+    test: Sequence[Text],
+    groups: Sequence[Sequence[str]],
+    settings: onward.Settings,
+    learner: str,
+) -> Ceiling:
+    """What the bare learner reaches on all true labels."""
     examples = tuple(
         Example(id=f"{n:08d}", text=t.text, labels=truth(t), split="validation" if n % 20 == 0 else "train")
         for n, t in enumerate(texts)
@@ -205,8 +219,9 @@ def ceiling(
     model = load_learner(learner, settings).train(dataset, None, Training()).model
     spent = time.process_time() - began
     found = model.predict([t.text for t in test])
-    right = statistics.mean(p.labels.intent == t.label for p, t in zip(found, test, strict=True))
-    return right, entity_f1(found, test), spent
+    right = [(p.labels.intent == t.label, t.label) for p, t in zip(found, test, strict=True)]
+    by_group = [statistics.mean(hit for hit, label in right if label in group) for group in groups]
+    return Ceiling(statistics.mean(hit for hit, _ in right), by_group, entity_f1(found, test), spent)
 
 
 def truth(text: Text) -> Labels:
@@ -294,9 +309,10 @@ def run(
             }
             last = (day + 1) % plan.days_per_group == 0
             if last and (ceilings or day == plan.days - 1):
-                row["ceiling"], row["ceiling entity F1"], row["ceiling cpu"] = ceiling(
-                    [t for d in days[: day + 1] for t in d], seen_test, settings, learners[-1]
-                )
+                heard_so_far = [t for d in days[: day + 1] for t in d]
+                top = ceiling(heard_so_far, seen_test, plan.groups[: group + 1], settings, learners[-1])
+                row |= {"ceiling": top.accuracy, "ceiling entity F1": top.entity_f1, "ceiling cpu": top.cpu}
+                row["ceiling groups"] = top.groups
                 row["entity F1"] = exam.entity_f1(champion, known)
             story.days.append(row)
             print(_line(row), flush=True)
@@ -321,15 +337,18 @@ def _heard(lines: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     return heard
 
 
-HIDDEN = ("reason", "groups", "naive groups")
+HIDDEN = ("reason", "groups", "naive groups", "ceiling groups")
 
 
 def forgotten(story: Story, key: str) -> float:
-    """The most that any group of intents lost from its best day to a later one (test accuracy)."""
+    """The most that any group of intents lost from its best day to a later one (test accuracy).
+
+    The ceiling loses too, where new intents resemble old ones: it is asked at the end of every group with --ceilings.
+    """
     lost = 0.0
     best: dict[int, float] = {}
     for row in story.days:
-        for group, value in enumerate(row[key]):
+        for group, value in enumerate(row.get(key, ())):
             best[group] = max(best.get(group, 0.0), value)
             lost = max(lost, best[group] - value)
     return lost
@@ -356,6 +375,7 @@ def summary(stories: Sequence[Story]) -> dict[str, Any]:
         "most lost on a group of intents, any seed": max(forgotten(s, "groups") for s in stories),
         "most lost on a group of intents": statistics.median(forgotten(s, "groups") for s in stories),
         "naive, most lost on a group": statistics.median(forgotten(s, "naive groups") for s in stories),
+        "ceiling, most lost on a group": statistics.median(forgotten(s, "ceiling groups") for s in stories),
         "poisoned days": 2 * len(stories),
         "poisoned days refused": sum(s.poisoned_refused for s in stories),
         "bad promotions": sum(s.bad_promotions for s in stories),
