@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .core import OnwardError as OnwardError
     from .core import Prediction as Prediction
     from .core import Verdict as Verdict
+    from .core import masked as masked
     from .scheduler import schedule as schedule
     from .workspace import Workspace as Workspace
     from .workspace import doctor as doctor
@@ -52,6 +53,7 @@ _DOOR: Final = {
             "OnwardError",
             "Prediction",
             "Verdict",
+            "masked",
         )
     },
 }

@@ -170,7 +170,10 @@ def test_too_little_to_tell_a_story_of(tmp_path):
     few = run("demo", "--data", file, "--workspace", tmp_path / "ws", "--json", env=LINEAR)
     assert few.code == 2
     assert "1 texts with an intent, of 1 intents" in few.error["what"]
-    assert few.error["mend"] == "For a task with fewer intents: onward init, onward record FILE, onward cycle"
+    assert (
+        few.error["mend"]
+        == "For a task with fewer intents use the commands init, record and cycle in a folder of your own."
+    )
     assert "set aside" not in few.error["why"]
     file.write_text("text,intent\nhello,greeting\n,greeting\n")
     why = run("demo", "--data", file, "--workspace", tmp_path / "ws", "--json", env=LINEAR).error["why"]

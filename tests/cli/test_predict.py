@@ -53,7 +53,7 @@ def test_each_line_of_standard_input_is_a_text_and_each_result_a_line(shop):
 def test_without_a_champion_the_way_to_one_is_named(empty):
     answer = run("predict", TEXT, "--workspace", empty, "--json")
     assert answer.code == 3
-    assert "onward cycle" in answer.error["mend"]
+    assert f"onward --workspace {empty} cycle" in answer.error["mend"]
 
 
 def test_entities_carry_their_text():

@@ -4,6 +4,7 @@ import pytest
 from tests.cli.terminal import copy, run
 
 import onward
+from onward.cli._call import Call
 
 
 def test_versions_mark_the_champion_and_show_decision_and_accuracy(taught):
@@ -135,3 +136,16 @@ def test_history_refuses_what_is_no_time(taught, time):
 def test_no_history_yet(empty):
     assert run("history", "--workspace", empty, "--json").value == []
     assert "No version has served yet" in run("history", "--workspace", empty).out
+
+
+def test_what_mends_an_error_can_be_pasted(shop):
+    wrong = run("show", "99", "--workspace", shop, "--tenant", "default")
+    assert wrong.code == 3
+    assert f"List them with: onward --workspace {shop} versions" in wrong.err
+
+
+def test_a_password_never_comes_back():
+    call = Call("postgresql://me:secret@host/shop?folder=/srv/shop", "default", json=False)
+    for text in (call.again("cycle"), call.pasteable("Run: onward cycle")):
+        assert "secret" not in text
+        assert text.endswith("onward --workspace 'postgresql://me:***@host/shop?folder=/srv/shop' cycle")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ Command = Callable[..., int | None]
 
 DEFAULT_WORKSPACE: Final = ".onward"
 DEFAULT_TENANT: Final = "default"
+COMMAND: Final = re.compile(r"(?<![\w/.-])onward (?=[a-z])")
 WORKSPACE: Final = typer.Option("--workspace", metavar="FOLDER", help="Where the workspace lives.")
 TENANT: Final = typer.Option("--tenant", metavar="NAME", help="Whose records and versions.")
 JSON: Final = typer.Option("--json", help="Answer in JSON, errors too.")
@@ -53,8 +55,16 @@ class Call:
         "onward --workspace 'my shop' cycle"
         """
         said = (("--workspace", self.workspace, DEFAULT_WORKSPACE), ("--tenant", self.tenant, DEFAULT_TENANT))
-        options = [f"{option} {shlex.quote(value)}" for option, value, default in said if value != default]
+        options = [f"{option} {shlex.quote(onward.masked(value))}" for option, value, default in said if value != default]
         return " ".join(["onward", *options, text])
+
+    def pasteable(self, advice: str) -> str:
+        """Advice, with the commands in it for the same workspace and tenant.
+
+        >>> Call("shop", "default", json=False).pasteable("List them with: onward versions")
+        'List them with: onward --workspace shop versions'
+        """
+        return COMMAND.sub(lambda _: self.again(""), advice)
 
     def open(self, *, create: bool = False) -> onward.Workspace:
         """The workspace.
@@ -81,7 +91,12 @@ def command(function: Callable[Concatenate[Call, P], int | None]) -> Command:
 
     @functools.wraps(function)
     def run(ctx: typer.Context, workspace: str | None, tenant: str | None, json: bool, **given: Any) -> int | None:
-        return function(ctx.obj.over(workspace, tenant, json), **given)  # type: ignore[call-arg] # typer has checked
+        call = ctx.obj.over(workspace, tenant, json)
+        try:
+            return function(call, **given)  # type: ignore[call-arg] # typer has checked
+        except onward.OnwardError as error:
+            error.mend = call.pasteable(error.mend)
+            raise
 
     parameters = [_keyword("ctx", typer.Context), *own, *_EVERYWHERE]
     run.__annotations__ = {each.name: each.annotation for each in parameters}

@@ -19,7 +19,7 @@ from onward.experience import FileContents, read_file, read_lines
 FLIPPED: Final = 0.4
 FEWEST: Final = 150
 QUESTIONS: Final = 4
-FEW_INTENTS: Final = "For a task with fewer intents: onward init, onward record FILE, onward cycle"
+FEW_INTENTS: Final = "For a task with fewer intents use the commands init, record and cycle in a folder of your own."
 SHIPPED: Final = Path(onward.__file__).parent / "_examples" / "support"
 IN_THE_SOURCES: Final = Path(onward.__file__).parents[2] / "examples" / "support"
 

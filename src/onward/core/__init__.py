@@ -51,3 +51,4 @@ from ._models import Training as Training
 from ._models import Transition as Transition
 from ._models import Verdict as Verdict
 from ._models import silent as silent
+from ._secrets import masked as masked

@@ -5,17 +5,18 @@ from ._backend import Backend as Backend
 from ._blobs import Blobs as Blobs
 from ._blobs import sync as sync
 from ._database import Database as Database
+from ._journal import Journal as Journal
 from ._lease import Lease as Lease
 from ._lease import hold as hold
 from ._manifest import FileEntry as FileEntry
 from ._manifest import Manifest as Manifest
 from ._place import Place as Place
 from ._place import folder_of as folder_of
-from ._place import masked as masked
 from ._place import place_of as place_of
 from ._postgresql import postgresql_backend as postgresql_backend
 from ._rows import insert_into as insert_into
 from ._rows import insert_new as insert_new
+from ._rows import next_place as next_place
 from ._rows import tally as tally
 from ._schema import stamp as stamp
 from ._sqlite import sqlite_backend as sqlite_backend
@@ -27,6 +28,7 @@ __all__ = [
     "Blobs",
     "Database",
     "FileEntry",
+    "Journal",
     "Lease",
     "Manifest",
     "Place",
@@ -35,7 +37,7 @@ __all__ = [
     "hold",
     "insert_into",
     "insert_new",
-    "masked",
+    "next_place",
     "open_storage",
     "place_of",
     "postgresql_backend",

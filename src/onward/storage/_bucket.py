@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote
 
-from onward.core import Damaged, InvalidInput, MissingExtra, NotFound, OnwardError, Unavailable, encode
+from onward.core import Damaged, InvalidInput, MissingExtra, NotFound, OnwardError, Unavailable, encode, masked
 
 from ._content import ARTIFACTS, BYTES, FILES, MANIFEST, is_name, key_of, no_artifact, nothing_stored
 from ._folder import Folder
 from ._manifest import Manifest, check_folder, read_manifest
-from ._place import masked
 
 EXTRAS: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
 PROTOCOL: Final = re.compile(r"[a-z][a-z0-9+.-]*")

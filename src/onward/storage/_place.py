@@ -11,14 +11,10 @@ from urllib.parse import parse_qsl, unquote
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from onward.core import InvalidInput
+from onward.core import InvalidInput, masked
 
 SCHEMES: Final = ("a folder's path", "file:///folder", "memory://", "postgresql://user@host/database?folder=/folder")
 SERVER: Final = re.compile(r"postgres(ql)?(\+psycopg)?://")
-SECRETS: Final = (
-    (re.compile(r"(://[^/?#@\s]*?):[^/?#\s]*@"), r"\1:***@"),
-    (re.compile(r"((?:password|secret|token|key)[a-z_]*=)[^&#\s]*", re.IGNORECASE), r"\1***"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +36,6 @@ class Place:
         if self.server is not None:
             return self.server.render_as_string(hide_password=True)
         return "memory://" if self.folder is None else str(self.folder)
-
-
-def masked(url: str) -> str:
-    """A URL without its secrets.
-
-    >>> masked("postgresql://me:secret@host/shop?sslpassword=secret")
-    'postgresql://me:***@host/shop?sslpassword=***'
-    """
-    for secret, instead in SECRETS:
-        url = secret.sub(instead, url)
-    return url
 
 
 def place_of(url: str | Path) -> Place:
