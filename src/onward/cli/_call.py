@@ -55,7 +55,8 @@ class Call:
         "onward --workspace 'my shop' cycle"
         """
         said = (("--workspace", self.workspace, DEFAULT_WORKSPACE), ("--tenant", self.tenant, DEFAULT_TENANT))
-        options = [f"{option} {shlex.quote(onward.masked(value))}" for option, value, default in said if value != default]
+        named = ((option, shlex.quote(onward.masked(value))) for option, value, default in said if value != default)
+        options = [f"{option} {value}" for option, value in named]
         return " ".join(["onward", *options, text])
 
     def pasteable(self, advice: str) -> str:
