@@ -11,7 +11,18 @@ from typing import Any
 
 import pytest
 
-from onward.core import Entity, Feedback, Interaction, InvalidInput, Labels, Mark, NotFound, Prediction, Unavailable
+from onward.core import (
+    Entity,
+    Feedback,
+    Gone,
+    Interaction,
+    InvalidInput,
+    Labels,
+    Mark,
+    NotFound,
+    Prediction,
+    Unavailable,
+)
 from onward.experience import Experience, read_lines
 from onward.storage import Database, stamp
 
@@ -51,15 +62,16 @@ def test_interactions_come_back_whole_and_in_order(experience: Experience) -> No
 
 def test_what_is_new_since_a_mark_comes_latest_first_with_its_feedback(experience: Experience) -> None:
     assert experience.newest("t") == Mark()
-    experience.record([said(f"{n:04d}") for n in range(1200)])
-    experience.record([replace(said("other"), tenant="other")])
+    labels = Labels(intent="refund")
+    experience.record([said(f"{n:04d}", labels=labels) for n in range(1200)])
+    experience.record([replace(said("other", labels=labels), tenant="other")])
     before = experience.newest("t")
     assert before == Mark(1200, 0)
-    experience.record([said("n1"), said("n2")])
-    experience.add_feedback([judged("f1", "n2"), judged("f2", "0007"), judged("f3", "n2"), judged("f4", "nowhere")])
+    experience.record([said("n1", labels=labels), said("n2")])
+    experience.add_feedback([judged("f3", "n2"), judged("f2", "0007"), judged("f1", "n2"), judged("f4", "nowhere")])
     now = experience.newest("t")
     assert [(i.id, [f.id for f in said]) for i, said in experience.recent("t", before, now)] == [
-        ("n2", ["f1", "f3"]),
+        ("n2", ["f3", "f1"]),
         ("n1", []),
     ]
     everything = [i.id for i, _ in experience.recent("t", Mark(), now)]
@@ -67,6 +79,36 @@ def test_what_is_new_since_a_mark_comes_latest_first_with_its_feedback(experienc
     assert experience.spoken_of("t", before) == {"0007"}
     assert experience.unmatched("t", before) == 1
     assert experience.unmatched("t", now) == 0
+
+
+def test_what_nobody_labelled_or_spoke_of_is_passed_over_and_counted(experience: Experience) -> None:
+    names = [f"{n:04d}" for n in range(1100)]
+    taught = {"0001": Labels(entities=()), "0500": Labels(sentiment="positive"), "1099": Labels(intent="refund")}
+    decoy = {"labels": {"entities": None, "intent": None, "sentiment": None}, "prediction": None}
+    predicted = Prediction(Labels(intent="refund"))
+    experience.record([said(n, labels=taught.get(n, Labels()), context=decoy, prediction=predicted) for n in names])
+    experience.add_feedback([judged("f", "0700")])
+    recent = experience.recent("t", Mark(), experience.newest("t"))
+    found = iter(recent)
+    assert next(found)[0].id == "1099"
+    assert recent.passed == 498
+    assert [i.id for i, _ in found] == ["0700", "0500", "0001"]
+    assert recent.passed == 1096
+    assert [i.id for i, _ in experience.recent("t", Mark(), Mark())] == []
+
+
+def test_what_is_buffered_is_stored_in_order_and_found(experience: Experience) -> None:
+    experience.buffer([said("a"), said("b")], [judged("f", "a")])
+    experience.buffer([said("a", text="too late"), said("c")])
+    assert experience.interaction("t", "c").id == "c"  # whoever looks for what is buffered waits for it
+    experience.flush()
+    assert experience.interactions("t") == [said("a"), said("b"), said("c")]
+    assert [one.id for one in experience.feedback("t")] == ["f"]
+    assert experience.counts("t") == (3, 1)
+    with pytest.raises(InvalidInput, match="text"):
+        experience.buffer([said("d", text="\ud800")])
+    experience.flush()
+    assert experience.counts("t") == (3, 1)
 
 
 def test_exchanges_are_found_by_id_however_many(experience: Experience) -> None:
@@ -199,13 +241,18 @@ def test_many_threads_recording_the_same_ids_record_each_once(experience: Experi
 
 def test_a_withdrawal_names_all_of_a_users_interactions_then_and_later(experience: Experience) -> None:
     experience.record([said("a", user="ann"), said("b", user="bob"), said("c"), said("d", user="ann", tenant="u")])
-    assert experience.withdraw("t", "ann", NOON) == {"a"}
+    first = experience.withdraw("t", "ann", NOON)
+    assert first.gone == Gone(said=frozenset("a"))
     experience.record([said("e", user="ann")])
-    assert experience.withdraw("t", "ann", NOON + timedelta(days=1)) == {"a", "e"}
-    assert experience.withdraw("t", "nobody", NOON) == frozenset()
-    assert experience.withdrawn("t") == {"ann", "nobody"}
+    assert experience.withdraw("t", "ann", NOON + timedelta(days=1)).gone == Gone(said=frozenset("ae"))
+    assert experience.withdraw("t", "nobody", NOON).gone == Gone()
+    withdrawn = experience.withdrawn("t")
+    assert len(withdrawn) == 2
+    assert [name in withdrawn for name in ("ann", "nobody", first.user, "bob", None, 7)] == [True] * 3 + [False] * 3
+    assert "ann" not in str(withdrawn)
     assert experience.withdrawn_interactions("t") == {"a", "e"}
-    assert experience.withdrawn("u") == experience.withdrawn_interactions("u") == frozenset()
+    assert len(experience.withdrawn("u")) == len(experience.withdrawn_interactions("u")) == 0
+    assert "ann" not in experience.withdrawn("u")
 
 
 def test_quarantine_keeps_the_first_reason_until_released(database: Database, experience: Experience) -> None:

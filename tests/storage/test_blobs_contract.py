@@ -129,7 +129,7 @@ PLACES = {"folder": _folder, "file": _file, "memory": _memory, "dir": _dir, "s3"
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[bool]:
-    """S3 over HTTP on this machine, where s3fs and moto's server are installed."""
+    """S3 over HTTP on this machine, by moto's server."""
     if not all(importlib.util.find_spec(name) for name in ("s3fs", "moto", "flask_cors")):
         yield False
         return

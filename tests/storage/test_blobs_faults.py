@@ -348,6 +348,10 @@ def absent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
             raise ImportError(name)
         return real(name, *args, **options)
 
+    loaded_before = importlib.import_module("fsspec.registry")._registry  # what it has imported, it keeps
+    for protocol in [name for name in loaded_before if name in ("s3", "s3a", "gs", "gcs")]:
+        monkeypatch.delitem(loaded_before, protocol)
+
     def take(package: str) -> None:
         lacking.add(package)
         for loaded in [name for name in sys.modules if name.partition(".")[0] == package]:

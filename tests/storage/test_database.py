@@ -11,10 +11,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, make_url, select
+from tests.postgres import Server
 
 from onward.core import Busy, Damaged, Unavailable
-from onward.storage import Database, schema
+from onward.storage import Database, postgresql_backend, schema
 
 WRITER = """
 import sys
@@ -87,7 +88,7 @@ def test_what_waits_together_is_committed_together(database: Database) -> None:
         first = pool.submit(database.write, slow)
         assert started.wait(30)
         rest = [pool.submit(database.write, count) for _ in range(8)]
-        while database._waiting.qsize() < 8:
+        while database.waiting < 8:
             pass
         go_on.set()
         assert first.result(30) is None
@@ -144,7 +145,7 @@ def test_a_failing_commit_is_told_to_all_who_wait(database: Database) -> None:
         first = pool.submit(database.write, slow)
         assert started.wait(30)
         rest = [pool.submit(database.write, orphan), pool.submit(note, database, "innocent")]
-        while database._waiting.qsize() < 2:
+        while database.waiting < 2:
             pass
         go_on.set()
         assert first.result(30) is None
@@ -178,7 +179,7 @@ def test_closing_with_work_waiting_commits_it(database: Database) -> None:
         pool.submit(database.write, slow)
         assert started.wait(30)
         waiting = pool.submit(note, database, "a")
-        while database._waiting.empty():
+        while not database.waiting:
             pass
         closing_ = pool.submit(database.close)
         go_on.set()
@@ -264,3 +265,27 @@ def test_writing_while_writing_is_told_instead_of_waiting_for_ever(tmp_path):
     with pytest.raises(RuntimeError, match="inside"):
         database.write(lambda _: database.write(lambda __: None))
     database.close()
+
+
+@pytest.mark.parametrize("table", ["customers (id)", "meta (id)", "meta (key, value)"])
+def test_another_programs_database_is_told_and_left_alone(tmp_path: Path, table: str) -> None:
+    file = tmp_path / "onward.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"CREATE TABLE {table}")
+    before = file.stat().st_size
+    for create in (True, False):
+        with pytest.raises(Damaged, match="no database of Onward"):
+            Database(file, create=create)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (1,)
+    assert file.stat().st_size == before
+
+
+def test_another_programs_tables_on_a_server(postgresql: Server) -> None:
+    url = make_url(postgresql.dsn(name := postgresql.make()))
+    postgresql.sql("CREATE TABLE customers (id int)", name)
+    Database(postgresql_backend(url)).close()
+    url = make_url(postgresql.dsn(name := postgresql.make()))
+    postgresql.sql("CREATE TABLE versions (id int)", name)
+    with pytest.raises(Damaged, match="no database of Onward"):
+        Database(postgresql_backend(url))

@@ -196,6 +196,48 @@ def test_killed_at_any_instant_it_is_the_old_one_or_the_new_one(kept: Path) -> N
 
 
 def count_rows(file: Path) -> list[int]:
-    tables = [table.name for table in schema.metadata.sorted_tables if table.name != "tallies"]
+    new = {"tallies", "lessons"}
+    tables = [table.name for table in schema.metadata.sorted_tables if table.name not in new]
     with closing(sqlite3.connect(file)) as raw:
         return [raw.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+
+
+def test_who_taught_whom_is_read_from_what_an_older_onward_stored(kept: Path) -> None:
+    with onward.open(kept / "workspace", settings=SETTINGS, create=False) as ws:
+        house, wanted = ws.house, {}
+        for version in ws.versions():
+            dataset = house.datasets.get("default", version.dataset)
+            wanted[version.number] = {i for e in dataset.examples if e.split != "evaluation" for i in e.interactions}
+        asked = [one.id for one in house.experience.interactions("default")][::7]
+        with house.storage.database.read() as connection:
+            assert connection.execute(select(schema.lessons)).first() is None
+            places = connection.scalars(select(schema.datasets.c.place).order_by("created")).all()
+        assert places == list(range(1, len(places) + 1))
+        for name in asked:
+            assert set(ws.trace(name).taught) == {number for number, taught in wanted.items() if name in taught}
+        assert any(wanted.values())
+        ws.doctor(mend=True)
+        assert ws.doctor() == ()
+
+
+def test_cycles_keep_the_order_in_which_they_began(kept: Path) -> None:
+    with onward.open(kept / "workspace", settings=SETTINGS, create=False) as ws:
+        before = [one.id for one in sorted(ws.cycles(), key=lambda one: (one.started, one.id))]
+        assert [one.id for one in ws.cycles()] == before
+        assert ws.cycle(force=True).id == ws.cycles()[-1].id
+
+
+def test_who_withdrew_before_names_were_hashed_is_erased_when_mended(kept: Path) -> None:
+    with onward.open(kept / "workspace", settings=SETTINGS, create=False) as ws:
+        gone = sorted(ws.house.experience.withdrawn_interactions("default"))
+        assert [one.where for one in ws.doctor() if one.kind == "unfinished"] == [
+            "consent withdrawn by 2 users of default"
+        ]
+        ws.doctor(mend=True)
+        assert [one for one in ws.doctor() if one.grave or one.kind == "unfinished"] == []
+        experience = ws.house.experience
+        assert sorted(experience.withdrawn_interactions("default")) == gone
+        own = [one for one in experience.interactions("default") if one.id in gone and one.text]
+        assert {one.user for one in own}.isdisjoint({"u3", "carol"})
+        assert all(name in experience.withdrawn("default") for name in ("u3", "carol"))
+        assert "carol" not in str([tuple(row) for row in ws.house.storage.database.stream(select(schema.withdrawals))])

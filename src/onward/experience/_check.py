@@ -22,12 +22,13 @@ def check_interaction(interaction: Interaction) -> Interaction:
     """
     for name in ("id", "tenant"):
         _check_id(name, getattr(interaction, name))
+    _check_user(interaction.user)
     _check_aware(interaction.at.tzinfo is not None)
     if len(interaction.text) > LONGEST_TEXT:
         raise InvalidInput(
             f"The text has {len(interaction.text):,} characters; {LONGEST_TEXT:,} are the most.", mend="Cut it."
         )
-    for text in (interaction.text, interaction.response, interaction.user, interaction.source):
+    for text in (interaction.text, interaction.response, interaction.source):
         _check_unicode(text)
     _check_depth("context", interaction.context)
     labels = check_labels(interaction.labels, interaction.text)
@@ -42,6 +43,7 @@ def check_feedback(feedback: Feedback) -> Feedback:
     """
     for name in ("id", "tenant", "interaction"):
         _check_id(name, getattr(feedback, name))
+    _check_user(feedback.user)
     _check_aware(feedback.at.tzinfo is not None)
     said = feedback.correction is not None and bool(feedback.correction.heads)
     if feedback.score is None and not said and not feedback.remark:
@@ -60,6 +62,12 @@ def _check_id(name: str, value: str) -> None:
             f"The {name} is {value[:40]!r}.",
             mend=f"Give 1 to {LONGEST_ID} printable characters.",
         )
+
+
+def _check_user(user: str | None) -> None:
+    """Every back end can look them up."""
+    if user is not None:
+        _check_id("user", user)
 
 
 def _check_aware(aware: bool) -> None:

@@ -205,8 +205,9 @@ def read_record(
         raise InvalidInput("No `text`.", mend='Write {"text": "..."}; feedback names its `interaction`.')
     loose: dict[str, Any] = {name: values.pop(name) for name in ("intent", "sentiment", "entities") if name in values}
     interaction = convert({"source": source, **values}, Interaction)
-    labels = convert(loose, Labels)
-    return check_interaction(replace(interaction, labels=labels.over(interaction.labels)))
+    if loose:
+        interaction = replace(interaction, labels=convert(loose, Labels).over(interaction.labels))
+    return check_interaction(interaction)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

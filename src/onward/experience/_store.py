@@ -4,61 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import Connection, Select, Table, bindparam, exists, func, select
+from sqlalchemy import Connection, Select, bindparam, exists, func, select
 
 from onward.core import Clock, Feedback, Interaction, Mark, NotFound, SystemClock, decode, to_body
-from onward.storage import Database, insert_into, insert_new, schema, stamp, tally
+from onward.storage import Database, Journal, insert_into, schema, stamp
 
 from ._check import check_feedback, check_interaction
+from ._erase import Erased, Withdrawal, erase_rows, gone, what_is_left, withdrawal
+from ._recent import PAGE, Exchange, Recent, with_feedback
+from ._withdrawn import Withdrawn, make_key, note_withdrawal, withdrawn
 
-OF_INTERACTION: Final = ("tenant", "id", "user", "body", "recorded")
-OF_FEEDBACK: Final = ("tenant", "id", "interaction", "user", "body", "recorded")
-PAGE: Final = 500
-
-Exchange = tuple[Interaction, list[Feedback]]
+OF_INTERACTION: Final = ("tenant", "id", "user", "body")
+OF_FEEDBACK: Final = ("tenant", "id", "interaction", "user", "body")
 
 
 class Experience:
-    """What happened and what was said of it, by tenant. Acknowledged means durable; nothing is ever changed."""
+    """What happened and what was said of it, by tenant. Acknowledged means durable; nothing is ever changed, but erased
+    where its user withdraws consent."""
 
     def __init__(self, database: Database, clock: Clock | None = None) -> None:
-        self._database, self._clock = database, clock or SystemClock()
+        self._database = database
+        clock = clock or SystemClock()
+        self._interactions = Journal(schema.interactions, OF_INTERACTION, clock)
+        self._feedback = Journal(schema.feedback, OF_FEEDBACK, clock)
 
     def record(self, interactions: Sequence[Interaction]) -> int:
-        """Store interactions; return how many were new. The first record under an id stands.
+        """Store interactions; return how many were new, once they are durable. The first record under an id stands.
 
         Raises:
             InvalidInput: one of them cannot be used; then none is stored.
         """
-        rows = [(i.tenant, i.id, i.user, to_body(check_interaction(i))) for i in interactions]
-        return self._add(schema.interactions, OF_INTERACTION, rows)
+        rows = _interaction_rows(interactions)
+        return self._database.append(self._interactions, rows) if rows else 0
 
     def add_feedback(self, feedback: Sequence[Feedback]) -> int:
-        """Store feedback; return how much was new. The interaction may still be on its way.
+        """Store feedback; return how much was new, once it is durable. The interaction may still be on its way.
 
         Raises:
             InvalidInput: one of them cannot be used; then none is stored.
         """
-        rows = [(f.tenant, f.id, f.interaction, f.user, to_body(check_feedback(f))) for f in feedback]
-        return self._add(schema.feedback, OF_FEEDBACK, rows)
+        rows = _feedback_rows(feedback)
+        return self._database.append(self._feedback, rows) if rows else 0
 
-    def _add(self, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[str | None, ...]]) -> int:
-        """The time of recording is taken in the transaction, so that it goes up with the sequence."""
+    def buffer(self, interactions: Sequence[Interaction] = (), feedback: Sequence[Feedback] = ()) -> None:
+        """Have interactions and feedback stored soon: by the next commits, in order with everything else.
 
-        def work(connection: Connection) -> int:
-            recorded, added = stamp(self._clock.now()), 0
-            for tenant, own in groupby(rows, key=itemgetter(0)):
-                new = insert_new(connection, table, columns, [(*row, recorded) for row in own])
-                if new and tenant is not None:
-                    tally(connection, tenant, table, new)
-                added += new
-            return added
+        What was not committed when the process dies is lost; see `flush`. While too much waits, this waits too.
 
-        return self._database.write(work) if rows else 0
+        Raises:
+            InvalidInput: one of them cannot be used; then none is stored.
+        """
+        for journal, rows in (
+            (self._interactions, _interaction_rows(interactions)),
+            (self._feedback, _feedback_rows(feedback)),
+        ):
+            if rows:
+                self._database.buffer(journal, rows)
+
+    def flush(self) -> None:
+        """Return once everything that was buffered before is durable.
+
+        Raises:
+            Unavailable: something that was buffered since the last `flush` could not be stored, and is lost.
+        """
+        self._database.flush()
 
     def interaction(self, tenant: str, interaction: str) -> Interaction:
         """One interaction.
@@ -66,15 +77,21 @@ class Experience:
         Raises:
             NotFound: nothing was recorded under this id.
         """
-        table = schema.interactions
-        with self._database.read() as connection:
-            body = connection.scalar(select(table.c.body).where(table.c.tenant == tenant, table.c.id == interaction))
+        body = self._body(tenant, interaction)
+        if body is None:
+            self._database.settle()
+            body = self._body(tenant, interaction)
         if body is None:
             raise NotFound(
                 f"No interaction {interaction!r} was recorded for tenant {tenant!r}.",
                 mend="Take the id that `onward predict` printed, or the `id` of its line.",
             )
         return decode(body, Interaction)
+
+    def _body(self, tenant: str, interaction: str) -> str | None:
+        table = schema.interactions
+        with self._database.read() as connection:
+            return connection.scalar(select(table.c.body).where(table.c.tenant == tenant, table.c.id == interaction))
 
     def newest(self, tenant: str) -> Mark:
         """How far recording has come."""
@@ -85,21 +102,9 @@ class Experience:
             one, two = (connection.scalar(end) for end in ends)
         return Mark(one or 0, two or 0)
 
-    def recent(self, tenant: str, after: Mark, to: Mark) -> Iterator[Exchange]:
-        """What was recorded between two marks, the latest first, with all feedback on it; read page by page."""
-        table, below = schema.interactions, to.interaction + 1
-        query = select(table.c.sequence, table.c.body).where(
-            table.c.tenant == tenant, table.c.sequence > after.interaction
-        )
-        while True:
-            page = query.where(table.c.sequence < below).order_by(table.c.sequence.desc()).limit(PAGE)
-            with self._database.read() as connection:
-                rows = connection.execute(page).all()
-                found = _with_feedback(connection, tenant, [row.body for row in rows])
-            yield from found
-            if len(rows) < PAGE:
-                return
-            below = rows[-1].sequence
+    def recent(self, tenant: str, after: Mark, to: Mark) -> Recent:
+        """What was recorded between two marks and can teach, the latest first; read page by page when asked."""
+        return Recent(self._database, tenant, after, to)
 
     def exchanges(self, tenant: str, interactions: Collection[str]) -> Iterator[Exchange]:
         """The interactions of these ids that are there, by id, with all feedback on them; read page by page."""
@@ -108,16 +113,19 @@ class Experience:
             page = table.c.id.in_(ids[start : start + PAGE])
             query = select(table.c.body).where(table.c.tenant == tenant, page).order_by(table.c.id)
             with self._database.read() as connection:
-                found = _with_feedback(connection, tenant, list(connection.scalars(query)))
+                found = with_feedback(connection, tenant, list(connection.scalars(query)))
             yield from found
 
     def spoken_of(self, tenant: str, after: Mark) -> frozenset[str]:
-        """Ids of the interactions recorded up to a mark that feedback recorded later speaks of."""
+        """Ids of the interactions recorded up to a mark that feedback recorded later speaks of, or speaks of no more:
+        it was erased."""
         table, said = schema.interactions, schema.feedback
-        about = (said.c.tenant == table.c.tenant) & (said.c.interaction == table.c.id)
-        query = select(table.c.id).join(said, about).where(said.c.tenant == tenant, said.c.sequence > after.feedback)
+        about = (table.c.tenant == said.c.tenant) & (table.c.id == said.c.interaction)
+        older = exists().where(about, table.c.sequence <= after.interaction, table.c.erased.is_(None))
+        query = select(said.c.interaction).where(said.c.tenant == tenant, older)  # a join would begin with what is old
+        later = query.where(said.c.sequence > after.feedback)
         with self._database.read() as connection:
-            return frozenset(connection.scalars(query.where(table.c.sequence <= after.interaction)))
+            return frozenset(connection.scalars(later.union(query.where(said.c.erased.is_not(None)))))
 
     def unmatched(self, tenant: str, after: Mark) -> int:
         """How much feedback recorded after a mark speaks of interactions that are not there."""
@@ -156,36 +164,42 @@ class Experience:
         with self._database.read() as connection:
             return list(connection.scalars(ever))
 
-    def withdraw(self, tenant: str, user: str, at: datetime) -> frozenset[str]:
-        """Note that a user withdrew consent; return the ids of all their interactions."""
-        values = {"tenant": tenant, "user": user, "at": stamp(at)}
-        self._database.write(
-            lambda c: c.execute(insert_into(c, schema.withdrawals).values(**values).on_conflict_do_nothing())
-        )
-        table, said = schema.interactions, schema.feedback
-        own = select(table.c.id).where(table.c.tenant == tenant, table.c.user == user)
-        spoken_of = select(said.c.interaction).where(said.c.tenant == tenant, said.c.user == user)
-        with self._database.read() as connection:
-            return frozenset(connection.scalars(own.union(spoken_of)))
+    def withdraw(self, tenant: str, user: str, at: datetime) -> Withdrawal:
+        """Note that a user withdrew consent, and replace all that they said, and that was said of it, by hashes.
 
-    def withdrawn(self, tenant: str) -> frozenset[str]:
+        One transaction. The name goes too: a hash under a key of the workspace stands for it.
+        """
+
+        def work(connection: Connection) -> Withdrawal:
+            key = make_key(connection)
+            alias = note_withdrawal(connection, tenant, user, key, stamp(at))
+            erase_rows(connection, tenant, [user], key, at)
+            return withdrawal(connection, tenant, alias)
+
+        return self._database.write(work)
+
+    def withdrawn(self, tenant: str) -> Withdrawn:
         """Users who withdrew consent."""
         with self._database.read() as connection:
-            return self.withdrawn_now(connection, tenant)
+            return withdrawn(connection, tenant)
 
-    def withdrawn_now(self, connection: Connection, tenant: str) -> frozenset[str]:
+    def withdrawn_now(self, connection: Connection, tenant: str) -> Withdrawn:
         """As `withdrawn`, inside the caller's transaction."""
-        table = schema.withdrawals
-        return frozenset(connection.scalars(select(table.c.user).where(table.c.tenant == tenant)))
+        return withdrawn(connection, tenant)
 
     def withdrawn_interactions(self, tenant: str) -> frozenset[str]:
-        """Ids of the interactions of users who withdrew consent."""
-        table, said, gone = schema.interactions, schema.feedback, schema.withdrawals
-        users = select(gone.c.user).where(gone.c.tenant == tenant)
-        own = select(table.c.id).where(table.c.tenant == tenant, table.c.user.in_(users))
-        both = own.union(select(said.c.interaction).where(said.c.tenant == tenant, said.c.user.in_(users)))
+        """Ids of the interactions of users who withdrew consent, and of those that they gave feedback on."""
         with self._database.read() as connection:
-            return frozenset(connection.scalars(both))
+            left = gone(connection, tenant, sorted(withdrawn(connection, tenant).names))
+        return left.said | left.spoken_of
+
+    def erased(self, tenant: str, interaction: str) -> Erased | None:
+        """What is left of an interaction whose content was erased; `None` where it was not."""
+        table = schema.interactions
+        query = select(table.c.body, table.c.erased).where(table.c.tenant == tenant, table.c.id == interaction)
+        with self._database.read() as connection:
+            row = connection.execute(query.where(table.c.erased.is_not(None))).first()
+        return None if row is None else what_is_left(row.body, row.erased)
 
     def quarantine(self, connection: Connection, rows: Iterable[dict[str, str]]) -> None:
         """Set interactions aside, inside the caller's transaction. Columns: tenant, interaction, cycle, at, reason."""
@@ -200,6 +214,19 @@ class Experience:
             held = (table.c.tenant == tenant) & ~table.c.released
             rows = connection.execute(select(table.c.interaction, table.c.reason).where(held))
             return {row.interaction: row.reason for row in rows}
+
+    def held(self, tenant: str) -> int:
+        """How many interactions are set aside by refused cycles."""
+        table = schema.quarantine
+        query = select(func.count()).where(table.c.tenant == tenant, ~table.c.released)
+        with self._database.read() as connection:
+            return connection.scalar(query) or 0
+
+    def withdrawals(self, tenant: str) -> int:
+        """How many users withdrew consent."""
+        query = select(func.count()).where(schema.withdrawals.c.tenant == tenant)
+        with self._database.read() as connection:
+            return connection.scalar(query) or 0
 
     def vouched(self, tenant: str) -> frozenset[str]:
         """Interactions that a person let out of quarantine."""
@@ -224,12 +251,9 @@ class Experience:
             return list(connection.scalars(query))
 
 
-def _with_feedback(connection: Connection, tenant: str, bodies: Sequence[str]) -> list[Exchange]:
-    found = [decode(body, Interaction) for body in bodies]
-    table = schema.feedback
-    about = table.c.interaction.in_([one.id for one in found])
-    query = select(table.c.body).where(table.c.tenant == tenant, about).order_by(table.c.sequence)
-    said: dict[str, list[Feedback]] = {}
-    for one in (decode(body, Feedback) for body in connection.scalars(query)):
-        said.setdefault(one.interaction, []).append(one)
-    return [(one, said.get(one.id, [])) for one in found]
+def _interaction_rows(interactions: Sequence[Interaction]) -> list[tuple[str | None, ...]]:
+    return [(i.tenant, i.id, i.user, to_body(check_interaction(i))) for i in interactions]
+
+
+def _feedback_rows(feedback: Sequence[Feedback]) -> list[tuple[str | None, ...]]:
+    return [(f.tenant, f.id, f.interaction, f.user, to_body(check_feedback(f))) for f in feedback]

@@ -8,15 +8,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote
 
-from onward.core import Damaged, InvalidInput, NotFound, content_hash
+from onward.core import Damaged, InvalidInput, NotFound, Unavailable, content_hash
 
 from ._bucket import open_bucket
 from ._content import Content
 from ._folder import Folder, explained
 from ._folder import sync as sync
 from ._manifest import Manifest, manifest_of
+
+GZIP: Final = 31  # what zlib calls a gzip header
+LARGEST: Final = 2**30  # bytes; what unpacks to more than any data set is no data set
 
 
 class Blobs:
@@ -44,9 +48,42 @@ class Blobs:
         self.root, self.bucket = root, bucket
         self._near = Folder(root)
         self._content: Content = self._near if bucket is None else _content_at(bucket, root / "cache")
+        self._owner: str | None = None
+        self._unsure = False
+
+    @property
+    def owner(self) -> str | None:
+        """The workspace whose content stands in the bucket; `None` where nobody said."""
+        return self._content.owner()
+
+    def belong(self, owner: str) -> None:
+        """Store and drop for one workspace only: two in one bucket would drop what the other needs.
+
+        Where the bucket cannot be asked now, it is before anything is stored or dropped.
+
+        Raises:
+            InvalidInput: it holds another workspace's content.
+        """
+        self._owner, self._unsure = owner, True
+        with suppress(Unavailable):
+            self._check_owner()
+
+    def _check_owner(self) -> None:
+        if not self._unsure or self._owner is None:
+            return
+        if self._content.owner() is None:
+            self._content.own(self._owner)
+        if self._content.owner() != self._owner:  # asked again: two may have begun at once
+            raise InvalidInput(
+                "The place for blobs belongs to another workspace.",
+                why="Each of the two would drop what only the other needs.",
+                mend="Give each workspace a place of its own: blobs=URL",
+            )
+        self._unsure = False
 
     def put(self, data: bytes) -> str:
         """Store bytes (compressed); return the hash of their content."""
+        self._check_owner()
         name = content_hash(data)
         if _wrong_with(self.verify, name) is not None:
             self._content.write(name, gzip.compress(data, compresslevel=3, mtime=0))
@@ -59,13 +96,14 @@ class Blobs:
             NotFound: nothing is stored under it.
             Damaged: what is stored is not what was put.
         """
+        unpacked = zlib.decompressobj(wbits=GZIP)
         try:
-            data = gzip.decompress(self._content.read(name))
-        except (OSError, EOFError, zlib.error) as error:
+            data = unpacked.decompress(self._content.read(name), LARGEST)
+        except zlib.error as error:
             raise Damaged(
                 f"What is stored under {name} cannot be read.", why=f"{error}.", mend="Restore a back-up."
             ) from error
-        if content_hash(data) != name:
+        if not unpacked.eof or unpacked.unused_data or content_hash(data) != name:
             raise Damaged(f"What is stored under {name} was changed.", mend="Restore a back-up.")
         return data
 
@@ -75,6 +113,7 @@ class Blobs:
 
     def drop(self, name: str) -> None:
         """Remove bytes; nothing happens where there are none."""
+        self._check_owner()
         self._content.drop(name)
 
     def names(self) -> Iterator[str]:
@@ -95,6 +134,7 @@ class Blobs:
         name = content_hash(manifest)
         if expected not in (None, name):
             raise Damaged(f"{folder} does not hold artifact {expected}.", mend="Take another copy.")
+        self._check_owner()
         wrong = _wrong_with(self.verify_folder, name)
         if isinstance(wrong, Damaged):
             self.drop_folder(name)
@@ -130,6 +170,7 @@ class Blobs:
 
     def drop_folder(self, name: str) -> None:
         """Remove an artifact, which is gone in one step, and its copy; nothing happens where there is none."""
+        self._check_owner()
         self._content.drop_folder(name)
 
     def artifacts(self) -> Iterator[str]:
@@ -150,7 +191,8 @@ class Blobs:
         """A local folder that survives interruption, for what is not finished; `clear_workbench` removes it."""
         folder = self._bench(name)
         with explained(self.root):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for each in (folder.parent, folder):
+                each.mkdir(mode=0o700, exist_ok=True)
         return folder
 
     def clear_workbench(self, name: str) -> None:

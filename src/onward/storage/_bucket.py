@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 from onward.core import Damaged, InvalidInput, MissingExtra, NotFound, OnwardError, Unavailable, encode, masked
 
-from ._content import ARTIFACTS, BYTES, FILES, MANIFEST, is_name, key_of, no_artifact, nothing_stored
+from ._content import ARTIFACTS, BYTES, FILES, MANIFEST, OWNER, is_name, key_of, no_artifact, nothing_stored
 from ._folder import Folder
 from ._manifest import Manifest, check_folder, read_manifest
 
@@ -79,13 +79,23 @@ class Bucket:
     def drop_folder(self, name: str) -> None:
         place = key_of(ARTIFACTS, name)
         self._remove(f"{place}/{MANIFEST}")
-        with _asking(self._url), suppress(FileNotFoundError):
-            self._files.rm(f"{self._root}/{place}", recursive=True)
+        for key in self._listed(place):  # one by one: `rm` reads `*` in a path as a pattern
+            with _asking(self._url), suppress(FileNotFoundError):
+                self._files.rm_file(key)
         self._cache.drop_folder(name)
 
     def artifacts(self) -> Iterator[str]:
         found = (key.split("/") for key in self._listed(ARTIFACTS))
         return iter(sorted({parts[-2] for parts in found if parts[-1] == MANIFEST and is_name(parts[-2])}))
+
+    def owner(self) -> str | None:
+        try:
+            return self._get(OWNER, nothing_stored(OWNER)).decode(errors="replace")
+        except NotFound:
+            return None
+
+    def own(self, owner: str) -> None:
+        self._put(f"{self._root}/{OWNER}", owner.encode())
 
     def age(self, name: str) -> float | None:
         for key in (key_of(BYTES, name), f"{key_of(ARTIFACTS, name)}/{MANIFEST}"):

@@ -14,6 +14,7 @@ BYTES: Final = "blobs"
 ARTIFACTS: Final = "artifacts"
 MANIFEST: Final = "MANIFEST.json"
 FILES: Final = "files"
+OWNER: Final = "owner"
 DIGITS: Final = frozenset("0123456789abcdef")
 
 
@@ -56,6 +57,12 @@ class Content(Protocol):
     def artifacts(self) -> Iterator[str]:
         """The names of the artifacts."""
 
+    def owner(self) -> str | None:
+        """Whose content this is; `None`: nobody has said."""
+
+    def own(self, owner: str) -> None:
+        """Say whose content this is from now on."""
+
     def age(self, name: str) -> float | None:
         """Seconds since the bytes or the artifact under a name was stored; `None`: there is none, or nobody knows."""
 
@@ -71,9 +78,9 @@ def key_of(kind: str, name: str) -> str:
     return f"{kind}/{name[:2]}/{name}"
 
 
-def is_name(name: str) -> bool:
-    """Whether it is a SHA-256 in hexadecimal digits."""
-    return len(name) == 64 and set(name) <= DIGITS
+def is_name(name: object) -> bool:
+    """Whether it is a SHA-256 in hexadecimal digits; what comes out of a damaged row may be anything."""
+    return isinstance(name, str) and len(name) == 64 and set(name) <= DIGITS
 
 
 def nothing_stored(name: str) -> NotFound:

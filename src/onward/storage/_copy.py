@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, cast
 
-from sqlalchemy import Column, Connection, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select
 
 from onward.core import InvalidInput, Unavailable
 
@@ -58,12 +58,14 @@ def copy_rows(source: Connection, target: Connection) -> None:
         with source.execute(select(table), execution_options={"yield_per": AT_ONCE}) as rows:
             for part in rows.partitions():
                 target.execute(insert(table), [row._asdict() for row in part])
-        if target.dialect.name == "postgresql" and table.autoincrement_column is not None:
-            _count_on(target, table.autoincrement_column)
+        count_on(target, table)
 
 
-def _count_on(connection: Connection, column: Column[int]) -> None:
-    """Let PostgreSQL number the next row after the last; SQLite does so by itself."""
+def count_on(connection: Connection, table: Table) -> None:
+    """Let PostgreSQL number the next row of a numbered table after the last; SQLite does so by itself."""
+    column = table.autoincrement_column
+    if column is None or connection.dialect.name != "postgresql":
+        return
     sequence = func.pg_get_serial_sequence(column.table.name, column.name)
     last = func.max(column)
     connection.execute(select(func.setval(sequence, func.coalesce(last, 1), last.is_not(None))))

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Row, Select
 
 from onward.core import OnwardError, Unavailable
 
-from ._backend import Backend, driver
+from ._backend import Backend
 from ._copy import copy_database, copy_rows
-from ._prepare import check_current, is_current, prepare
+from ._journal import Journal, Record
+from ._prepare import is_current, prepare
 from ._sqlite import sqlite_backend
+from ._writer import Piece, Work, Writer
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
 
-WAITING_AT_MOST: Final = 10_000
-COMMIT_TOGETHER: Final = 512
+LOST: Final = "Nothing else was harmed; record them again (the same id twice is once)."
 ROWS_AT_ONCE: Final = 1_000
 
 
 class Database:
     """SQLite or PostgreSQL. Safe to share between threads; several processes may open the same one.
 
-    Durability: when `write` returns, what it wrote survives kill -9 and power loss. When `write` raises, nothing of it
-    is stored; only where the connection to a server broke during the commit itself is it stored whole or not at all.
+    Durability: when `write` or `append` returns, what it wrote survives kill -9 and power loss. When it raises, nothing
+    of it is stored; only where the connection to a server broke during the commit itself is it stored whole or not at
+    all. What `buffer` took is written in its turn, by the next commits; `flush` and `close` wait for it.
     Ownership: one thread owns the only connection that writes; it takes all work that waits into one transaction,
     each piece in a savepoint, so that a piece that fails takes only itself back. Writers of other processes wait for
     their turn: rows are numbered in the order in which they are committed.
-    Back-pressure: with 10,000 pieces waiting, `write` blocks.
+    Back-pressure: with 10,000 records, or 64 Mi characters of them, waiting, all of these block.
     Reading never waits for writing, and sees only what is committed.
 
     Args:
@@ -49,11 +48,8 @@ class Database:
     """
 
     def __init__(self, place: Path | Backend, *, create: bool = True) -> None:
-        self.backend = sqlite_backend(place) if isinstance(place, Path) else place
-        self._waiting: queue.Queue[tuple[Work[Any], Future[Any]] | None] = queue.Queue(WAITING_AT_MOST)
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._closed = False
+        self.backend = sqlite_backend(place, create=create) if isinstance(place, Path) else place
+        self._writer = Writer(self.backend)
         try:
             with self.backend.explained():
                 if not is_current(self.backend):
@@ -80,7 +76,7 @@ class Database:
         Raises:
             Unavailable: the workspace is closed, or the database cannot be read.
         """
-        self._check_open()
+        self._writer.check_open()
         with self.backend.explained(), self.backend.reading.connect() as connection:
             yield connection
 
@@ -121,84 +117,72 @@ class Database:
             Unavailable: the disk is full, read-only or not ours, or the server is gone.
             Exception: whatever `work` raises; then nothing of it is written.
         """
-        if threading.current_thread() is self._thread:
-            raise RuntimeError("`write` inside `write` would wait for itself: use the connection at hand")
-        future: Future[T] = Future()
-        with self._lock:
-            self._check_open()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._commit_for_all, name="onward-writer", daemon=True)
-                self._thread.start()
-            self._waiting.put((work, future))  # under the lock: nothing may come after what `close` puts
-        return future.result()
+        return cast("T", self._wait_for(Piece(work=work, gate=threading.Lock())))
+
+    def append(self, journal: Journal, rows: Sequence[Record]) -> int:
+        """Add rows to a journal; return how many were new, once they are durable. All of them, or none.
+
+        Raises:
+            Busy, Unavailable: as `write`.
+            InvalidInput: one of them cannot be stored.
+        """
+        return int(self._wait_for(Piece(journal=journal, rows=rows, gate=threading.Lock())))
+
+    def buffer(self, journal: Journal, rows: Sequence[Record]) -> None:
+        """Add rows to a journal soon, in order with everything else; see `flush`.
+
+        Raises:
+            Unavailable: the workspace is closed.
+        """
+        self._put(Piece(journal=journal, rows=rows))
+
+    def flush(self) -> None:
+        """Return once everything that was buffered before is durable.
+
+        Raises:
+            Unavailable: something that was buffered since the last `flush` could not be stored, and is lost.
+        """
+        self._writer.check_open()
+        self.settle()
+        self._raise_lost()
+
+    def settle(self) -> None:
+        """Return once what was buffered before is durable, or known to be lost: for who looks for what is not there."""
+        if self._writer.behind:
+            with suppress(OnwardError):  # it may share a commit that fails: then that is over, too
+                self.write(lambda _: None)
 
     def close(self) -> None:
-        """Commit what waits, then let go of the database. Closing twice is closing once."""
-        with self._lock:
-            self._closed, thread = True, self._thread
-            self._thread = None
-        if thread is not None:
-            self._waiting.put(None)
-            thread.join()
+        """Commit what waits, then let go of the database. Closing twice is closing once.
+
+        Raises:
+            Unavailable: as `flush`; the database is let go of all the same.
+        """
+        self._writer.close()
         self.backend.writing.dispose()
         self.backend.reading.dispose()
+        self._raise_lost()
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise Unavailable("This workspace is closed.", mend="Open it again.")
+    @property
+    def waiting(self) -> int:
+        """How many calls' writing waits for the writer."""
+        return self._writer.waiting
 
-    def _commit_for_all(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch, last = [first], False
-            while len(batch) < COMMIT_TOGETHER and not self._waiting.empty():
-                piece = self._waiting.get()
-                if piece is None:
-                    last = True
-                    break
-                batch.append(piece)
-            self._commit(batch)
-            if last:
-                return
+    @property
+    def lost(self) -> BaseException | None:
+        """Why something that was buffered since the last `flush` is lost; `None` where nothing is."""
+        return self._writer.lost
 
-    def _commit(self, batch: list[tuple[Work[Any], Future[Any]]]) -> None:
-        done: list[tuple[Future[Any], Any]] = []
-        try:
-            with self.backend.explained(), self.backend.writing.begin() as connection:
-                check_current(connection, self.backend)
-                if len(batch) == 1:
-                    done = [(batch[0][1], batch[0][0](connection))]
-                else:
-                    done = [(future, _attempt(work, connection, self.backend)) for work, future in batch]
-        except BaseException as error:  # noqa: BLE001 - those who wait must hear of everything
-            done = [(future, _Failure(error)) for _, future in batch]
-        for future, result in done:
-            if isinstance(result, _Failure):
-                future.set_exception(result.error)
-            else:
-                future.set_result(result)
+    def _wait_for(self, piece: Piece) -> Any:
+        self._put(piece)
+        return piece.wait()
 
+    def _put(self, piece: Piece) -> None:
+        if self._writer.is_me:
+            raise RuntimeError("`write` inside `write` would wait for itself: use the connection at hand")
+        self._writer.put(piece)
 
-class _Failure:
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-def _attempt(work: Work[Any], connection: Connection, backend: Backend) -> Any:
-    """The result of one piece of work, or its failure with everything it wrote taken back.
-
-    Where the whole transaction is lost, the failure is everybody's.
-    """
-    raw = driver(connection)
-    raw.execute("SAVEPOINT piece")
-    try:
-        with backend.explained():
-            result = work(connection)
-    except Exception as error:  # whatever one raises must not take the others back
-        if not backend.stands(connection):
-            raise
-        raw.execute("ROLLBACK TO SAVEPOINT piece")
-        result = _Failure(error)
-    raw.execute("RELEASE SAVEPOINT piece")
-    return result
+    def _raise_lost(self) -> None:
+        lost = self._writer.take_lost()
+        if lost is not None:
+            raise Unavailable("Records that were buffered are lost.", why=str(lost), mend=LOST) from lost

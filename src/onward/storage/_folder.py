@@ -14,7 +14,7 @@ from typing import Final
 
 from onward.core import Damaged, Unavailable, encode
 
-from ._content import ARTIFACTS, BYTES, FILES, MANIFEST, is_name, key_of, no_artifact, nothing_stored
+from ._content import ARTIFACTS, BYTES, FILES, MANIFEST, OWNER, is_name, key_of, no_artifact, nothing_stored
 from ._manifest import Manifest, check_folder, read_manifest
 
 SCRATCH_SECONDS: Final = 86_400.0
@@ -95,6 +95,16 @@ class Folder:
     def artifacts(self) -> Iterator[str]:
         return self._listed(self._folders)
 
+    def owner(self) -> str | None:
+        with explained(self.root), suppress(FileNotFoundError):
+            return (self.root / OWNER).read_bytes().decode(errors="replace")
+        return None
+
+    def own(self, owner: str) -> None:
+        with explained(self.root), self.scratch() as scratch:
+            (scratch / OWNER).write_bytes(owner.encode())
+            _publish(scratch / OWNER, self.root / OWNER)
+
     def age(self, name: str) -> float | None:
         for place in (self.root / key_of(BYTES, name), self.root / key_of(ARTIFACTS, name)):
             with suppress(OSError):
@@ -109,8 +119,10 @@ class Folder:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A temporary folder on the same disk, removed afterwards."""
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+        """A temporary folder on the same disk, removed afterwards; what cannot be removed is a day later."""
+        with explained(self.root):
+            made = tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True)
+        with made as folder:
             yield Path(folder)
 
     def _listed(self, under: Path) -> Iterator[str]:

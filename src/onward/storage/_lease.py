@@ -32,6 +32,8 @@ from ._schema import leases, stamp
 
 SECONDS: Final = 60.0
 FREE: Final = ""
+_LEFT: Final[set[tuple[str, str, int]]] = set()
+"""Database, lease and token of what this process holds no more, but could not give back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +63,29 @@ def hold(database: Database, name: str, clock: Clock, seconds: float = SECONDS) 
     """Hold the lease of a name; a thread renews it until the end of the block.
 
     Taking over a lease that expired takes half of `seconds`; taking a free one, or being refused, takes no time.
-    Everybody who holds a name gives the same `seconds`.
+    Everybody who holds a name gives the same `seconds`. What the block did stands even where the lease cannot be given
+    back, as on a full disk: this process may take it again at once, others when it has expired.
 
     Raises:
         Busy: somebody else holds it.
     """
     with database.read() as connection:
         found = _found(connection, name)
-    if _looks_alive(found, clock, seconds):
-        raise _busy(name, found)
-    if not _surely_free(found):
+    if not (_surely_free(found) or _is_left(database, name, found)):
+        if _looks_alive(found, clock, seconds):
+            raise _busy(name, found)
         _watch(database, name, found, seconds)
     lease = database.write(lambda c: _acquire(c, name, found, clock, seconds))
     stop = threading.Event()
     thread = threading.Thread(target=_renew, args=(database, lease, clock, seconds, stop), daemon=True)
-    thread.start()
-    try:
+    try:  # from here on, for whoever is interrupted while the thread starts must give the lease back too
+        thread.start()
         yield lease
     finally:
         stop.set()
-        thread.join()
-        database.write(lambda c: _set_expiry(c, lease, FREE))
+        if thread.ident is not None:
+            thread.join()
+        _give_back(database, lease)
 
 
 def _found(connection: Connection, name: str) -> Row[Any] | None:
@@ -92,9 +96,13 @@ def _surely_free(found: Row[Any] | None) -> bool:
     return found is None or found.expires == FREE or is_gone(found.process)
 
 
+def _is_left(database: Database, name: str, found: Row[Any] | None) -> bool:
+    return found is not None and (database.backend.name, name, int(found.token)) in _LEFT
+
+
 def _looks_alive(found: Row[Any] | None, clock: Clock, seconds: float) -> bool:
     """By the clock; an expiry further away than any holder sets it tells of nothing but a clock that jumped."""
-    if found is None or _surely_free(found):
+    if found is None:
         return False
     now = clock.now()
     return stamp(now) < str(found.expires) <= stamp(now + timedelta(seconds=seconds))
@@ -147,6 +155,14 @@ def _renew(database: Database, lease: Lease, clock: Clock, seconds: float, stop:
             database.write(partial(_set_expiry, lease=lease, expires=expires))
         except OnwardError as error:  # the next turn may succeed; if none does, the guard tells
             log.warning("lease not renewed", lease=lease.name, error=str(error))
+
+
+def _give_back(database: Database, lease: Lease) -> None:
+    try:
+        database.write(lambda c: _set_expiry(c, lease, FREE))
+    except OnwardError as error:
+        _LEFT.add((database.backend.name, lease.name, lease.token))
+        log.warning("lease not given back", lease=lease.name, error=str(error))
 
 
 def _set_expiry(connection: Connection, lease: Lease, expires: str) -> None:

@@ -28,13 +28,13 @@ class Place:
     """
 
     folder: Path | None
-    server: URL | None = None
+    server: URL | None = field(default=None, repr=False)
     bucket: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         """What errors and `status` may show: no password, no key."""
         if self.server is not None:
-            return self.server.render_as_string(hide_password=True)
+            return masked(self.server.render_as_string(hide_password=True))
         return "memory://" if self.folder is None else str(self.folder)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from onward.core import Busy, Damaged, InvalidInput, MissingExtra, OnwardError, Unavailable
+from onward.core import Busy, Damaged, InvalidInput, MissingExtra, OnwardError, Unavailable, masked
 
 from ._backend import Backend, driver, unstorable
 
@@ -24,8 +24,8 @@ CONNECT: Final = {
     "application_name": "onward",
     "client_encoding": "utf8",
 }
-# A writer that was paused in mid-transaction is cut off by the server, so that others can go on.
-PREPARE: Final = """
+# A writer that was paused in mid-transaction is cut off by the server, so that others go on. Readers hold up nobody.
+WRITES: Final = """
 SET lock_timeout = '30s';
 SET idle_in_transaction_session_timeout = '60s';
 SELECT set_config('synchronous_commit', 'on', false)
@@ -54,13 +54,13 @@ def postgresql_backend(url: URL) -> Backend:
         import psycopg
     except ImportError as error:
         raise MissingExtra("psycopg", "postgres") from error
-    name = url.render_as_string(hide_password=True)
+    name = masked(url.render_as_string(hide_password=True))
     return Backend(
         name=name,
         writing=_engine(url, writes=True),
         reading=_engine(url, writes=False),
         errors=psycopg.Error,
-        translate=lambda error: _translate(error, name, url.password),
+        translate=lambda error: _translate(error, name, (url.password, url.query.get("password"))),
         stands=_stands,
     )
 
@@ -77,7 +77,8 @@ def _engine(url: URL, *, writes: bool) -> Engine:
     def prepare(connection: object, _: object) -> None:
         raw = cast("psycopg.Connection", connection)
         raw.autocommit = True
-        raw.execute(PREPARE)
+        if writes:
+            raw.execute(WRITES)
         raw.autocommit = False
         raw.isolation_level = isolation
         raw.read_only = not writes
@@ -97,10 +98,10 @@ def _stands(connection: Connection) -> bool:
     return not driver(connection).closed
 
 
-def _translate(error: BaseException, name: str, password: object) -> OnwardError:
+def _translate(error: BaseException, name: str, passwords: tuple[object, ...]) -> OnwardError:
     text = " ".join(str(error).split())
     state = getattr(error, "sqlstate", None) or (NO_DATABASE if MISSING.search(text) else "")
-    if password:
+    for password in filter(None, passwords):
         text = text.replace(str(password), "***")
     if state in NOT_NOW:
         return Busy(f"{name} is held by another process.", why=f"{text}.", mend="Try again.")

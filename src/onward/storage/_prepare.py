@@ -14,6 +14,7 @@ from .migrations import migrate
 
 CURRENT = str(SCHEMA_VERSION)
 STAMP = "SELECT value FROM meta WHERE key = 'schema'"
+COLUMNS = {"key", "value"}
 
 
 def is_current(backend: Backend) -> bool:
@@ -27,11 +28,12 @@ def prepare(backend: Backend, *, create: bool) -> None:
 
     Raises:
         NotFound: there are no tables, and `create` is off.
-        Damaged: a newer Onward wrote it.
+        Damaged: a newer Onward wrote it, or another program.
     """
     with backend.writing.begin() as connection:
         found = _stamp(connection)
         if found is None:
+            _refuse_foreign(connection, backend.name)
             if not create:
                 raise NotFound(f"There is no workspace in {backend.name}.", mend="Make one with: onward init")
             if connection.dialect.name == "postgresql":
@@ -60,8 +62,21 @@ def check_current(connection: Connection, backend: Backend) -> None:
         )
 
 
+def _refuse_foreign(connection: Connection, name: str) -> None:
+    """A file is ours as a whole; on a server others may have tables beside ours."""
+    found = set(inspect(connection).get_table_names())
+    foreign = found if connection.dialect.name == "sqlite" else found & set(metadata.tables)
+    if foreign:
+        raise Damaged(
+            f"{name} is no database of Onward.",
+            why=f"It holds {', '.join(sorted(foreign)[:3])}, and does not say which schema that is.",
+            mend="Choose another place; or, if it was one, restore a back-up.",
+        )
+
+
 def _stamp(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(meta.name):
+    found = inspect(connection)
+    if not found.has_table(meta.name) or {column["name"] for column in found.get_columns(meta.name)} != COLUMNS:
         return None
     return connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
 

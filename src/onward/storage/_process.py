@@ -23,7 +23,7 @@ def mark_of_process() -> str:
     Empty where the system does not tell.
     """
     space = _space()
-    return f"{space}/{os.getpid()}/{_started(os.getpid())}" if space else ""
+    return f"{space}/{os.getpid()}/{_started(os.getpid()) or ''}" if space else ""
 
 
 def is_gone(mark: str) -> bool:
@@ -31,7 +31,8 @@ def is_gone(mark: str) -> bool:
     space, _, process = mark.rpartition("/")[0].rpartition("/")
     if not space or space != _space() or not process.isdecimal():
         return False
-    return _started(int(process)) != mark.rpartition("/")[2]
+    started = _started(int(process))
+    return not _exists(int(process)) if started is None else started != mark.rpartition("/")[2]
 
 
 def _space() -> str:
@@ -41,10 +42,21 @@ def _space() -> str:
     return ""
 
 
-def _started(process: int) -> str:
-    """Clock ticks from boot to its start; empty where there is no such process, or only what is left of one."""
+def _exists(process: int) -> bool:
+    """Whether there is a process of this number; what belongs to others cannot be sent anything, but it is there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _started(process: int) -> str | None:
+    """Clock ticks from boot to its start; empty of what ended but is not cleared away, `None` where nothing is told."""
     with suppress(OSError):
         text = (PROC / str(process) / "stat").read_text(encoding="utf8", errors="replace")
         fields = text.rpartition(")")[2].split()
         return "" if fields[0] in "ZX" else fields[19]
-    return ""
+    return None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ._backend import driver
 from ._schema import tallies
+
+PORTIONS: Final = (64, 16, 4, 1)
 
 
 def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -23,27 +27,52 @@ def insert_new(
 ) -> int:
     """Insert rows of text, but those whose key is there already; return how many were new.
 
-    For the hot path: straight to the driver. SQLAlchemy's own way costs 11.5 microseconds a row against 3.5.
+    For the hot path: straight to the driver. To SQLite 64 rows go as one statement: half the time of one statement a
+    row, and the interpreter's lock is let go, and fought for again, once and not 64 times.
     To PostgreSQL all rows go as one JSON text, which costs a tenth of psycopg's arrays.
     """
     if not rows:
         return 0
-    statement = _insert_new(connection.dialect.name, table.name, columns)
     raw = driver(connection)
     if connection.dialect.name == "sqlite":
-        return int(raw.executemany(statement, rows).rowcount)
-    return int(raw.execute(statement, [msgspec.json.encode(rows).decode()]).rowcount)
+        return sum(_insert_some(raw, table.name, columns, some) for some in _portions(rows))
+    return int(raw.execute(_from_json(table.name, columns), [msgspec.json.encode(rows).decode()]).rowcount)
+
+
+def _portions(rows: Sequence[tuple[str | None, ...]]) -> Iterator[Sequence[tuple[str | None, ...]]]:
+    """The rows by 64, 16, 4 and 1: few statements, and few different ones."""
+    start = 0
+    for size in PORTIONS:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
+
+
+def _insert_some(raw: Any, table: str, columns: tuple[str, ...], rows: Sequence[tuple[str | None, ...]]) -> int:
+    return int(raw.execute(_from_values(table, columns, len(rows)), list(chain.from_iterable(rows))).rowcount)
 
 
 @lru_cache(maxsize=32)
-def _insert_new(dialect: str, table: str, columns: tuple[str, ...]) -> str:
+def _from_values(table: str, columns: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"{_insert(table, columns)} VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING"
+
+
+@lru_cache(maxsize=8)
+def _from_json(table: str, columns: tuple[str, ...]) -> str:
+    fields = ", ".join(f"one->>{number}" for number in range(len(columns)))
+    values = f"SELECT {fields} FROM json_array_elements(%s::json) one"  # noqa: S608 - names of ours only
+    return f"{_insert(table, columns)} {values} ON CONFLICT DO NOTHING"
+
+
+def _insert(table: str, columns: tuple[str, ...]) -> str:
     named = ", ".join(f'"{column}"' for column in columns)
-    if dialect == "sqlite":
-        values = f"VALUES ({', '.join('?' * len(columns))})"
-    else:
-        fields = ", ".join(f"one->>{number}" for number in range(len(columns)))
-        values = f"SELECT {fields} FROM json_array_elements(%s::json) one"  # noqa: S608 - names of ours only
-    return f'INSERT INTO "{table}" ({named}) {values} ON CONFLICT DO NOTHING'
+    return f'INSERT INTO "{table}" ({named})'
+
+
+def next_place(connection: Connection, table: Table) -> int:
+    """The number after the highest in a table's `place`, in the caller's transaction: writers take turns."""
+    return int(connection.scalar(select(func.max(table.c.place))) or 0) + 1
 
 
 def tally(connection: Connection, tenant: str, table: Table, change: int) -> None:

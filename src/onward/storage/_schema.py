@@ -29,6 +29,8 @@ Name = String().with_variant(String(collation="C"), "postgresql")
 Number = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts by itself in a column called INTEGER only
 
 KNOWN_USER = text('"user" IS NOT NULL')
+ERASED = text("erased IS NOT NULL")
+OPEN = text("stop IS NULL")
 
 metadata = MetaData()
 
@@ -42,6 +44,7 @@ interactions = Table(
     Column("id", Name, nullable=False),
     Column("user", Name),
     Column("recorded", Name),  # when, by our clock; unknown for what was recorded under schema 1
+    Column("erased", Name),  # when its content was replaced by the hash of what was there
     Column("body", Text, nullable=False),
     Index("interaction_id", "tenant", "id", unique=True),
     Index("interaction_order", "tenant", "sequence"),
@@ -58,11 +61,13 @@ feedback = Table(
     Column("interaction", Name, nullable=False),
     Column("user", Name),
     Column("recorded", Name),
+    Column("erased", Name),
     Column("body", Text, nullable=False),
     Index("feedback_id", "tenant", "id", unique=True),
     Index("feedback_order", "tenant", "sequence"),
     Index("feedback_user", "tenant", "user", sqlite_where=KNOWN_USER, postgresql_where=KNOWN_USER),
     Index("feedback_interaction", "tenant", "interaction"),
+    Index("feedback_erased", "tenant", sqlite_where=ERASED, postgresql_where=ERASED),
     sqlite_autoincrement=True,
 )
 
@@ -75,12 +80,15 @@ tallies = Table(
     Column("rows", Number, nullable=False),
 )
 
+# Whoever withdrew stands under a keyed hash of the name; under the name itself only where schema 1 noted it.
 withdrawals = Table(
     "withdrawals",
     metadata,
     Column("tenant", Name, primary_key=True),
     Column("user", Name, primary_key=True),
     Column("at", Name, nullable=False),
+    Column("place", Number),  # of the last data set version that may have heard them; unknown under schema 1
+    Column("erased", Name),  # when nothing of it was left; until then the erasure is unfinished
 )
 
 quarantine = Table(
@@ -101,6 +109,20 @@ datasets = Table(
     Column("id", Name, primary_key=True),
     Column("created", Name, nullable=False),
     Column("blob", Name, nullable=False),
+    Column("place", Number, nullable=False, server_default="0"),  # counts up, whatever the clock says
+    Column("taught", Number),  # how many interactions teach in it; unknown until `lessons` holds them
+    Index("dataset_place", "place"),
+)
+
+# Which interactions teach in which data set versions of their tenant: from place `start` on, up to before `stop`.
+lessons = Table(
+    "lessons",
+    metadata,
+    Column("tenant", Name, primary_key=True),
+    Column("interaction", Name, primary_key=True),
+    Column("start", Number, primary_key=True, autoincrement=False),
+    Column("stop", Number),
+    Index("lesson_open", "tenant", sqlite_where=OPEN, postgresql_where=OPEN),
 )
 
 evaluation_sets = Table(
@@ -168,8 +190,10 @@ cycles = Table(
     Column("tenant", Name, nullable=False),
     Column("started", Name, nullable=False),
     Column("status", Name, nullable=False),
+    Column("place", Number, nullable=False, server_default="0"),
     Column("body", Text, nullable=False),
-    Index("cycle_time", "tenant", "started"),
+    Index("cycle_order", "tenant", "place"),
+    Index("cycle_place", "place"),
 )
 
 leases = Table(

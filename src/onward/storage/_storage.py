@@ -61,9 +61,10 @@ def open_storage(url: str | Path, *, create: bool = True) -> Storage:
     if place.folder is None:
         return _open_in_memory()
     folder = place.folder.absolute()
-    if place.server is None and not create and not (folder / DATABASE_NAME).exists():
-        raise NotFound(f"There is no workspace in {folder}.", mend=f"Make one with: onward --workspace {folder} init")
     with _explained(folder):
+        if place.server is None and not create and not (folder / DATABASE_NAME).exists():
+            mend = f"Make one with: onward --workspace {folder} init"
+            raise NotFound(f"There is no workspace in {folder}.", mend=mend)
         if place.server is None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _assemble(folder, _open_database(place, folder, create=create), place.bucket)
