@@ -1,11 +1,12 @@
 # Two commands: `make demo` shows what Onward does, `make test` runs the whole check.
+# `make faults` goes on where its fault tests stop: a thousand kills, and every other fault in every way.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export MPLBACKEND := Agg
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test docs serve-docs clean
+.PHONY: demo test faults docs serve-docs clean
 
 demo: .venv/demo.done
 	$(BIN)/onward demo
@@ -17,6 +18,15 @@ test: .venv/test.done
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --dist loadscope --cov --cov-report=term
 	$(BIN)/mkdocs build --strict --quiet
+
+FAULTS ?= 1000
+FAULTS_REPORT := .faults
+
+faults: .venv/test.done
+	rm -rf $(FAULTS_REPORT)
+	began=$$(date +%s); \
+	ONWARD_FAULTS=$(FAULTS) ONWARD_FAULTS_REPORT=$(FAULTS_REPORT) $(BIN)/pytest tests/faults -n 2 --dist worksteal && \
+	$(BIN)/python -m tests.faults.report $(FAULTS_REPORT) $$(($$(date +%s) - began))
 
 docs: .venv/test.done
 	$(BIN)/mkdocs build --strict
@@ -39,4 +49,4 @@ serve-docs: .venv/test.done
 	touch $@
 
 clean:
-	rm -rf .venv site dist onward-demo .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv site dist onward-demo .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache $(FAULTS_REPORT)
