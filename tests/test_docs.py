@@ -270,6 +270,27 @@ def figures() -> Iterator[str]:
     for row in gate_rows():
         yield f"| {row['row']} | {row['candidates']} | {100 * row['rate']:.1f} % |"
     yield from personal_data_rows()
+    yield from recording_rows()
+    yield from scale_rows()
+
+
+def recording_rows() -> Iterator[str]:
+    found = result("recording")
+    columns = {"a second": 0, "lowest a second": 0, "p50 ms": 1, "p99 ms": 1, "CPU us": 0, "writer us": 0}
+    for place, title in (("sqlite", "SQLite: "), ("postgresql", "PostgreSQL: "), ("mlflow", "")):
+        for name, row in found[place].items():
+            cells = [f"{row[key]:,.{digits}f}" if key in row else "-" for key, digits in columns.items()]
+            yield f"| {title}{name} | {' | '.join(cells)} |"
+
+
+def scale_rows() -> Iterator[str]:
+    for row in result("scale")["sizes"]:
+        calls = " | ".join(f"{took:,.1f}" for took in row["ms"].values())
+        yield f"| {row['interactions']:,} | {calls} | {row['database MiB']:,} | {row['load']} |"
+        for name in ("cycle over the rest", "cycle over 1,000 new"):
+            one = row[name]
+            figures = f"{one['seconds']} | {one['CPU seconds']} | {one['peak MiB']}"
+            yield f"| {row['interactions']:,}: {name} | {figures} |"
 
 
 def personal_data_rows() -> Iterator[str]:

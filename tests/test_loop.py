@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 import onward
 from onward.config import settings_from
@@ -22,7 +23,7 @@ from onward.core import (
     Trained,
     Training,
 )
-from onward.storage import hold
+from onward.storage import hold, schema
 from onward.workspace import Workspace
 from tests.conftest import LINEAR
 from tests.conversations import lines
@@ -313,6 +314,31 @@ def test_a_cycle_left_under_other_settings_is_abandoned(tmp_path: Path, clock: M
         assert {c.id: c.status for c in ws.cycles()}[left] == "abandoned"
 
 
+def test_a_cycle_left_under_another_champion_is_abandoned(workspace: Workspace) -> None:
+    workspace.record_many(lines(300))
+    workspace.cycle()
+    workspace.record_many(lines(300, intents=FOUR, seed=1))
+    assert workspace.cycle().promoted
+    workspace.record_many(lines(100, intents=FOUR, seed=2))
+    with pytest.raises(Unplugged):
+        workspace.cycle(force=True, progress=unplugged_after("prove"))
+    left = workspace.status().running_cycle
+    workspace.rollback(reason="it misroutes refunds")
+    result = workspace.cycle(force=True)
+    assert {c.id: c.status for c in workspace.cycles()}[left] == "abandoned"
+    assert workspace.version(result.candidate).parent == 1
+
+
+def test_what_cannot_be_read_stops_retention_and_nothing_else(workspace: Workspace) -> None:
+    workspace.record_many(lines(300))
+    workspace.cycle()
+    broken = insert(schema.cycles).values(id="cy_0", tenant="other", started="", status="kept", body="{", place=0)
+    workspace.house.storage.database.write(lambda c: c.execute(broken))
+    workspace.record_many(lines(300, intents=FOUR, seed=1))
+    assert workspace.cycle().promoted
+    assert any(line.startswith("retention: ") for line in workspace.status().degraded)
+
+
 def test_a_cycle_that_lost_its_lease_changes_nothing(workspace: Workspace, clock: ManualClock) -> None:
     workspace.record_many(lines(300))
     database = workspace.house.storage.database
@@ -365,7 +391,7 @@ def test_tenants_share_artifacts_without_losing_them(
         clock.advance(timedelta(days=1))
         ws.record_many({**line, "tenant": "a"} for line in lines(150, intents=FOUR, seed=day + 1, source=f"d{day}"))
         ws.cycle(tenant="a", force=True)
-    ws._models.clear()
+    ws = make_workspace()  # nothing is in its memory
     assert ws.predict("hello team", tenant="b", record=False).labels.intent == "greeting"
 
 

@@ -7,6 +7,7 @@ transaction: versions registered, alias moved, evaluation set frozen, cycle clos
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from onward.core import (
     Clock,
     CycleResult,
     CycleStatus,
+    Damaged,
     DatasetVersion,
     Decision,
     EvaluationSet,
@@ -30,7 +32,9 @@ from onward.core import (
     ModelVersion,
     OnwardError,
     Prediction,
+    Trained,
     Training,
+    Unavailable,
     Verdict,
     collector_paused,
     content_hash,
@@ -128,12 +132,12 @@ def run_cycle(house: House, tenant: str, options: Options, progress: Progress = 
         state, judged = _prove(house, lease, state, dataset, champion, frozen, progress)
         if not judged:
             return _close(house, lease, state, began, "failed", "; ".join(state.failures.values()))
-        return _decide(house, lease, state, dataset, champion, judged, options, began)
+        return _decide(house, lease, state, dataset, judged, options, began)
 
 
 def _begin(house: House, lease: Lease, tenant: str, options: Options) -> CycleState:
     """The cycle to run: the one whose process died, when it ran under the same recipe, else a new one."""
-    recipe = _recipe(house, options.quick, house.experience.withdrawn(tenant))
+    recipe = _recipe(house, options.quick, house.experience.withdrawn(tenant).names, house.registry.alias(tenant))
     left = house.cycles.unfinished(tenant)
     if left is not None and left.recipe == recipe:
         log.info("cycle resumed", cycle=left.result.id, trained=[c.learner for c in left.candidates])
@@ -145,7 +149,7 @@ def _begin(house: House, lease: Lease, tenant: str, options: Options) -> CycleSt
     def work(connection: Connection) -> None:
         lease.guard(connection)
         if left is not None:
-            why = "it was interrupted, and the settings or the consent of a user have changed since"
+            why = "it was interrupted, and the settings, the champion or the consent of a user have changed since"
             house.cycles.save(connection, replace(left, result=replace(left.result, status="abandoned", reason=why)))
         house.cycles.save(connection, state)
 
@@ -155,8 +159,10 @@ def _begin(house: House, lease: Lease, tenant: str, options: Options) -> CycleSt
     return state
 
 
-def _recipe(house: House, quick: bool, withdrawn: Iterable[str]) -> str:
-    said = {"settings": house.settings.model_dump(mode="json"), "quick": quick, "withdrawn": sorted(withdrawn)}
+def _recipe(house: House, quick: bool, withdrawn: Iterable[str], champion: int | None) -> str:
+    """Hash of all that must be as it was for what a cycle has done so far to hold."""
+    settings = house.settings.model_dump(mode="json")
+    said = {"settings": settings, "quick": quick, "withdrawn": sorted(withdrawn), "champion": champion}
     return content_hash(said)
 
 
@@ -219,10 +225,11 @@ def _curate(
     tenant, experience = state.result.tenant, house.experience
     progress("curate", 0, 1, "reading interactions")
     read = _reading(house, tenant, champion, frozen)
+    recent = experience.recent(tenant, read.since, read.to)
     with collector_paused():
         curation = curate(
             experience.exchanges(tenant, read.known),
-            (one for one in experience.recent(tenant, read.since, read.to) if one[0].id not in read.known),
+            (one for one in recent if one[0].id not in read.known),
             tenant=tenant,
             now=house.clock.now(),
             settings=house.settings,
@@ -233,6 +240,7 @@ def _curate(
             quarantined=frozenset(experience.quarantined(tenant)),
             vouched=read.vouched,
             unmatched=experience.unmatched(tenant, read.since),
+            passed=lambda: recent.passed,
         )
     dataset = curation.dataset
     _tell_unseen(house, dataset)
@@ -299,13 +307,12 @@ def _train(
     for kind in house.settings.training.learners:
         if kind in state.failures or kind in {candidate.learner for candidate in state.candidates}:
             continue
-        try:
-            candidate = _train_one(house, state.result.id, kind, dataset, champion, options, progress)
-        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the champion stays, the cycle tells
-            state = _failed(house, state, kind, error)
-        else:
+        candidate = _candidate(house, state.result.id, kind, dataset, champion, options, progress)
+        if isinstance(candidate, Candidate):
             house.conditions.clear(state.result.tenant, f"learner {kind}")
             state = replace(state, candidates=(*state.candidates, candidate))
+        else:
+            state = _failed(house, state, kind, candidate)
         _save(house, lease, state)
     return state
 
@@ -322,6 +329,47 @@ def _failed(house: House, state: CycleState, kind: str, error: Exception) -> Cyc
     )
 
 
+def _candidate(
+    house: House,
+    cycle: str,
+    kind: str,
+    dataset: DatasetVersion,
+    champion: Champion | None,
+    options: Options,
+    progress: Progress,
+) -> Candidate | Exception:
+    """What a learner made, stored; or what it raised."""
+    with house.storage.blobs.scratch() as scratch:
+        folder = scratch / "model"
+        try:
+            folder.mkdir()
+            trained = _train_one(house, cycle, kind, dataset, champion, options, progress)
+            trained.model.save(folder)
+            report = plain(trained.report)
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the champion stays, the cycle tells
+            _check_room(house, error)
+            return error
+        try:
+            return Candidate(kind, house.storage.blobs.put_folder(folder), report)
+        except Damaged as error:
+            return error
+
+
+def _check_room(house: House, error: Exception) -> None:
+    """A full disk is no learner's failure: the cycle goes on from here when there is room again.
+
+    Raises:
+        Unavailable: that is what the error tells.
+    """
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        raise Unavailable(
+            f"{house.storage.folder} cannot be written.",
+            why=f"{cause.strerror}.",
+            mend="Check free space and permissions.",
+        ) from error
+
+
 def _train_one(
     house: House,
     cycle: str,
@@ -330,7 +378,7 @@ def _train_one(
     champion: Champion | None,
     options: Options,
     progress: Progress,
-) -> Candidate:
+) -> Trained:
     learner = load_learner(kind, house.settings)
     settings = house.settings.training
     training = Training(
@@ -344,12 +392,7 @@ def _train_one(
     own = champion.model if champion is not None and fit else None
     trained = learner.train(dataset, own, training)
     progress(f"train {kind}", 1, 1, "done")
-    with house.storage.blobs.scratch() as scratch:
-        folder = scratch / "model"
-        folder.mkdir()
-        trained.model.save(folder)
-        artifact = house.storage.blobs.put_folder(folder)
-    return Candidate(kind, artifact, plain(trained.report))
+    return trained
 
 
 def load_model(house: House, version: ModelVersion) -> Model:
@@ -404,6 +447,7 @@ def _prove(
             thresholds=settings.thresholds,
             candidates=len(versions),
             standards=house.registry.standards(state.result.tenant),
+            leaving=champion is not None and bool(champion.version.marks),
         )
         card = scorecard(scored)
         judged.append(Judged(replace(version, scorecard=card, verdict=verdict), verdict, card.overall.accuracy))
@@ -437,7 +481,6 @@ def _decide(
     lease: Lease,
     state: CycleState,
     dataset: DatasetVersion,
-    champion: Champion | None,
     judged: Sequence[Judged],
     options: Options,
     began: float,
@@ -446,15 +489,13 @@ def _decide(
     best, tenant = judged[0], state.result.tenant
     status = STATUS[best.verdict.decision]
     new_set = freeze(dataset, house.evaluation_sets.all(tenant))
-    blob = house.evaluation_sets.put(new_set) if status == "promoted" else ""
+    blob = house.evaluation_sets.put(new_set) if status == "promoted" and new_set.examples else ""
     reason = best.verdict.reason
-    compared = None if champion is None else champion.version.number
 
     def work(connection: Connection) -> CycleResult:
         lease.guard(connection)
-        if house.registry.alias_now(connection, tenant) != compared or state.recipe != _recipe(
-            house, options.quick, house.experience.withdrawn_now(connection, tenant)
-        ):
+        withdrawn = house.experience.withdrawn_now(connection, tenant).names
+        if state.recipe != _recipe(house, options.quick, withdrawn, house.registry.alias_now(connection, tenant)):
             raise Busy(
                 "While this cycle ran, somebody moved the champion or withdrew consent.",
                 mend="Nothing was changed; run it again.",
@@ -464,11 +505,12 @@ def _decide(
             _finished(house, state, began, status, reason), candidate=versions[0].number, verdict=best.verdict
         )
         if status == "promoted":
-            house.registry.move(
+            moved = house.registry.move(
                 connection, tenant, versions[0].number, by=f"cycle {result.id}", cause="promote", reason=reason
             )
+            result = replace(result, finished=moved.at)
             if new_set.examples:
-                house.evaluation_sets.freeze(connection, tenant, new_set.name, blob, house.clock.now())
+                house.evaluation_sets.freeze(connection, tenant, new_set.name, blob, moved.at)
             result = replace(result, champion=versions[0].number)
         elif not best.verdict.trusted:
             house.experience.quarantine(connection, _suspicious(house, state, dataset, reason))
@@ -477,10 +519,21 @@ def _decide(
 
     result = house.storage.database.write(work)
     house.storage.blobs.clear_workbench(result.id)
-    retain(house.storage, tenant, house.settings.retention, house.clock.now())
+    _retain(house, lease, tenant)
     keep_records(house.storage)
     log.info("cycle finished", cycle=result.id, status=result.status, candidate=result.candidate, reason=reason)
     return result
+
+
+def _retain(house: House, lease: Lease, tenant: str) -> None:
+    """What was decided stands, whether or not old things can be dropped."""
+    try:
+        retain(house.storage, lease, tenant, house.settings.retention, house.clock.now())
+    except OnwardError as error:
+        log.warning("nothing dropped", tenant=tenant, error=str(error))
+        house.conditions.note(tenant, "retention", str(error))
+    else:
+        house.conditions.clear(tenant, "retention")
 
 
 def _suspicious(house: House, state: CycleState, dataset: DatasetVersion, reason: str) -> list[dict[str, str]]:

@@ -79,14 +79,15 @@ def test_trace_of_a_version_whose_service_is_unknown(shop):
 def test_forget_marks_what_learned_from_the_user(shop):
     answer = run("forget", "--user", "u3", "--workspace", shop)
     assert answer.code == 0
-    assert "11 interactions of u3 will teach no later version" in answer.out
+    assert "11 interactions of u3 are erased and teach no later version" in answer.out
     assert "Marked, for they had learned from them: 1, 2" in answer.out
     assert run("versions", "--workspace", shop, "--json").value[0]["marks"]
     assert run("forget", "--user", "nobody", "--workspace", shop, "--json").value == {
         "user": "nobody",
         "interactions": 0,
         "marked_versions": [],
-        "unknown_versions": [],
+        "unfinished": None,
+        "cycle": None,
     }
     nobody = run("forget", "--user", "nobody", "--workspace", shop, "--tenant", "acme").out
     assert nobody == (

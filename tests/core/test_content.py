@@ -158,3 +158,22 @@ def test_ids_are_unique_and_sort_by_time() -> None:
     assert ids == sorted(ids)
     assert len({new_id("in", NOON) for _ in range(1000)}) == 1000
     assert all(one.startswith("cy_") and one.removeprefix("cy_").isalnum() for one in ids)
+
+
+def test_ids_are_unique_in_a_process_and_its_fork() -> None:
+    source = """
+import os
+from datetime import UTC, datetime
+from onward.core import new_id
+new_id("in", datetime.now(UTC))
+noon = datetime(2026, 1, 1, tzinfo=UTC)
+read, write = os.pipe()
+if os.fork() == 0:
+    os.write(write, "".join(new_id("in", noon) + "\\n" for _ in range(50)).encode())
+    os._exit(0)
+os.wait()
+theirs = os.read(read, 10_000).decode().split()
+print(len({*theirs, *(new_id("in", noon) for _ in range(50))}))
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert done.stdout == "100\n"

@@ -153,6 +153,15 @@ def test_recent_exchanges_are_read_until_there_are_enough():
     assert len(few.dataset.examples) == 30
 
 
+def test_a_flood_by_one_user_does_not_hide_what_others_said_before():
+    flood, before = many(12_000, user="flood"), many(3000, seed=1)
+    recent = [(one, []) for one in (*flood, *before)]
+    made = curate([], recent, tenant="default", now=NOON, settings=Settings(learning={"max_training_examples": 10_000}))
+    heard = {i for e in made.dataset.examples for i in e.interactions}
+    assert len([i for i in heard if i.startswith("s1")]) > 2900
+    assert not made.read_all
+
+
 def test_feedback_of_other_tenants_and_of_withdrawn_users_is_not_heard():
     about = [
         Feedback(id="f1", interaction="i1", at=NOON, tenant="other", correction=Labels(intent="x")),

@@ -328,3 +328,26 @@ def test_better_candidates_are_promoted_and_harm_is_caught():
     assert np.mean([*map(failed("forgetting"), verdicts(World(60, (150,) * 3, lost=0.12, churn=0.02), 50, 5))]) >= 0.8
     forgetful = World(60, (11 * 20,) * 3, intents=33, churn=0.02, forgotten=1.0)
     assert np.mean([*map(failed("intent intent0"), verdicts(forgetful, 50, 6))]) >= 0.9
+
+
+def test_a_champion_that_is_to_go_need_not_be_beaten():
+    same = [intents(95, 100, "old1"), intents(0, 0)]
+
+    def leaving(candidate, champion, **settings):
+        gate = GateSettings(**settings)
+        return judge(candidate, champion, audit=LabelAudit(), gate=gate, thresholds=ANY, leaving=True)
+
+    found = leaving(same, same)
+    assert found.decision == "promote"
+    assert found.reason == (
+        "the champion learned from what was withdrawn: no worse than it is enough "
+        "(0.950 -> 0.950 on 100 examples of older work)"
+    )
+    assert "better" not in {one.name for one in found.checks}
+    assert verdict(same, same).decision == "keep"
+    worse = [intents(60, 100, "old1"), intents(0, 0)]
+    assert leaving(worse, same).decision == "refuse"
+    few = [intents(10, 10, "old1"), intents(0, 0)]
+    assert leaving(few, few).decision == "keep"
+    assert check(leaving(few, few), "evidence").reason == "too little evidence: 10 evaluation examples, 15 needed"
+    assert judge(same, None, audit=LabelAudit(), gate=GateSettings(), thresholds=ANY, leaving=True).decision == "keep"

@@ -94,3 +94,29 @@ def test_what_could_not_be_read_again_is_not_saved(database: Database, cycles: C
     with pytest.raises(InvalidInput):
         save(database, cycles, bad)
     assert cycles.get("a") == state("a")
+
+
+def test_the_order_is_that_in_which_they_began_whatever_the_clock_said(database: Database, cycles: Cycles) -> None:
+    save(database, cycles, state("late", "kept", 9), state("early", "refused", 1), state("z", "running", 5))
+    save(database, cycles, state("a", "running", 2), state("late", "kept", 20))
+    assert [one.result.id for one in cycles.all("t")] == ["late", "early", "z", "a"]
+    assert [one.result.id for one in (cycles.last_judged("t"),) if one] == ["early"]
+    assert [one.result.id for one in (cycles.unfinished("t"),) if one] == ["a"]
+
+
+def test_what_was_said_of_erased_data_is_erased_too(database: Database, cycles: Cycles) -> None:
+    quoting = state("a", "failed", dataset_blob="old", failures={"spacy": "cannot learn 'my name is Ann'"})
+    quoting = replace(quoting, result=replace(quoting.result, reason="cannot learn 'my name is Ann'"))
+    other = state("b", "failed", dataset_blob="else", failures={"spacy": "no memory"})
+    save(database, cycles, quoting, other)
+    database.write(lambda c: cycles.erase(c, "t", {"old": "new"}))
+    found = cycles.get("a")
+    assert found.dataset_blob == "new"
+    assert "Ann" not in str(found)
+    assert cycles.get("b") == other
+
+
+def test_the_last_is_the_latest_begun_whatever_came_of_it(database: Database, cycles: Cycles) -> None:
+    assert cycles.last("t") is None
+    save(database, cycles, state("c1", "promoted"), state("c2", "skipped", minute=-5), state("c3", tenant="other"))
+    assert cycles.last("t") == state("c2", "skipped", minute=-5)

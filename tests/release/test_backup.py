@@ -2,11 +2,14 @@
 
 import gzip
 import io
+import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,6 +115,29 @@ def test_a_back_up_that_fails_leaves_nothing_behind(version: ModelVersion, blobs
 def test_no_file_is_no_back_up(blobs: Blobs, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no back-up"):
         read_back_up(tmp_path / "nothing.tar.gz", blobs)
+
+
+def test_what_unpacks_to_more_than_it_may_is_stopped(
+    blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(tmp_path)._replace(free=10_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    for first, refusal in (("artifact/zeros", Damaged), ("version.json", Unavailable)):
+        with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as archive:
+            for name, size in ((first, 9_000), ("artifact/more", 9_000)):
+                entry = tarfile.TarInfo(name)
+                entry.size = size
+                archive.addfile(entry, io.BytesIO(bytes(size)))
+        with pytest.raises(refusal):
+            read_back_up(tmp_path / "bomb.tar.gz", blobs)
+
+
+def test_what_killed_back_ups_left_is_swept_a_day_later(version: ModelVersion, blobs: Blobs, tmp_path: Path) -> None:
+    for name, age in ((".unfinished-old", 2 * 86_400), (".unfinished-new", 60)):
+        (tmp_path / "kept" / name).mkdir(parents=True)
+        os.utime(tmp_path / "kept" / name, (time.time() - age,) * 2)
+    file = back_up(version, blobs, tmp_path / "kept")
+    assert set((tmp_path / "kept").iterdir()) == {file, tmp_path / "kept" / ".unfinished-new"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Places: a folder and a bucket do the same."""
 
 import builtins
+import errno
+import os
 import stat
 import sys
 
@@ -82,3 +84,27 @@ def test_without_fsspec_it_says_what_to_install(monkeypatch):
         open_place("memory://a")
     with pytest.raises(MissingExtra, match=r"onward\[s3\]"):
         open_place("s3://a")
+
+
+def test_where_there_are_no_hard_links_the_first_stands_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    place = open_place(tmp_path)
+    place.write_new("one", b"first")
+    place.write_new("one", b"second")
+    assert place.read("one") == b"first"
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(Unavailable):
+        place.write_new("two", b"")
+
+
+def test_what_a_buckets_error_chains_is_not_kept(tmp_path, monkeypatch):
+    pytest.importorskip("fsspec")
+    place = open_place(f"memory://{tmp_path.name}")
+    monkeypatch.setattr(type(place._files), "cat_file", lambda *_: (_ for _ in ()).throw(RuntimeError("key=secret")))
+    with pytest.raises(Unavailable) as raised:
+        place.read("a")
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Row, insert, select
 
 from onward.core import Damaged, NotFound, Unavailable
 from onward.release import keep_records, keep_version, open_repository
@@ -14,7 +17,8 @@ from onward.release._books import read_books
 from onward.release._ledger import entry_files, read_entry, write_records
 from onward.release._snapshots import Contents, FilePart, Repository, bring_blob, named_now
 from onward.release._snapshots._records import TablePart
-from onward.release._snapshots._rows import rows_of
+from onward.release._snapshots._repository import PIECE
+from onward.release._snapshots._rows import rows_of, store_table
 from onward.storage import Storage, open_storage, schema
 
 COLUMNS = ("key", "value")
@@ -50,6 +54,27 @@ def test_rows_come_back_under_their_columns(repository: Repository) -> None:
 def test_what_is_no_row_is_damaged(repository: Repository, data: bytes, rows: int, columns: tuple[str, ...]) -> None:
     with pytest.raises(Damaged):
         read(repository, data, rows, columns)
+
+
+def test_rows_are_stored_as_they_are_read(repository: Repository, tmp_path: Path) -> None:
+    """A group of large rows is never in memory as a whole."""
+    written = []
+
+    def group(rows: Iterable[Row[Any]]) -> Iterator[Row[Any]]:
+        for row in rows:
+            for _ in range(5):
+                yield row
+                written.append(repository.written)
+
+    with closing(open_storage(tmp_path / "ws")) as storage:
+        text = os.urandom(PIECE // 2).hex()
+        storage.database.write(lambda c: c.execute(insert(schema.meta).values(key="large", value=text)))
+        with storage.database.read() as connection:
+            rows = connection.execute(select(schema.meta).where(schema.meta.c.key == "large"))
+            part = store_table(repository, [group(rows)], schema.meta)
+    assert part.rows == 5
+    assert 0 < written[1] < written[3]
+    assert len(list(rows_of(repository, part, schema.meta))) == 5
 
 
 def test_a_blob_must_be_what_its_name_says(repository: Repository, tmp_path: Path) -> None:

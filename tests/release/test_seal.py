@@ -55,3 +55,18 @@ def test_without_cryptography_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MissingExtra, match=r"onward\[encryption\]"):
         new_secret("word")
+
+
+def test_no_key_is_ever_shown():
+    secret, _ = new_secret("word")
+    shown = repr(secret)
+    assert repr(secret.key) not in shown
+    assert repr(secret.naming) not in shown
+
+
+def test_a_passphrase_of_bytes_that_are_no_text():
+    word = b"\xff\xfeword".decode(errors="surrogateescape")
+    secret, lock = new_secret(word)
+    assert unlock(lock, word) == secret
+    with pytest.raises(InvalidInput, match="no text"):
+        new_secret("\ud800")

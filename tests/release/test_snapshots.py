@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from onward.core import Busy, Damaged, InvalidInput, ManualClock, NotFound, Unavailable
+from onward.core import Busy, Damaged, InvalidInput, ManualClock, NotFound, Unavailable, encode
 from onward.release import open_repository
 from onward.release._snapshots import FilePart, appearing, free_space, open_place
-from onward.release._snapshots._presence import RENEWED_EVERY, is_gone, present
+from onward.release._snapshots._presence import RENEWED_EVERY, Note, present
 from onward.release._snapshots._repository import PIECE, chunk_file, snapshot_file
+from onward.storage import mark_of_process
 
 
 def test_content_of_any_length_comes_back_in_pieces(tmp_path: Path) -> None:
@@ -91,12 +92,18 @@ def test_who_is_present_renews_its_note_and_notices_when_it_is_gone(
         assert place.names("work") != ["work/back-up-w_0"]
 
 
-def test_whether_a_process_is_gone() -> None:
-    assert not is_gone(str(os.getpid()))
-    assert not is_gone("1")
-    assert not is_gone("no number")
-    assert not is_gone(str(2**70))
-    assert is_gone(str(2**22 + 1))
+def test_a_note_counts_while_its_process_runs(tmp_path: Path, clock: ManualClock) -> None:
+    place = open_place(tmp_path)
+    mark = mark_of_process()
+    gone = mark.rpartition("/")[0] + "/1"
+    for told, counts in ((mark, True), (gone, False), ("another-boot/4026531836/1/1", True), ("", True)):
+        place.write("work/back-up-w_1", encode(Note("host:1", clock.now(), told)))
+        if counts:
+            with pytest.raises(Busy, match="host:1"), present(place, "pruning", clock):
+                pass
+        else:
+            with present(place, "pruning", clock):
+                pass
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.conversations import lines
 
 from onward.core import ManualClock
 from onward.release import retain
-from onward.storage import schema
+from onward.storage import hold, schema
 from onward.workspace import Workspace
 
 FOUR = ("order_status", "refund", "greeting", "gift_card")
@@ -42,9 +42,10 @@ def test_old_data_sets_go_and_their_rows_stay(make_workspace: Callable[..., Work
     back = ws.rollback()
     assert ws.predict("hello", record=False).version == back.version
     ws.pin(1, pinned=False)
-    forgotten = ws.forget("u1")
-    assert set(forgotten.marked_versions).isdisjoint(forgotten.unknown_versions)
-    assert forgotten.unknown_versions
+    dropped = [one.number for one in ws.versions() if "data set" in ws.dropped(one)]
+    assert dropped
+    assert set(dropped) <= set(ws.trace("chat-0-1").taught)  # who taught whom is known for good
+    assert ws.forget("u1").marked_versions == tuple(one.number for one in ws.versions())
 
 
 def test_what_another_tenant_needs_stays(make_workspace: Callable[..., Workspace], clock: ManualClock) -> None:
@@ -54,7 +55,9 @@ def test_what_another_tenant_needs_stays(make_workspace: Callable[..., Workspace
     ws.cycle()
     ws.cycle(tenant="other")
     before = set(ws.house.storage.blobs.names()), set(ws.house.storage.blobs.artifacts())
-    dropped = retain(ws.house.storage, "default", ws.settings.retention, clock.now() + timedelta(days=1000))
+    later = clock.now() + timedelta(days=1000)
+    with hold(ws.house.storage.database, "cycle:default", clock) as lease:
+        dropped = retain(ws.house.storage, lease, "default", ws.settings.retention, later)
     assert (dropped.versions, dropped.datasets) == ((), ())
     assert (set(ws.house.storage.blobs.names()), set(ws.house.storage.blobs.artifacts())) == before
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.conversations import lines
 
 from onward.core import Busy
 from onward.workspace import Workspace
 from onward.workspace._service import _move
-from tests.conversations import lines
 
 
 def test_a_move_decided_on_another_champion_is_not_made(workspace: Workspace) -> None:

@@ -54,7 +54,7 @@ def backup(
 def _human(call: Call, target: str, snapshot: Snapshot, pruned: Pruned | None) -> Iterator[RenderableType]:
     yield f"Snapshot {snapshot.id} of {when(snapshot.at)}: {_told(snapshot)}"
     for name, why in snapshot.damaged.items():
-        yield Text(f"Not in it, for it is damaged: {name}: {why}", style="red")
+        yield Text(f"Not in it: {name}: {why}", style="red")
     if pruned is not None and pruned.snapshots:
         yield f"Let go: {len(pruned.snapshots)} older snapshots, and {pruned.chunks} chunks that only they needed"
     yield following(call.again("doctor") if snapshot.damaged else f"onward restore {target} FOLDER")

@@ -33,7 +33,7 @@ def trace(call: Call, interaction: Id) -> None:
 
 def _human(found: Trace) -> Iterator[Tree]:
     interaction = found.interaction
-    root = _branch(None, f"Interaction {interaction.id}, {when(interaction.at)}: {interaction.text}")
+    root = _branch(None, f"Interaction {interaction.id}, {when(interaction.at)}: {_text(found)}")
     for said in found.feedback:
         parts = [("score", said.score), ("correction", _said(said.correction)), ("remark", said.remark or None)]
         _branch(root, f"Feedback {said.id}: " + ", ".join(f"{name} {v}" for name, v in parts if v is not None))
@@ -43,10 +43,13 @@ def _human(found: Trace) -> Iterator[Tree]:
         _version(root, found, found.version)
     numbers = ", ".join(map(str, found.taught))
     _branch(root, f"Versions that learned from it: {numbers or 'none'}")
-    if found.unknown:
-        numbers = ", ".join(map(str, found.unknown))
-        _branch(root, f"Unknown, for retention dropped what they learned from: {numbers}")
     yield root
+
+
+def _text(found: Trace) -> str:
+    if found.erased is None:
+        return found.interaction.text
+    return f"erased {when(found.erased.at)}; SHA-256 of what was there: {found.erased.sha256}"
 
 
 def _said(labels: onward.Labels | None) -> str | None:
@@ -64,7 +67,7 @@ def _version(root: Tree, found: Trace, version: onward.ModelVersion) -> None:
         since = found.service
         _branch(branch, f"In service from {when(since.at)}, {since.cause} by {since.by}: {since.reason}")
     taught = found.interactions_taught_from
-    told = "retention dropped what it held" if taught is None else f"{taught} interactions taught it"
+    told = "nobody knows any more who taught it" if taught is None else f"{taught} interactions taught it"
     data = _branch(branch, f"Data set {version.dataset[:12]}: {told}")
     for teacher in found.teachers:
         _branch(data, f"{figure(teacher.likeness)} alike, {teacher.interaction}: {teacher.text}")

@@ -15,6 +15,7 @@ from ._content import to_body as to_body
 from ._dataset import DatasetVersion as DatasetVersion
 from ._dataset import EvaluationSet as EvaluationSet
 from ._dataset import Example as Example
+from ._dataset import Gone as Gone
 from ._dataset import LabelAudit as LabelAudit
 from ._dataset import LabelSource as LabelSource
 from ._dataset import SetAside as SetAside

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -101,6 +101,33 @@ class DatasetVersion:
     def split(self, name: Split, *, new: bool | None = None) -> tuple[Example, ...]:
         """The examples of one split; only the new or only the old ones where `new` says so."""
         return tuple(e for e in self.examples if e.split == name and new in (None, e.new))
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Interactions of those who withdrew consent, by id.
+
+    Args:
+        said: what they said themselves.
+        spoken_of: what others said and they gave feedback on.
+    """
+
+    said: frozenset[str] = frozenset()
+    spoken_of: frozenset[str] = frozenset()
+
+    def left_of(self, examples: Sequence[Example]) -> tuple[Example, ...]:
+        """The examples without what is gone; those that others said too keep the interactions of the others.
+
+        Where the labels follow from feedback, what they gave feedback on goes too: the labels may be theirs.
+        """
+        return tuple(left for example in examples if (left := self._left(example)) is not None)
+
+    def _left(self, example: Example) -> Example | None:
+        labelled = example.source != "given"
+        kept = tuple(i for i in example.interactions if i not in self.said and not (labelled and i in self.spoken_of))
+        if kept == example.interactions:
+            return example
+        return replace(example, interactions=kept) if kept else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,7 +192,7 @@ class Verdict:
     def reasons(self) -> tuple[str, ...]:
         """Why: in what the candidate is better, or what failed, that which decided first."""
         if self.decision == "promote":
-            return tuple(c.reason for c in sorted(self.checks, key=lambda c: c.name != "better"))
+            return tuple(c.reason for c in sorted(self.checks, key=lambda c: c.name not in {"better", "leaving"}))
         failed = [c for c in self.checks if not c.passed]
         return tuple(c.reason for c in sorted(failed, key=lambda c: c.otherwise != self.decision))
 

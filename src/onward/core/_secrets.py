@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 SECRETS: Final = (
-    (re.compile(r"(://[^/?#@\s]*?):[^/?#\s]*@"), r"\1:***@"),
+    (re.compile(r"(://[^:/@]*):.*@", re.DOTALL), r"\1:***@"),
     (re.compile(r"((?:password|secret|token|key)[a-z_]*=)[^&#\s]*", re.IGNORECASE), r"\1***"),
 )
 
@@ -16,6 +16,8 @@ def masked(url: str) -> str:
 
     >>> masked("postgresql://me:secret@host/shop?sslpassword=secret")
     'postgresql://me:***@host/shop?sslpassword=***'
+    >>> masked("postgresql://me:se/cr?et@host/shop")
+    'postgresql://me:***@host/shop'
     """
     for secret, instead in SECRETS:
         url = secret.sub(instead, url)

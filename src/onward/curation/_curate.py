@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -27,7 +27,7 @@ from ._caps import over_share
 from ._merge import merge
 from ._past import Past, compare
 from ._personal import second_finder
-from ._pieces import Sieve, piece_of
+from ._pieces import UNLABELLED, Sieve, piece_of
 from ._records import Draft, Piece
 from ._repeats import harmful_repeats
 from ._splits import as_frozen, as_said, people_only, splits
@@ -67,10 +67,11 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
     champion: DatasetVersion | None = None,
     judged: DatasetVersion | None = None,
     frozen: Mapping[str, Example] = NOTHING,
-    withdrawn: frozenset[str] = frozenset(),
+    withdrawn: Container[str] = frozenset(),
     quarantined: frozenset[str] = frozenset(),
     vouched: frozenset[str] = frozenset(),
     unmatched: int = 0,
+    passed: Callable[[], int] = int,
     told: Callable[[SetAside], None] = untold,
 ) -> Curation:
     """Make a data set version of what may be, and is worth being, learned from.
@@ -92,6 +93,8 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
         quarantined: ids of interactions that an earlier refusal has set aside.
         vouched: ids of those that a person let out again: the audit does not ask about them any more.
         unmatched: how much feedback speaks of interactions that are not there; it is counted with what is set aside.
+        passed: how many of the recent ones were passed over and are not in `recent`, since nobody gave them a label or
+            spoke of them; asked once `recent` is read.
         told: called with each interaction that is set aside and the reason.
 
     >>> from datetime import UTC
@@ -111,6 +114,8 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
 
     usable, _ = _usable(known, sieve, put_aside)
     more, read_all = _usable(recent, sieve, put_aside, max(WINDOW, 2 * settings.learning.max_training_examples))
+    if passed():
+        aside[UNLABELLED] += passed()
     before = [dataset for dataset in (champion, judged) if dataset is not None]
     drafts = [as_frozen(draft, frozen) for draft in _merged([*usable, *more])]
     split = splits(drafts, settings.training.validation_split, frozen, before)
@@ -135,18 +140,25 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
 def _usable(
     exchanges: Iterable[Exchange], sieve: Sieve, put_aside: Callable[[SetAside], None], most: int | None = None
 ) -> tuple[list[Piece], bool]:
-    """The usable pieces, `most` of them where that is said, and whether all exchanges were read."""
+    """The usable pieces, `most` of them where that is said, and whether all exchanges were taken or set aside.
+
+    Where there is a most, one user has at most their share of it: a flood by one must not hide what others said before.
+    """
     found: list[Piece] = []
-    second = second_finder(sieve.settings)
+    second, sent, left = second_finder(sieve.settings), Counter[str | None](), False
+    allowed = None if most is None else most * sieve.settings.curation.max_user_share
     for interaction, feedback in exchanges:
         if len(found) == most:
             return found, False
         made = piece_of(interaction, feedback, sieve, second)
         if isinstance(made, str):
             put_aside(SetAside(interaction.id, made))
+        elif allowed is not None and made.user is not None and sent[made.user] >= allowed:
+            left = True
         else:
+            sent[made.user] += 1
             found.append(made)
-    return found, True
+    return found, not left
 
 
 def _merged(usable: Iterable[Piece]) -> list[Draft]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,6 +18,7 @@ from ._validity import text_fault
 
 Entities = tuple[Entity, ...]
 
+UNLABELLED: Final = "no label that people gave or confirmed"
 UNSEEN: Final = "personal data could not be looked for"
 """Why an interaction is set aside when Presidio fails on its text; `status` says so until it no longer does."""
 
@@ -28,7 +29,7 @@ class Sieve:
 
     tenant: str
     settings: Settings
-    withdrawn: frozenset[str]
+    withdrawn: Container[str]
     quarantined: frozenset[str]
 
     def fault(self, interaction: Interaction) -> str | None:
@@ -94,7 +95,7 @@ def _piece(
     """The piece that an interaction makes, or why it makes none."""
     claims = claims_of(interaction, feedback, settings.curation.confirm_score)
     if not claims:
-        return "no label that people gave or confirmed"
+        return UNLABELLED
     people = _people(interaction, claims) if settings.curation.replace_names else ()
     also = _seen(interaction, second)
     if also is None:

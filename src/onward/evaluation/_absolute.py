@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 SAID: Final[Mapping[LabelSource, str]] = {"given": "given", "correction": "corrected", "confirmed": "confirmed"}
 
 
-def evidence(candidate: Sequence[Outcomes], gate: GateSettings) -> Finding:
-    """Whether there are enough new examples to judge by."""
-    count = sum(len(part.scores) for part in candidate if part.new)
+def evidence(candidate: Sequence[Outcomes], gate: GateSettings, *, of_all: bool = False) -> Finding:
+    """Whether there are enough new examples to judge by; or, `of_all`, enough new and old ones."""
+    count = sum(len(part.scores) for part in candidate if part.new or of_all)
     enough = count >= gate.min_evidence
     said = "enough" if enough else "too little"
-    reason = f"{said} evidence: {count} new evaluation examples, {gate.min_evidence} needed"
+    reason = f"{said} evidence: {count} {'' if of_all else 'new '}evaluation examples, {gate.min_evidence} needed"
     return Finding(Check("evidence", enough, float(count), float(gate.min_evidence), reason), "keep")
 
 

@@ -35,6 +35,13 @@ def better(new: Pair, old: Pair, margin: float, level: float) -> Finding:
     return Finding(Check("better", passed, chance, level, _better_reason(new, old, margin, chance, level)), "keep")
 
 
+def leaves(new: Pair, old: Pair) -> Finding:
+    """A champion that is to go: nothing need be better than it."""
+    figures = ", ".join(_figures(pair) for pair in (new, old) if pair.count)
+    reason = f"the champion learned from what was withdrawn: no worse than it is enough ({figures})"
+    return Finding(Check("leaving", True, 0.0, 0.0, reason), "keep")
+
+
 def _chance_on_new(new: Pair, margin: float) -> float:
     return surely_not_worse(new.gains, margin) if margin and new.count else sign_flip(new.gains)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
-from onward.core import EvaluationSet, decode, encode
+from onward.core import EvaluationSet, Gone, NotFound, decode, encode
 from onward.storage import Storage, schema, stamp
 
 
@@ -31,8 +32,27 @@ class EvaluationSets:
         Raises:
             Damaged: one was changed after it was stored.
         """
+        return [decode(self._storage.blobs.get(blob), EvaluationSet) for blob in self._stored(tenant)]
+
+    def without(self, tenant: str, gone: Gone) -> Iterator[tuple[str, str]]:
+        """Store every set that holds what is gone anew without it. It yields old hash and new hash."""
+        for blob in self._stored(tenant):
+            try:
+                frozen = decode(self._storage.blobs.get(blob), EvaluationSet)
+            except NotFound:
+                continue
+            left = gone.left_of(frozen.examples)
+            if left != frozen.examples:
+                yield blob, self.put(replace(frozen, examples=left))
+
+    def move(self, connection: Connection, tenant: str, moved: Mapping[str, str]) -> None:
+        """Point sets to where they are stored now, inside the caller's transaction."""
+        table = schema.evaluation_sets
+        for old, new in moved.items():
+            connection.execute(update(table).where(table.c.tenant == tenant, table.c.blob == old).values(blob=new))
+
+    def _stored(self, tenant: str) -> list[str]:
         table = schema.evaluation_sets
         query = select(table.c.blob).where(table.c.tenant == tenant).order_by(table.c.sequence)
         with self._storage.database.read() as connection:
-            blobs = list(connection.scalars(query))
-        return [decode(self._storage.blobs.get(blob), EvaluationSet) for blob in blobs]
+            return list(connection.scalars(query))

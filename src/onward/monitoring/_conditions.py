@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from onward.core import Clock
 from onward.storage import Database, insert_into, schema, stamp
+
+QUOTED: Final = "erased with what a user said"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Conditions:
             self._database.write(
                 lambda c: c.execute(delete(table).where(table.c.tenant == tenant, table.c.part == part))
             )
+
+    def erase(self, connection: Connection, tenant: str) -> None:
+        """Take away why parts failed, which may quote what they worked on, inside the caller's transaction."""
+        own = schema.conditions.c.tenant == tenant
+        connection.execute(update(schema.conditions).where(own).values(reason=QUOTED))
 
     def open(self, tenant: str) -> list[Condition]:
         """The open conditions, by part."""

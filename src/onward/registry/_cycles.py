@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
 from onward.core import CycleResult, Mark, NotFound, decode, to_body
-from onward.storage import Database, insert_into, schema, stamp
+from onward.storage import Database, insert_into, next_place, schema, stamp
+
+QUOTED: Final = "erased with what a user said"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class CycleState:
 
 
 class Cycles:
-    """Every cycle of a workspace."""
+    """Every cycle of a workspace, in the order in which they began, whatever the clock said."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -64,9 +66,21 @@ class Cycles:
         }
         connection.execute(
             insert_into(connection, schema.cycles)
-            .values(id=result.id, **values)
+            .values(id=result.id, place=next_place(connection, schema.cycles), **values)
             .on_conflict_do_update(index_elements=["id"], set_=values)
         )
+
+    def erase(self, connection: Connection, tenant: str, moved: Mapping[str, str]) -> None:
+        """Point cycles to where data sets have moved, inside the caller's transaction: old hash -> new one.
+
+        What a learner said when it failed on such a data set may quote it, and is replaced.
+        """
+        table = schema.cycles
+        for body in connection.scalars(select(table.c.body).where(table.c.tenant == tenant)).all():
+            state = decode(body, CycleState)
+            blob = moved.get(state.dataset_blob or "")
+            if blob is not None:
+                self.save(connection, _without_quotes(replace(state, dataset_blob=blob)))
 
     def get(self, cycle: str) -> CycleState:
         """One cycle.
@@ -83,16 +97,24 @@ class Cycles:
     def all(self, tenant: str) -> list[CycleState]:
         """All cycles of a tenant, oldest first."""
         table = schema.cycles
-        query = select(table.c.body).where(table.c.tenant == tenant).order_by(table.c.started, table.c.id)
+        query = select(table.c.body).where(table.c.tenant == tenant).order_by(table.c.place)
         with self._database.read() as connection:
             return [decode(body, CycleState) for body in connection.scalars(query)]
+
+    def last(self, tenant: str) -> CycleState | None:
+        """The latest cycle of a tenant, whatever came of it."""
+        table = schema.cycles
+        query = select(table.c.body).where(table.c.tenant == tenant).order_by(table.c.place.desc()).limit(1)
+        with self._database.read() as connection:
+            body = connection.scalar(query)
+        return None if body is None else decode(body, CycleState)
 
     def unfinished(self, tenant: str) -> CycleState | None:
         """The cycle whose holder died, if there is one."""
         table = schema.cycles
         query = select(table.c.body).where(table.c.tenant == tenant, table.c.status == "running")
         with self._database.read() as connection:
-            body = connection.scalar(query.order_by(table.c.started.desc()).limit(1))
+            body = connection.scalar(query.order_by(table.c.place.desc()).limit(1))
         return None if body is None else decode(body, CycleState)
 
     def last_judged(self, tenant: str) -> CycleState | None:
@@ -102,8 +124,15 @@ class Cycles:
             table.c.tenant == tenant, table.c.status.in_(("promoted", "kept", "refused"))
         )
         with self._database.read() as connection:
-            for body in connection.scalars(query.order_by(table.c.started.desc(), table.c.id.desc())):
+            for body in connection.scalars(query.order_by(table.c.place.desc())):
                 state = decode(body, CycleState)
                 if state.result.verdict is None or state.result.verdict.trusted:
                     return state
         return None
+
+
+def _without_quotes(state: CycleState) -> CycleState:
+    failures = dict.fromkeys(state.failures, QUOTED)
+    if state.result.status != "failed":
+        return replace(state, failures=failures)
+    return replace(state, failures=failures, result=replace(state.result, reason=QUOTED))

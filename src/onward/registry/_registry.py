@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, true, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, true, update
 
-from onward.core import Clock, InvalidInput, ModelVersion, NotFound, SetScore, Transition, decode, to_body
+from onward.core import Clock, Damaged, InvalidInput, ModelVersion, NotFound, SetScore, Transition, decode, to_body
 from onward.storage import Database, insert_into, schema, stamp
 
 Alias = Literal["champion", "challenger"]
@@ -73,6 +73,19 @@ class Registry:
             rows = connection.execute(query).all()
             marks = _marks(connection, [row.number for row in rows])
         return [_version(row, marks) for row in rows]
+
+    def learned_from(self, tenant: str, datasets: Collection[str]) -> tuple[int, ...]:
+        """Numbers of the versions that learned from these data set versions."""
+        table = schema.versions
+        query = select(table.c.number, table.c.dataset).where(table.c.tenant == tenant).order_by(table.c.number)
+        with self._database.read() as connection:
+            return tuple(row.number for row in connection.execute(query) if row.dataset in datasets)
+
+    def count(self, tenant: str) -> int:
+        """How many versions a tenant has."""
+        query = select(func.count()).where(schema.versions.c.tenant == tenant)
+        with self._database.read() as connection:
+            return connection.scalar(query) or 0
 
     def alias(self, tenant: str, alias: Alias = CHAMPION) -> int | None:
         """The number of the version that an alias points to now; `None` when it never pointed anywhere."""
@@ -182,4 +195,7 @@ def _version(row: Row[Any], marks: Mapping[int, tuple[str, ...]]) -> ModelVersio
 
 def _transition(row: Row[Any]) -> Transition:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    return Transition(**{**values, "at": datetime.fromisoformat(row.at)})
+    try:
+        return Transition(**{**values, "at": datetime.fromisoformat(row.at)})
+    except (TypeError, ValueError) as error:
+        raise Damaged("A transition is not what was stored.", why=f"{error}.", mend="See: onward doctor") from error

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from onward.core import OnwardError
+
+UNREADABLE: Final = (OnwardError, TypeError, ValueError, LookupError, AttributeError)
+"""What reading damaged rows raises: they may hold anything, and be of any type."""
 
 AilmentKind = Literal["damaged", "missing", "disagrees", "orphan", "open to others", "left over", "unfinished", "lost"]
 
@@ -40,6 +43,11 @@ class Found:
 
     ailment: Ailment
     remedy: Callable[[], object] | None = None
+
+
+def told_by(error: Exception) -> str:
+    """What an error says happened."""
+    return str(error.what) if isinstance(error, OnwardError) else f"What is stored makes no sense: {error}."
 
 
 def treated(found: Iterable[Found], *, mend: bool) -> Iterator[Ailment]:

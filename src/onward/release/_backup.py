@@ -36,7 +36,7 @@ def read_back_up(file: Path, blobs: Blobs) -> ModelVersion:
         Damaged: it is not a whole, unchanged back-up.
         Unavailable: there is no space, or no right, to unpack it.
     """
-    with blobs.scratch() as scratch, unpacked(file, scratch) as folder:
+    with blobs.scratch() as scratch, unpacked(file, scratch, RECORD) as folder:
         version = decode((folder / RECORD).read_bytes(), ModelVersion)
         blobs.put_folder(folder / "artifact", expected=version.artifact)
     return version

@@ -18,7 +18,7 @@ from ._snapshots import named
 T = TypeVar("T")
 CHAMPION: Final = "champion"
 JUDGED: Final = frozenset({"promoted", "kept", "refused"})
-NEWEST_FIRST: Final = select(schema.cycles).order_by(schema.cycles.c.started.desc(), schema.cycles.c.id.desc())
+NEWEST_FIRST: Final = select(schema.cycles).order_by(schema.cycles.c.place.desc())
 IN_ORDER: Final = select(schema.transitions).order_by(schema.transitions.c.sequence)
 
 
@@ -77,7 +77,7 @@ def read_books(connection: Connection, *, lenient: bool = False) -> Books:
         Damaged: a record is not what was stored.
     """
     skipped = Damaged if lenient else ()
-    datasets = connection.execute(select(schema.datasets).order_by(schema.datasets.c.created)).all()
+    datasets = connection.execute(select(schema.datasets).order_by(schema.datasets.c.place)).all()
     versions = _made(connection.execute(select(schema.versions)), _version, skipped)
     transitions = _made(connection.execute(IN_ORDER), _transition, skipped)
     running, judged = _of_cycles(_made(connection.execute(NEWEST_FIRST), _cycle, skipped))
@@ -90,6 +90,12 @@ def read_books(connection: Connection, *, lenient: bool = False) -> Books:
         running=running,
         judged=judged,
     )
+
+
+def needed_now(connection: Connection) -> set[str]:
+    """Blobs and artifacts that are never dropped, as far as the rows can be read."""
+    books = read_books(connection, lenient=True)
+    return books.needed(books.protected())
 
 
 def _version(row: Row[Any]) -> ModelVersion:

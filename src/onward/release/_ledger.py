@@ -9,32 +9,36 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
-from onward.core import Damaged, OnwardError, Unavailable, content_hash, decode, encode, log
-from onward.storage import Storage, schema
+from onward.core import Damaged, OnwardError, content_hash, decode, encode, log
+from onward.storage import Storage, explained, schema
 
-from ._snapshots import IDENTITY
+from ._snapshots import IDENTITY, NAMES
 
 FOLDER: Final = "records"
 TABLES: Final[Mapping[str, str]] = {
     "versions": "number",
     "transitions": "sequence",
     "evaluation_sets": "sequence",
-    "datasets": "created",
-    "cycles": "started",
+    "datasets": "place",
+    "cycles": "place",
     "marks": "at",
     "withdrawals": "at",
     "meta": "key",
 }
 """Table -> the column by which its newest rows are found."""
 RECENT: Final = 64
+MADE_ANEW: Final = frozenset({"taught", "erased"})
+"""Columns that a rebuilt database finds out anew: who taught, and whether an erasure is finished."""
+KEPT_KEYS: Final = (IDENTITY, NAMES)
+"""Rows of `meta` that a rebuilt database needs: which workspace it is, and the key of hashed names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +51,27 @@ class Entry:
 
 
 def keep_records(storage: Storage) -> None:
-    """Write the files of the newest rows that have none. Call after what made them is committed.
+    """Write the files of the newest rows that have none; of all, where there are not as many. Call after what made them
+    is committed.
 
     It is not synced to the disk, and what goes wrong is logged only: the database holds everything already.
     """
     try:
         with storage.database.read() as connection:
             for table, newest in TABLES.items():
-                for row in _rows(connection, schema.metadata.tables[table], newest, RECENT):
+                many = None if _lags(connection, storage.folder, table) else RECENT
+                for row in _rows(connection, schema.metadata.tables[table], newest, many):
                     file = file_of(storage.folder, table, row)
                     if not file.exists():
                         write_entry(file, table, row)
     except (OnwardError, OSError) as error:
         log.warning("records not written", folder=str(storage.folder), error=str(error))
+
+
+def _lags(connection: Connection, folder: Path, table: str) -> bool:
+    """Whether a table has another number of rows than of files."""
+    query = _kept(select(func.count()).select_from(schema.metadata.tables[table]), schema.metadata.tables[table])
+    return bool(connection.scalar(query) != len(entry_files(folder, table)))
 
 
 def write_records(storage: Storage) -> None:
@@ -68,14 +80,45 @@ def write_records(storage: Storage) -> None:
     Raises:
         Unavailable: the folder cannot be written.
     """
+    with explained(storage.folder), storage.database.read() as connection:
+        for table, row in all_rows(connection):
+            write_entry(file_of(storage.folder, table, row), table, row)
+
+
+def correct_records(storage: Storage, has_withdrawn: Callable[[str, str], bool]) -> None:
+    """Write the files anew that say otherwise than the database, and remove those that name who withdrew consent.
+
+    Args:
+        has_withdrawn: of a tenant and a user, by name.
+
+    Raises:
+        Unavailable: the folder cannot be written.
+    """
+    with explained(storage.folder), storage.database.read() as connection:
+        known = set()
+        for table, row in all_rows(connection):
+            file = file_of(storage.folder, table, row)
+            known.add(file)
+            if not _says(file, row):
+                write_entry(file, table, row)
+        for file in sorted(set(entry_files(storage.folder, "withdrawals")) - known):
+            if has_withdrawn(*_who(file)):
+                file.unlink()
+
+
+def _says(file: Path, row: Mapping[str, Any]) -> bool:
     try:
-        with storage.database.read() as connection:
-            for table, row in all_rows(connection):
-                write_entry(file_of(storage.folder, table, row), table, row)
-    except OSError as error:
-        raise Unavailable(
-            f"{storage.folder} cannot be written.", why=f"{error.strerror}.", mend="Check space and permissions."
-        ) from error
+        return read_entry(file).row == row
+    except Damaged:
+        return False
+
+
+def _who(file: Path) -> tuple[str, str]:
+    try:
+        row = read_entry(file).row
+    except Damaged:
+        return "", ""
+    return str(row["tenant"]), str(row["user"])
 
 
 def keep_version(storage: Storage, number: int) -> None:
@@ -99,13 +142,23 @@ def all_rows(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
 def _rows(
     connection: Connection, table: Table, newest: str, limit: int | None = None, own: ColumnElement[bool] | None = None
 ) -> Iterator[dict[str, Any]]:
-    query = select(table).order_by(table.c[newest].desc()).limit(limit)
+    query = _kept(select(table), table).order_by(table.c[newest].desc()).limit(limit)
     query = query if own is None else query.where(own)
+    return (_plain(row) for row in connection.execute(query).mappings())
+
+
+def _kept(query: Select[Any], table: Table) -> Select[Any]:
+    """Only those rows that have files."""
     if table is schema.cycles:
         query = query.where(table.c.status != "running")
     if table is schema.meta:
-        query = query.where(table.c.key == IDENTITY)
-    return ({str(name): value for name, value in row.items()} for row in connection.execute(query).mappings())
+        query = query.where(table.c.key.in_(KEPT_KEYS))
+    return query
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row without what is found out anew where it is lost."""
+    return {str(name): value for name, value in row.items() if str(name) not in MADE_ANEW}
 
 
 def file_of(folder: Path, table: str, row: Mapping[str, Any]) -> Path:
@@ -144,6 +197,6 @@ def read_entry(file: Path) -> Entry:
     return entry
 
 
-def entry_files(folder: Path) -> list[Path]:
-    """Every file of the books, in order."""
-    return sorted(path for table in TABLES for path in (folder / FOLDER / table).glob("*.json"))
+def entry_files(folder: Path, *tables: str) -> list[Path]:
+    """Every file of the books, or of some tables, in order."""
+    return sorted(path for table in tables or TABLES for path in (folder / FOLDER / table).glob("*.json"))

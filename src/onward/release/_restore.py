@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from onward.core import InvalidInput, Unavailable
-from onward.storage import Storage, open_storage, place_of
+from onward.core import Damaged, InvalidInput, Unavailable
+from onward.storage import Storage, explained, open_storage, place_of, schema
 
 from ._ledger import write_records
 from ._snapshots import (
@@ -29,8 +30,8 @@ from ._snapshots import (
 SETTINGS: Final = "onward.toml"
 CONTENT: Final = frozenset({"blobs", "artifacts", "scratch", "cache"})
 """What a restore to a server that was cut off leaves in the folder: harmless, and of use to the next one."""
-ROOM: Final = 1.2
-"""Bytes that a restored workspace takes at most for each byte of its content: indexes, logs, folders."""
+ROOM: Final = 3
+"""Bytes that a restore takes at most for each byte of content: the rows stand in the log and in the database."""
 
 
 def restore(repository: Repository, url: str | Path, at: datetime | None, progress: Progress) -> Snapshot:
@@ -49,29 +50,56 @@ def restore(repository: Repository, url: str | Path, at: datetime | None, progre
     if at is not None and at.tzinfo is None:
         raise InvalidInput("The time has no time zone.", mend="Give an aware datetime.")
     stored = chosen(repository, at)
-    with _target(url, stored) as storage:
+    _check_schema(stored.snapshot)
+    with _target(url, repository, stored) as storage:
         bringing = Bringing(repository, stored, storage, progress)
         bringing.check_empty()
-        settings = stored.contents.files.get(SETTINGS)
-        if settings is not None:
-            write_file(storage.folder / SETTINGS, repository.get_all(settings))
-        bringing.all(at)
+        if storage.blobs.bucket is not None:
+            storage.blobs.belong(stored.snapshot.workspace)
+        bringing.all(at, partial(_bring_settings, repository, stored, storage))
         write_records(storage)
     return stored.snapshot
 
 
+def _check_schema(snapshot: Snapshot) -> None:
+    if not snapshot.schema.isdecimal() or int(snapshot.schema) > schema.SCHEMA_VERSION:
+        raise Damaged(
+            f"Snapshot {snapshot.id} has schema {snapshot.schema}; this Onward knows {schema.SCHEMA_VERSION}.",
+            mend="Restore it with the Onward that wrote it, or a newer one.",
+        )
+
+
+def _bring_settings(repository: Repository, stored: Stored, storage: Storage) -> None:
+    """Just before the rows are there, so that no workspace ever opens without its own settings; in one step."""
+    settings = stored.contents.files.get(SETTINGS)
+    if settings is not None:
+        with storage.blobs.scratch() as scratch:
+            write_file(scratch / SETTINGS, repository.get_all(settings))
+            (scratch / SETTINGS).rename(storage.folder / SETTINGS)
+
+
+def _left_over(folder: Path, repository: Repository, stored: Stored) -> frozenset[str]:
+    """What a restore of the same snapshot that was cut off leaves in a folder: content, and these very settings."""
+    settings = stored.contents.files.get(SETTINGS)
+    with suppress(OSError):
+        if settings is not None and (folder / SETTINGS).read_bytes() == b"".join(repository.get_all(settings)):
+            return CONTENT | {SETTINGS}
+    return CONTENT
+
+
 @contextmanager
-def _target(url: str | Path, stored: Stored) -> Iterator[Storage]:
+def _target(url: str | Path, repository: Repository, stored: Stored) -> Iterator[Storage]:
     """The empty storage to fill; a folder appears only when it is filled."""
     place = place_of(url)
     if place.folder is None:
         raise InvalidInput("Nothing would be left of it.", mend="Restore to a folder, or to postgresql://")
     folder = place.folder.absolute()
-    needed, free = int(stored.contents.size * ROOM), free_space(folder)
+    with explained(folder):
+        needed, free = stored.contents.size * ROOM, free_space(folder)
     if needed > free:
         raise Unavailable(f"{folder} has {free:,} bytes free; about {needed:,} are needed.", mend="Make room.")
     if place.server is not None:
-        refuse_full(folder, ignored=CONTENT)
+        refuse_full(folder, ignored=_left_over(folder, repository, stored))
         with closing(open_storage(url)) as storage:
             yield storage
         return

@@ -7,14 +7,14 @@ from pathlib import Path
 from onward.config import FILE_NAME
 from onward.core import Clock
 from onward.loop import House, Progress
-from onward.release import Pruned, Snapshot, keep_records, open_repository, prune, take
+from onward.release import Pruned, Snapshot, keep_records, needed_now, open_repository, prune, take
 
 
 def back_up_to(house: House, target: str | Path, passphrase: str | None, progress: Progress) -> Snapshot:
     """Store a snapshot; see `Workspace.back_up`."""
     repository = open_repository(target, passphrase, create=True)
     settings = {FILE_NAME: house.storage.folder / FILE_NAME}
-    snapshot = take(house.storage, repository, house.clock, progress, settings)
+    snapshot = take(house.storage, repository, house.clock, progress, settings, needed_now)
     keep_records(house.storage)
     return snapshot
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from onward.config import Settings, load_settings
-from onward.core import Clock, InvalidInput, NotFound, OnwardError, SystemClock
+from onward.core import Busy, Clock, InvalidInput, NotFound, OnwardError, SystemClock
+from onward.experience import Erasure
 from onward.loop import House, Progress, load_model, unwatched
 from onward.registry import CycleState
 from onward.release import (
@@ -16,14 +18,17 @@ from onward.release import (
     Rebuilding,
     Repository,
     examine,
+    is_emptied,
     is_lost,
     keep_records,
     open_repository,
     predecessor,
+    settle_in,
     treated,
 )
 from onward.storage import Blobs, Place, open_storage, place_of, stamp
 
+from ._forget import finish
 from ._house import house_of
 
 AGREEMENTS = {
@@ -72,6 +77,7 @@ def doctor(
             return (_lost(place),)
         first = _rebuilt(url, place, place.folder.absolute(), clock)
     with closing(open_storage(url, create=False)) as storage:
+        settle_in(storage)
         settings, wrong = _settings(storage.folder)
         house = house_of(storage, settings, clock)
         return (*first, *wrong, *look_at(house, mend=mend, repository=repository, progress=progress))
@@ -82,10 +88,10 @@ def _server_lost(url: str | Path, place: Place) -> bool:
     if place.folder is None or not any((place.folder / "records").glob("*/*.json")):
         return False
     try:
-        open_storage(url, create=False).close()
+        with closing(open_storage(url, create=False)) as storage:
+            return is_emptied(storage)
     except NotFound:
         return True
-    return False
 
 
 def _lost(place: Place) -> Ailment:
@@ -115,10 +121,61 @@ def _settings(folder: Path) -> tuple[Settings, list[Ailment]]:
 def look_at(house: House, *, mend: bool, repository: Repository | None, progress: Progress) -> tuple[Ailment, ...]:
     """What is wrong with an open workspace; see `doctor`."""
     found = examine(house.storage, house.clock, agreements=AGREEMENTS, repository=repository, progress=progress)
-    ailments = [*treated(found, mend=mend), *treated(_champions(house), mend=mend)]
+    ailments = [
+        *treated(_surviving(_unfinished_erasures(house)), mend=mend),
+        *treated(found, mend=mend),
+        *treated(_champions(house), mend=mend),
+        *treated(_surviving(_unnoted_lessons(house)), mend=mend),
+    ]
+    if mend and repository is not None and any(one.mended for one in ailments):
+        Erasure(house.storage.database).reopen()
+        ailments += (one for one in treated(_surviving(_unfinished_erasures(house)), mend=True) if not one.mended)
     if mend:
         keep_records(house.storage)
     return tuple(ailments)
+
+
+def _surviving(found: Iterator[Found]) -> Iterator[Found]:
+    """What is found; where damage ends it, that too."""
+    try:
+        yield from found
+    except OnwardError as error:
+        yield Found(Ailment(kind="damaged", where="records", what=str(error.what), mend=error.mend))
+
+
+def _unfinished_erasures(house: House) -> Iterator[Found]:
+    """Users who withdrew consent, with something left that they said."""
+    erasure = Erasure(house.storage.database)
+    for tenant in erasure.tenants():
+        count = len(erasure.unfinished(tenant))
+        ailment = Ailment(
+            kind="unfinished",
+            where=f"consent withdrawn by {count} {'user' if count == 1 else 'users'} of {tenant}",
+            what="What they said is not erased everywhere.",
+            mend="Erase the rest: onward doctor --mend; so do the next cycle, and onward forget",
+            grave=False,
+        )
+        yield Found(ailment, partial(_erase, house, tenant))
+
+
+def _erase(house: House, tenant: str) -> None:
+    left = finish(house, tenant)
+    if left is not None:
+        raise Busy(left, mend="Look again later: onward doctor --mend")
+
+
+def _unnoted_lessons(house: House) -> Iterator[Found]:
+    """Interactions that teach in a stored data set version, while the index of who taught whom does not say so."""
+    for tenant in house.experience.tenants():
+        for dataset, interactions in house.datasets.unnoted(tenant):
+            if interactions:
+                ailment = Ailment(
+                    kind="disagrees",
+                    where=f"data set {dataset[:12]} of {tenant}",
+                    what=f"{len(interactions)} interactions teach in it, and are not noted to.",
+                    mend="Note them: onward doctor --mend",
+                )
+                yield Found(ailment, partial(house.datasets.note_again, tenant, dataset))
 
 
 def _champions(house: House) -> Iterator[Found]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from onward.config import Settings, load_settings, settings_from
 from onward.core import Clock, Damaged, OnwardError, SystemClock
+from onward.experience import Erasure
 from onward.loop import Progress, unwatched
-from onward.release import is_lost, open_repository
+from onward.release import is_emptied, is_lost, open_repository, settle_in
 from onward.release import restore as bring_back
-from onward.storage import open_storage, place_of
+from onward.storage import DATABASE_NAME, Place, open_storage, place_of
 
+from ._forget import finish
 from ._house import house_of
 from ._workspace import Workspace
-
-DATABASE: Final = "onward.db"
 
 
 def open_workspace(
@@ -44,6 +44,9 @@ def open_workspace(
     _check_not_lost(url)
     storage = open_storage(url, create=create)
     try:
+        if place_of(url).server is not None and is_emptied(storage):
+            raise _lost(place_of(url), storage.folder)
+        settle_in(storage)
         if settings is None:
             settings = load_settings(storage.folder)
         elif not isinstance(settings, Settings):
@@ -57,15 +60,17 @@ def open_workspace(
 def _check_not_lost(url: str | Path) -> None:
     """A new database beside an old workspace's files would hide that the old one is gone."""
     place = place_of(url)
-    if place.server is not None or place.folder is None:
-        return
-    file = place.folder / DATABASE
-    if is_lost(place.folder) and not (file.exists() and file.stat().st_size):  # in this order: others may be making it
-        raise Damaged(
-            f"{place.folder} has lost its {DATABASE}.",
-            why="The rest of a workspace is there.",
-            mend=f"Restore a back-up to another folder, or: onward --workspace {place.folder} doctor --mend",
-        )
+    if place.server is None and place.folder is not None and is_lost(place.folder):
+        raise _lost(place, place.folder)
+
+
+def _lost(place: Place, folder: Path) -> Damaged:
+    lost, named = (DATABASE_NAME, str(place)) if place.server is None else (f"database {place}", f"'{place}'")
+    return Damaged(
+        f"{folder} has lost its {lost}.",
+        why="The rest of a workspace is there.",
+        mend=f"Restore a back-up to another place, or: onward --workspace {named} doctor --mend",
+    )
 
 
 def restore(
@@ -82,7 +87,8 @@ def restore(
         source: the place that `Workspace.back_up` wrote to.
         url: of the new workspace; a folder that is empty or new, or a database that is empty.
         at: to this moment, from the first snapshot at or after it, what came later cut away; from the newest before it
-            where there is none. Withdrawals of consent are never taken back. Else the newest snapshot as it is.
+            where there is none. Withdrawals of consent are never taken back: what the newest snapshot knows to be
+            withdrawn is erased. Else the newest snapshot as it is.
         passphrase: of the back-ups, where they are encrypted.
         progress: called with (stage, steps done, steps in all, a short note).
 
@@ -93,4 +99,7 @@ def restore(
         Unavailable: there is no space, or no right, to write.
     """
     bring_back(open_repository(source, passphrase), url, at, progress)
-    return open_workspace(url, create=False)
+    workspace = open_workspace(url, create=False)
+    for tenant in Erasure(workspace.house.storage.database).tenants():
+        finish(workspace.house, tenant, progress)
+    return workspace

@@ -14,7 +14,7 @@ from onward.core import (
     Transition,
     Verdict,
 )
-from onward.experience import BadLine
+from onward.experience import BadLine, Erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,12 @@ class Trace:
         feedback: what was said of it.
         version: the version that predicted; `None` when none of ours did.
         service: how that version came into service.
-        dataset: id of the data set version it learned from, and how many interactions taught it; `None`: retention
-            dropped what it held.
+        dataset: id of the data set version it learned from.
+        interactions_taught_from: how many interactions taught it; `None`: nobody knows any more, for the database was
+            rebuilt after retention had dropped what the data set held.
         teachers: the interactions with the same intent whose words are most alike.
         taught: numbers of the versions that learned from this interaction.
-        unknown: numbers of versions of which nobody knows any more: retention dropped what they learned from.
+        erased: when its content was erased, and the hash of what was there; `None` where it was not.
     """
 
     interaction: Interaction
@@ -72,7 +73,7 @@ class Trace:
     interactions_taught_from: int | None
     teachers: tuple[Teacher, ...]
     taught: tuple[int, ...]
-    unknown: tuple[int, ...] = ()
+    erased: Erased | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,21 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What forgetting a user did: their interactions teach no later version; these versions had learned from them.
+    """What forgetting a user did.
 
-    Of `unknown_versions` nobody knows: retention dropped their artifacts, and what they had learned from.
+    Back-ups made before hold what they said until they are let go: back up again, then `Workspace.prune` the place to
+    the newest (`onward backup PLACE --keep 1`). Whatever is restored from one that goes on is erased again.
+
+    Args:
+        interactions: how many were theirs, or were given feedback by them: none teaches any later version.
+        marked_versions: numbers of the versions that had learned from them. They are listed and marked, not changed.
+        unfinished: why something is left to be erased; it is finished by the next cycle or `forget` of the tenant, or
+            by `onward doctor --mend`. `None`: all is done.
+        cycle: what retraining without them came to, where that was asked for and the champion was marked.
     """
 
     user: str
     interactions: int
     marked_versions: tuple[int, ...]
-    unknown_versions: tuple[int, ...] = ()
+    unfinished: str | None = None
+    cycle: CycleResult | None = None

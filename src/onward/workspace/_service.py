@@ -66,6 +66,7 @@ def _move(house: House, version: ModelVersion, champion: int | None, *, by: str,
     def work(connection: Connection) -> Transition:
         if house.registry.alias_now(connection, version.tenant) != champion:
             raise Busy("Somebody else moved the champion just now.", mend="Nothing was changed; see: onward history")
+        house.storage.blobs.manifest(version.artifact)  # retention may just have dropped it
         return house.registry.move(connection, version.tenant, version.number, by=by, cause=cause, reason=reason)
 
     moved = house.storage.database.write(work)

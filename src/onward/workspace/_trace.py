@@ -26,17 +26,16 @@ def trace(house: House, tenant: str, interaction_id: str) -> Trace:
         moves = [m for m in house.registry.history(tenant) if m.version == version.number and m.at <= interaction.at]
         service = moves[-1] if moves else None
     dataset = None if version is None else stored_dataset(house, version)
-    taught, unknown = learned_from(house, tenant, frozenset({interaction_id}))
     return Trace(
         interaction=interaction,
         feedback=tuple(house.experience.feedback(tenant, interaction_id)),
         version=version,
         service=service,
         dataset=None if version is None else version.dataset,
-        interactions_taught_from=None if dataset is None else len(taught_from(dataset)),
+        interactions_taught_from=None if version is None else house.datasets.how_many_taught(tenant, version.dataset),
         teachers=() if dataset is None else _teachers(interaction, dataset),
-        taught=taught,
-        unknown=unknown,
+        taught=learned_from(house, tenant, frozenset({interaction_id})),
+        erased=house.experience.erased(tenant, interaction_id),
     )
 
 
@@ -55,22 +54,9 @@ def _ours(house: House, tenant: str, number: int) -> ModelVersion | None:
         return None
 
 
-def taught_from(dataset: DatasetVersion) -> set[str]:
-    """Ids of the interactions that a model trained on this data set has learned from."""
-    return {i for example in _learned(dataset) for i in example.interactions}
-
-
-def learned_from(house: House, tenant: str, interactions: frozenset[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Numbers of the versions that learned from any of these interactions, and of those of which nobody knows any more:
-    retention dropped their data sets."""
-    datasets: dict[str, bool | None] = {}
-    versions = house.registry.versions(tenant)
-    for version in versions:
-        if version.dataset not in datasets:
-            dataset = stored_dataset(house, version)
-            datasets[version.dataset] = None if dataset is None else not interactions.isdisjoint(taught_from(dataset))
-    known = tuple(version.number for version in versions if datasets[version.dataset])
-    return known, tuple(version.number for version in versions if datasets[version.dataset] is None)
+def learned_from(house: House, tenant: str, interactions: frozenset[str]) -> tuple[int, ...]:
+    """Numbers of the versions that learned from any of these interactions, whatever retention has dropped since."""
+    return house.registry.learned_from(tenant, house.datasets.taught(tenant, interactions))
 
 
 def _learned(dataset: DatasetVersion) -> Iterable[Example]:

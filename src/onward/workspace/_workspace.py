@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from onward.config import FILE_NAME, Settings, known_learners, load_learner, to_
 from onward.core import (
     DEFAULT_TENANT,
     CycleResult,
+    Damaged,
     Feedback,
     Interaction,
     InvalidInput,
@@ -27,7 +29,6 @@ from onward.core import (
     OnwardError,
     Prediction,
     Transition,
-    content_hash,
     new_id,
 )
 from onward.evaluation import judge, score_all, scorecard
@@ -39,17 +40,17 @@ from onward.release import (
     Pruned,
     Snapshot,
     back_up,
-    keep_records,
     keep_version,
     open_repository,
 )
 
 from ._backups import back_up_to, prune_in, snapshots
 from ._doctor import look_at
+from ._forget import finish, forget_user
 from ._models import Models
 from ._records import Comparison, Forgotten, Recorded, Status, Trace
 from ._service import promote, restore_version, roll_back
-from ._trace import learned_from, stored_dataset, trace
+from ._trace import stored_dataset, trace
 
 NO_CHAMPION: Final = "Record labelled interactions, then run: onward cycle"
 
@@ -83,8 +84,20 @@ class Workspace:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files. Everything acknowledged is durable already."""
+        """Let go of the files. Everything acknowledged is durable already; what is buffered is made so.
+
+        Raises:
+            Unavailable: as `flush`; the files are let go of all the same.
+        """
         self.house.storage.close()
+
+    def flush(self) -> None:
+        """Return once everything that was recorded with `durable=False` before is durable.
+
+        Raises:
+            Unavailable: something recorded so since the last `flush` could not be stored, and is lost.
+        """
+        self.house.experience.flush()
 
     def configure(self, settings: Settings) -> None:
         """Use other settings from now on; onward.toml stays as it is."""
@@ -100,13 +113,23 @@ class Workspace:
 
     # Experience ----------------------------------------------------------------------------------------------------
 
-    def record(self, text: str, *, tenant: str = DEFAULT_TENANT, id: str | None = None, **fields: Any) -> str:  # noqa: A002 - the record's own field name
+    def record(
+        self,
+        text: str,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        id: str | None = None,  # noqa: A002 - the record's own field name
+        durable: bool = True,
+        **fields: Any,
+    ) -> str:
         """Record one interaction; return its id. It is durable when this returns.
 
         Args:
             text: what the user said.
             tenant: whose it is.
             id: recording the same id twice is recording it once; made up where left out.
+            durable: with `False` return as soon as it is buffered in memory: the writer stores it with its next
+                commits, in order with everything else; a crash before that loses it; see `flush`.
             fields: `user`, `response`, `intent`, `sentiment`, `entities`, `labels`, `consent`, `source`, `context`,
                 `at`, `prediction`, as in `onward.core.Interaction`.
 
@@ -118,13 +141,25 @@ class Workspace:
         record = read_record(msgspec.json.decode(_json(line)), source="api", tenant=tenant, now=now, seen=Counter())
         if not isinstance(record, Interaction):
             raise InvalidInput("That is feedback.", mend="Give it to `feedback`.")
-        self.house.experience.record([record])
+        if durable:
+            self.house.experience.record([record])
+        else:
+            self.house.experience.buffer([record])
         return record.id
 
-    def record_many(self, interactions: Iterable[Interaction | Feedback | Mapping[str, Any]]) -> Recorded:
-        """Record interactions and feedback, as records or as dicts like the lines of a file, in one commit."""
+    def record_many(
+        self, interactions: Iterable[Interaction | Feedback | Mapping[str, Any]], *, durable: bool = True
+    ) -> Recorded:
+        """Record interactions and feedback, as records or as dicts like the lines of a file, in one commit.
+
+        With `durable=False` as in `record`; what was known already is then counted as new.
+        """
         data = b"\n".join(map(_json, interactions))
-        return self._keep(read_lines(data, source="api", now=self.house.clock.now()))
+        contents = read_lines(data, source="api", now=self.house.clock.now())
+        if durable:
+            return self._keep(contents)
+        self.house.experience.buffer(contents.interactions, contents.feedback)
+        return Recorded(len(contents.interactions), len(contents.feedback), 0, contents.bad)
 
     def record_file(self, file: str | Path | bytes, *, tenant: str = DEFAULT_TENANT, source: str = "stdin") -> Recorded:
         """Record a JSON Lines or CSV file, or JSON Lines given as bytes. Bad lines are set aside, the rest goes in.
@@ -153,6 +188,7 @@ class Workspace:
         user: str | None = None,
         tenant: str = DEFAULT_TENANT,
         id: str | None = None,  # noqa: A002 - the record's own field name
+        durable: bool = True,
     ) -> str:
         """Say something of an interaction; return the feedback's id. It is durable when this returns.
 
@@ -164,12 +200,12 @@ class Workspace:
             user: who says it.
             tenant: whose interaction it is.
             id: the same id twice is once; made up where left out.
+            durable: with `False` as in `record`; then nobody looks whether the interaction is there.
 
         Raises:
             NotFound: no such interaction.
             InvalidInput: nothing is said, or the score is out of range.
         """
-        spoken_of = self.house.experience.interaction(tenant, interaction)
         now = self.house.clock.now()
         line = {
             "id": id or new_id("fb", now),
@@ -182,18 +218,42 @@ class Workspace:
         }
         record = read_record(msgspec.json.decode(_json(line)), source="api", tenant=tenant, now=now, seen=Counter())
         if isinstance(record, Feedback):
-            check_labels(record.correction or Labels(), spoken_of.text)
-            self.house.experience.add_feedback([record])
+            self._keep_feedback(record, durable=durable)
         return record.id
 
-    def forget(self, user: str, *, tenant: str = DEFAULT_TENANT) -> Forgotten:
-        """Withdraw a user's consent: no later data set version holds them; what learned from them is marked."""
-        interactions = self.house.experience.withdraw(tenant, user, self.house.clock.now())
-        numbers, unknown = learned_from(self.house, tenant, interactions)
-        mark = f"learned from a user who withdrew consent ({content_hash(user.encode())[:12]})"
-        self.house.registry.mark(numbers, mark)
-        keep_records(self.house.storage)
-        return Forgotten(user, len(interactions), numbers, unknown)
+    def _keep_feedback(self, feedback: Feedback, *, durable: bool) -> None:
+        experience = self.house.experience
+        if not durable:
+            experience.buffer(feedback=[feedback])
+            return
+        spoken_of = experience.interaction(feedback.tenant, feedback.interaction)
+        check_labels(feedback.correction or Labels(), spoken_of.text)
+        experience.add_feedback([feedback])
+
+    def forget(
+        self, user: str, *, tenant: str = DEFAULT_TENANT, retrain: bool = False, progress: Progress = unwatched
+    ) -> Forgotten:
+        """Withdraw a user's consent and erase what they said, leaving hashes for the audit.
+
+        Their interactions, the feedback on them and by them, and their name go from records, data sets and evaluation
+        sets. Versions that had learned from them are marked. Records under that name that come later are never learned
+        from; forgetting again erases those too.
+
+        Args:
+            user: who; the name is not stored.
+            tenant: whose user.
+            retrain: run a cycle at once where the champion had learned from them. A candidate that never did takes its
+                place when the gate finds it no worse.
+            progress: called with (stage, steps done, steps in all, a short note).
+
+        Raises:
+            Unavailable, Damaged: the storage cannot be used. What was done stays done; forget again to finish it.
+        """
+        forgotten = forget_user(self.house, tenant, user, progress)
+        if not retrain or forgotten.unfinished or self.champion(tenant=tenant) not in forgotten.marked_versions:
+            return forgotten
+        result = self.cycle(tenant=tenant, force=True, reason="a user was forgotten", progress=progress)
+        return replace(forgotten, cycle=result)
 
     def quarantined(self, *, tenant: str = DEFAULT_TENANT) -> dict[str, str]:
         """Interactions that a refused cycle set aside -> the reason."""
@@ -207,14 +267,20 @@ class Workspace:
 
     @overload
     def predict(  # type: ignore[overload-overlap] # a str is also a sequence of str
-        self, text: str, *, tenant: str = ..., user: str | None = ..., record: bool = ...
+        self, text: str, *, tenant: str = ..., user: str | None = ..., record: bool = ..., durable: bool = ...
     ) -> Prediction: ...
     @overload
     def predict(
-        self, text: Sequence[str], *, tenant: str = ..., user: str | None = ..., record: bool = ...
+        self, text: Sequence[str], *, tenant: str = ..., user: str | None = ..., record: bool = ..., durable: bool = ...
     ) -> list[Prediction]: ...
     def predict(
-        self, text: str | Sequence[str], *, tenant: str = DEFAULT_TENANT, user: str | None = None, record: bool = True
+        self,
+        text: str | Sequence[str],
+        *,
+        tenant: str = DEFAULT_TENANT,
+        user: str | None = None,
+        record: bool = True,
+        durable: bool = True,
     ) -> Prediction | list[Prediction]:
         """Ask the champion; record the interactions, so that feedback and `trace` can speak of them by id.
 
@@ -223,6 +289,7 @@ class Workspace:
             tenant: whose champion.
             user: who said it.
             record: with `False` nothing is recorded, and the predictions carry no id.
+            durable: with `False` as in `record`.
 
         Raises:
             NotFound: there is no champion yet.
@@ -234,7 +301,7 @@ class Workspace:
         texts = [text] if isinstance(text, str) else list(text)
         predictions = [replace(p, version=number) for p in self._model(number).predict(texts)]
         if record:
-            predictions = self._record_predictions(texts, predictions, tenant, user)
+            predictions = self._record_predictions(texts, predictions, tenant, user, durable=durable)
         return predictions[0] if isinstance(text, str) else predictions
 
     def _last_word(self, tenant: str) -> str:
@@ -242,16 +309,18 @@ class Workspace:
         return f"Its last cycle was {cycles[-1].status}: {cycles[-1].reason}." if cycles else ""
 
     def _record_predictions(
-        self, texts: Sequence[str], predictions: Sequence[Prediction], tenant: str, user: str | None
+        self, texts: Sequence[str], predictions: Sequence[Prediction], tenant: str, user: str | None, *, durable: bool
     ) -> list[Prediction]:
         now = self.house.clock.now()
         kept = [replace(prediction, interaction=new_id("in", now)) for prediction in predictions]
-        self.house.experience.record(
-            [
-                Interaction(id=p.interaction or "", text=t, at=now, tenant=tenant, user=user, prediction=p)
-                for t, p in zip(texts, kept, strict=True)
-            ]
-        )
+        said = [
+            Interaction(id=p.interaction or "", text=t, at=now, tenant=tenant, user=user, prediction=p)
+            for t, p in zip(texts, kept, strict=True)
+        ]
+        if durable:
+            self.house.experience.record(said)
+        else:
+            self.house.experience.buffer(said)
         return kept
 
     def _model(self, number: int) -> Model:
@@ -269,6 +338,8 @@ class Workspace:
         progress: Progress = unwatched,
     ) -> CycleResult:
         """Run one cycle: curate, train, prove, promote or keep. See `onward.loop.run_cycle`."""
+        with suppress(Damaged):  # what cannot be read stays unfinished, as `doctor` says, and nobody learns from it
+            finish(self.house, tenant, progress)
         return run_cycle(self.house, tenant, Options(force=force, quick=quick, reason=reason), progress)
 
     def cycles(self, *, tenant: str = DEFAULT_TENANT) -> list[CycleResult]:
@@ -469,24 +540,25 @@ class Workspace:
         """How the workspace stands, and what works only in part."""
         house = self.house
         interactions, feedback = house.experience.counts(tenant)
-        cycles = house.cycles.all(tenant)
+        last = house.cycles.last(tenant)
         running = house.cycles.unfinished(tenant)
         learners = {kind: self._learner_state(kind) for kind in self.settings.training.learners}
         return Status(
             folder=str(self.folder),
             tenant=tenant,
             champion=house.registry.alias(tenant),
-            versions=len(house.registry.versions(tenant)),
+            versions=house.registry.count(tenant),
             interactions=interactions,
             feedback=feedback,
-            quarantined=len(house.experience.quarantined(tenant)),
-            withdrawn_users=len(house.experience.withdrawn(tenant)),
-            last_cycle=cycles[-1].result if cycles else None,
+            quarantined=house.experience.held(tenant),
+            withdrawn_users=house.experience.withdrawals(tenant),
+            last_cycle=last.result if last else None,
             running_cycle=running.result.id if running else None,
             learners=learners,
             degraded=(
                 *(f"learner {kind}: {state}" for kind, state in learners.items() if state != "ready"),
                 *(f"{c.part}: {c.reason} ({c.times} times since {c.since})" for c in house.conditions.open(tenant)),
+                *((f"recording: buffered records were lost: {lost}",) if (lost := house.storage.database.lost) else ()),
             ),
         )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from onward.core import Damaged
 from onward.release._ailment import Ailment, Found
@@ -15,24 +17,29 @@ REWRITE = "Write it anew: onward doctor --mend"
 
 def check_books(storage: Storage) -> Iterator[Found]:
     """Files that are missing, torn, or tell of what the database does not know."""
+    files = set(entry_files(storage.folder))  # first: what stands in a file was in the database before
     with storage.database.read() as connection:
         rows = {file_of(storage.folder, table, row): (table, row) for table, row in all_rows(connection)}
-    files = set(entry_files(storage.folder))
     for file, (table, row) in rows.items():
-        wrong = None if file in files else "It is missing."
-        if wrong is None:
-            try:
-                wrong = None if read_entry(file).row == row else "It says otherwise than the database."
-            except Damaged as error:
-                wrong = str(error.what)
-        if wrong is not None:
+        wrong = _wrong(file, row)
+        if wrong:
             ailment = Ailment(kind="left over", where=str(file), what=wrong, mend=REWRITE, grave=False)
             yield Found(ailment, partial(write_entry, file, table, row))
     for file in sorted(files - set(rows)):
-        yield _unknown(file)
+        if file.exists():
+            yield _unknown(file)
 
 
-def _unknown(file: object) -> Found:
+def _wrong(file: Path, row: Mapping[str, Any]) -> str:
+    if not file.exists():
+        return "It is missing."
+    try:
+        return "" if read_entry(file).row == row else "It says otherwise than the database."
+    except Damaged as error:
+        return str(error.what)
+
+
+def _unknown(file: Path) -> Found:
     return Found(
         Ailment(
             kind="disagrees",

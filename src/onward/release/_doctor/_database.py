@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Row, Table, exists, func, select
 
-from onward.core import Damaged, Feedback, Interaction, ModelVersion, OnwardError, decode
-from onward.release._ailment import Ailment, Found
-from onward.release._snapshots import tally
+from onward.core import Damaged, Feedback, Interaction, ModelVersion, decode
+from onward.release._ailment import UNREADABLE, Ailment, Found, told_by
+from onward.release._snapshots import count_anew
 from onward.storage import Storage, schema, stamp
 
 Agreement = Callable[[Any], Mapping[str, object]]
@@ -57,8 +57,8 @@ def _each(storage: Storage, check: Callable[[Connection], Iterator[Found]]) -> I
     try:
         with storage.database.read() as connection:
             yield from check(connection)
-    except OnwardError as error:
-        yield Found(Ailment(kind="damaged", where="database", what=str(error.what), mend=FROM_BACK_UP))
+    except UNREADABLE as error:
+        yield Found(Ailment(kind="damaged", where="database", what=told_by(error), mend=FROM_BACK_UP))
 
 
 def _integrity(storage: Storage, connection: Connection) -> Iterator[Found]:
@@ -95,7 +95,7 @@ def _tallies(storage: Storage, connection: Connection) -> Iterator[Found]:
         ailment = Ailment(
             kind="disagrees", where=f"tallies, {name} of {tenant}", what=what, mend="Count anew: onward doctor --mend"
         )
-        yield Found(ailment, partial(storage.database.write, tally))
+        yield Found(ailment, partial(storage.database.write, count_anew))
 
 
 def _records(table: Table, kind: type | None, agreement: Agreement | None, connection: Connection) -> Iterator[Found]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from onward.core import Clock, OnwardError
-from onward.release._ailment import Ailment, Found
+from onward.release._ailment import UNREADABLE, Ailment, Found, told_by
 from onward.release._books import read_books
 from onward.release._snapshots import Progress, Repository
 from onward.storage import Storage
@@ -32,10 +33,10 @@ def examine(
         agreements: of tables whose records others know: name -> record, and what its columns must say.
         repository: back-ups to verify, and to bring lost content back from.
     """
-    yield from check_permissions(storage.folder)
+    yield from _surviving("folder", lambda: check_permissions(storage.folder))
     yield from check_database(storage, agreements)
     if repository is not None:
-        yield from check_repository(repository, progress)
+        yield from _surviving("back-ups", partial(check_repository, repository, progress))
     yield from _surviving("records", lambda: _links(storage, clock, repository, progress))
     yield from _surviving("records", lambda: check_books(storage))
     yield from _surviving("folder", lambda: check_left_over(storage))
@@ -52,5 +53,6 @@ def _surviving(where: str, check: Callable[[], Iterable[Found]]) -> Iterator[Fou
     """What a check finds; where damage ends it, that too."""
     try:
         yield from check()
-    except OnwardError as error:
-        yield Found(Ailment(kind="damaged", where=where, what=str(error.what), mend=error.mend or FROM_BACK_UP))
+    except UNREADABLE as error:
+        mend = error.mend if isinstance(error, OnwardError) and error.mend else FROM_BACK_UP
+        yield Found(Ailment(kind="damaged", where=where, what=told_by(error), mend=mend))

@@ -21,9 +21,12 @@ DAY: Final = 86_400.0
 
 
 def check_permissions(folder: Path) -> Iterator[Found]:
-    """Whatever others than the owner may read or change."""
+    """Whatever others than the owner may read or change. What goes away meanwhile is nobody's."""
     for path in _ours(folder):
-        mode = path.lstat().st_mode
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            continue
         if stat.S_ISLNK(mode) or not mode & 0o077:
             continue
         wanted = 0o700 if stat.S_ISDIR(mode) else 0o600
@@ -42,7 +45,8 @@ def _ours(folder: Path) -> Iterator[Path]:
     for name in OURS:
         if (folder / name).is_dir():
             yield folder / name
-            yield from sorted((folder / name).rglob("*"))
+            for place, folders, files in os.walk(folder / name):  # which passes over what goes away
+                yield from (Path(place, one) for one in sorted(folders + files))
 
 
 def check_left_over(storage: Storage) -> Iterator[Found]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select
 
 from onward.core import (
+    Busy,
     Damaged,
     DatasetVersion,
     EvaluationSet,
@@ -22,37 +22,55 @@ from onward.core import (
     encode,
 )
 from onward.release._ailment import Ailment
-from onward.release._ledger import TABLES, entry_files, read_entry
-from onward.release._snapshots import IDENTITY, tally
-from onward.storage import Blobs, Database, insert_into, insert_new, schema, stamp, sync
+from onward.release._ledger import KEPT_KEYS, TABLES, entry_files, read_entry
+from onward.release._snapshots import IDENTITY, count_anew
+from onward.storage import (
+    DATABASE_NAME,
+    Blobs,
+    Database,
+    Storage,
+    explained,
+    insert_into,
+    insert_new,
+    is_in_use,
+    next_place,
+    schema,
+    stamp,
+    stands_in,
+    sync,
+)
 
-DATABASE: Final = "onward.db"
 SIDES: Final = ("", "-wal", "-shm")
 ROWS_AT_ONCE: Final = 1000
 SOURCE: Final = "recovered"
 GONE: Final = (
-    "Interactions that no data set version held, all feedback, who said what, predictions, quarantine and unfinished "
-    "cycles could not be recovered."
+    "Interactions that no data set version held, all feedback, who said what, predictions, quarantine, unfinished "
+    "cycles, and who taught in data set versions that retention had dropped, could not be recovered."
 )
 
 
 def is_lost(folder: Path) -> bool:
-    """Whether a workspace's database is gone or no database at all, while something of the workspace is there."""
-    file = folder / DATABASE
-    if file.exists() and file.stat().st_size:
-        return not _can_be_read(file)
-    return any(any(path.iterdir()) for name in ("blobs", "artifacts", "records") if (path := folder / name).is_dir())
+    """Whether a workspace's database is gone or cannot be opened, while something of the workspace is there.
+
+    One that can be opened holds more than can be rebuilt, however damaged it is.
+
+    Raises:
+        Unavailable: nobody lets us look.
+    """
+    file = folder / DATABASE_NAME
+    with explained(folder):
+        places = [folder / name for name in ("blobs", "artifacts", "records")]
+        beside = any(any(path.iterdir()) for path in places if path.is_dir())  # first: the database was there before it
+        stands = stands_in(file) if file.exists() and file.stat().st_size else None
+    return beside if stands is None else not stands
 
 
-def _can_be_read(file: Path) -> bool:
-    """A database that can be opened holds more than can be rebuilt, however damaged it is."""
-    try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return connection.execute("SELECT 1 FROM meta").fetchone() is not None
-    except sqlite3.OperationalError:  # locked, or not ours to read: no reason to think it lost
-        return True
-    except sqlite3.DatabaseError:
+def is_emptied(storage: Storage) -> bool:
+    """Whether a database knows of no version, while the files beside it tell of some."""
+    if not entry_files(storage.folder, "versions", "transitions"):
         return False
+    with storage.database.read() as connection:
+        return all(connection.scalar(select(table).limit(1)) is None for table in (schema.versions, schema.transitions))
 
 
 @dataclass(slots=True)
@@ -62,7 +80,7 @@ class Rebuilding:
     Args:
         lost: what could not be recovered.
         counts: table -> rows.
-        identity: the rows that say which workspace it is.
+        identity: the rows that say which workspace it is, and under which key names are hashed.
     """
 
     folder: Path
@@ -72,10 +90,15 @@ class Rebuilding:
     identity: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, now: datetime) -> list[Ailment]:
-        """Rebuild the database beside what is left of the old one, then put it into its place in one step."""
+        """Rebuild the database beside what is left of the old one, then put it into its place in one step.
+
+        Raises:
+            Busy: somebody has the old one open, and may know better than the disk what was in it.
+        """
         with self._built() as file:
+            _refuse_used(self.folder / DATABASE_NAME)
             _set_aside(self.folder, now)
-            file.rename(self.folder / DATABASE)
+            file.rename(self.folder / DATABASE_NAME)
         sync(self.folder)
         return [self._told(), *self.lost]
 
@@ -93,7 +116,7 @@ class Rebuilding:
     @contextmanager
     def _built(self) -> Iterator[Path]:
         with self.blobs.scratch() as scratch:
-            file = scratch / DATABASE
+            file = scratch / DATABASE_NAME
             with closing(Database(file)) as database:
                 database.write(self._fill)
             file.chmod(0o600)
@@ -104,7 +127,7 @@ class Rebuilding:
         rows = ", ".join(f"{count} {name}" for name, count in self.counts.items() if count)
         return Ailment(
             kind="lost",
-            where=str(self.folder / DATABASE),
+            where=str(self.folder / DATABASE_NAME),
             what=f"It was gone or unreadable. Rebuilt: {rows or 'nothing'}. {GONE}",
             mend="Restore a back-up if there is one: it holds more. What was there is set aside, not deleted.",
             mended=True,
@@ -113,6 +136,8 @@ class Rebuilding:
     def _fill(self, connection: Connection) -> None:
         rows = self._entries()
         self.identity = rows.pop(str(schema.meta.name), [])
+        if not any(row["key"] == IDENTITY for row in self.identity) and self.blobs.bucket is not None:
+            self.identity += [{"key": IDENTITY, "value": owner} for owner in (self.blobs.owner,) if owner]
         self._identify(connection)
         for table in (t for t in schema.metadata.sorted_tables if t.name in TABLES):
             for row in rows.get(table.name, ()):
@@ -121,7 +146,7 @@ class Rebuilding:
         datasets = self._datasets(connection)
         self._evaluation_sets(connection, datasets)
         self._interactions(connection, datasets)
-        tally(connection)
+        count_anew(connection)
         for table in (
             schema.interactions,
             schema.datasets,
@@ -135,7 +160,7 @@ class Rebuilding:
 
     def _identify(self, connection: Connection) -> None:
         for row in self.identity:
-            if row["key"] == IDENTITY:
+            if row["key"] in KEPT_KEYS:
                 connection.execute(insert_into(connection, schema.meta).values(**row).on_conflict_do_nothing())
 
     def _entries(self) -> dict[str, list[dict[str, Any]]]:
@@ -170,7 +195,8 @@ class Rebuilding:
         for name, dataset in self._decoded(DatasetVersion):
             found[name] = (dataset.tenant, dataset.id)
             row = {"tenant": dataset.tenant, "id": dataset.id, "created": stamp(dataset.created), "blob": name}
-            connection.execute(insert_into(connection, schema.datasets).values(**row).on_conflict_do_nothing())
+            new = insert_into(connection, schema.datasets).values(**row, place=next_place(connection, schema.datasets))
+            connection.execute(new.on_conflict_do_nothing())
         return found
 
     def _evaluation_sets(self, connection: Connection, datasets: dict[str, tuple[str, str]]) -> None:
@@ -196,7 +222,7 @@ class Rebuilding:
             for version in (decode(body, ModelVersion) for body in connection.scalars(select(schema.versions.c.body)))
             if version.verdict is not None and not version.verdict.trusted
         }
-        query = select(schema.datasets.c.blob).order_by(schema.datasets.c.created.desc())
+        query = select(schema.datasets.c.blob).order_by(schema.datasets.c.place.desc())
         for blob in connection.scalars(query).all():
             if blob in datasets and datasets[blob] not in distrusted:
                 _record(connection, decode(self.blobs.get(blob), DatasetVersion))
@@ -232,10 +258,19 @@ def _sequence(row: dict[str, Any]) -> int:
     return int(row["sequence"])
 
 
+def _refuse_used(file: Path) -> None:
+    if file.exists() and is_in_use(file):
+        raise Busy(
+            f"{file} cannot be read anew, but another process has it open.",
+            why="What that process writes would be lost with it.",
+            mend="Stop it, after a back-up if it still answers: onward backup TARGET; then look again.",
+        )
+
+
 def _set_aside(folder: Path, now: datetime) -> None:
     """Keep what is left of the old database, under a name that says when."""
     aside = f"onward-damaged-{now:%Y%m%dT%H%M%S%f}.db"
     for side in SIDES:
-        file = folder / f"{DATABASE}{side}"
+        file = folder / f"{DATABASE_NAME}{side}"
         if file.exists():
             file.rename(folder / f"{aside}{side}")

@@ -6,8 +6,7 @@ from ._bring import Bringing as Bringing
 from ._bring import bring_artifact as bring_artifact
 from ._bring import bring_blob as bring_blob
 from ._bring import chosen as chosen
-from ._bring import count_on as count_on
-from ._bring import tally as tally
+from ._bring import count_anew as count_anew
 from ._bring import write_file as write_file
 from ._place import free_space as free_space
 from ._place import open_place as open_place
@@ -26,6 +25,7 @@ from ._repository import snapshot_file as snapshot_file
 from ._rows import named as named
 from ._rows import named_now as named_now
 from ._take import IDENTITY as IDENTITY
+from ._take import NAMES as NAMES
 from ._take import Progress as Progress
 from ._take import identify as identify
 from ._take import take as take

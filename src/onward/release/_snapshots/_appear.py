@@ -8,11 +8,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from onward.core import Busy, Damaged, InvalidInput, Unavailable
-from onward.storage import sync
+from onward.core import Busy, Damaged, InvalidInput
+from onward.storage import explained, is_gone, mark_of_process, sync
 
-from ._presence import is_gone
+UNFINISHED: Final = "-unfinished-"
 
 
 @contextmanager
@@ -24,9 +25,9 @@ def appearing(folder: Path) -> Iterator[Path]:
         Busy: this process makes it already.
         Unavailable: it cannot be made.
     """
-    refuse_full(folder)
-    unfinished = folder.with_name(f".{folder.name}-unfinished-{os.getpid()}")
-    with _explained(folder):
+    unfinished = folder.with_name(f".{folder.name}{UNFINISHED}{_written(mark_of_process()) or os.getpid()}")
+    with explained(folder):
+        refuse_full(folder)
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sweep(folder)
         try:
@@ -52,30 +53,28 @@ def refuse_full(folder: Path, ignored: frozenset[str] = frozenset()) -> None:
         InvalidInput: there is something.
     """
     if folder.is_file() or (folder.is_dir() and any(path.name not in ignored for path in folder.iterdir())):
-        raise InvalidInput(f"{folder} is not empty.", mend="Restore to an empty or a new place.")
+        mount = (
+            f" It is a mount point: restore to {folder / 'onward'}, a folder inside it." if folder.is_mount() else ""
+        )
+        raise InvalidInput(f"{folder} is not empty.", mend=f"Restore to an empty or a new place.{mount}")
 
 
 def _sweep(folder: Path) -> None:
     """Remove what restores left whose process is gone."""
-    for left in folder.parent.glob(f".{glob.escape(folder.name)}-unfinished-*"):
-        if is_gone(left.name.rpartition("-")[2]):
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}{UNFINISHED}*"):
+        if is_gone(left.name.rpartition(UNFINISHED)[2].replace(",", "/")):
             shutil.rmtree(left, ignore_errors=True)
 
 
-@contextmanager
-def _explained(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(
-            f"{place} cannot be written.", why=f"{error.strerror}.", mend="Check space and permissions."
-        ) from error
+def _written(mark: str) -> str:
+    """A process's mark in the name of a folder."""
+    return mark.replace("/", ",")
 
 
 @contextmanager
 def taken_apart(place: Path) -> Iterator[None]:
     """Tell what the file system refuses: either the snapshot asks for the impossible, or there is no space or right."""
-    with _explained(place):
+    with explained(place):
         try:
             yield
         except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:

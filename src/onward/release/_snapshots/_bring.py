@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Table, func, insert, literal_column, select
+from sqlalchemy import Connection, Table, func, insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from onward.core import Damaged, InvalidInput, NotFound, content_hash
-from onward.storage import Blobs, Storage, schema
+from onward.storage import Blobs, Storage, count_on, insert_into, schema
 
 from ._appear import taken_apart
 from ._cut import Cut, Row, cut_at
 from ._records import Contents, Stored
 from ._repository import Repository
 from ._rows import NAMING, kept_tables, named, rows_of
-from ._take import Progress
+from ._take import NAMES, Progress
 
 T = TypeVar("T")
 AT_ONCE: Final = 1000
 
 
 def chosen(repository: Repository, at: datetime | None) -> Stored:
-    """The snapshot to bring back: the newest; or the first at or after a moment, else the newest before it.
+    """The snapshot to bring back: the newest; or the one after the last before a moment, where there is one.
 
     Raises:
         NotFound: there is no snapshot.
@@ -39,11 +39,17 @@ def chosen(repository: Repository, at: datetime | None) -> Stored:
         raise NotFound(f"There is no snapshot in {repository.place.where}.", mend="Check the place.")
     if at is None:
         return repository.stored(ids[-1])
-    found = list(repository.readable())
-    after = [stored for stored in found if stored.snapshot.at >= at]
-    if not found:
-        return repository.stored(ids[-1])
-    return after[0] if after else found[-1]
+    return _at(repository, at) or repository.stored(ids[-1])
+
+
+def _at(repository: Repository, at: datetime) -> Stored | None:
+    """The one after the last that was taken before: a clock that was wrong once must not hide what later ones hold."""
+    later = None
+    for stored in repository.readable(newest_first=True):
+        if stored.snapshot.at < at:
+            return later or stored
+        later = stored
+    return later
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,11 @@ class Bringing:
         with self.storage.database.read() as connection:
             _check_empty(connection)
 
-    def all(self, at: datetime | None) -> None:
+    def all(self, at: datetime | None, last: Callable[[], object]) -> None:
         """Bring everything back; the rows last, in one transaction.
+
+        Args:
+            last: called at the end of that transaction; what it raises takes it back.
 
         Raises:
             Damaged: the snapshot is not whole, or holds what it must not.
@@ -78,7 +87,12 @@ class Bringing:
             bring_blob(self.repository, self.stored.contents, self.storage.blobs, name)
         for name in self._each("artifacts", artifacts & set(self.stored.contents.artifacts)):
             bring_artifact(self.repository, self.stored.contents, self.storage.blobs, name)
-        self.storage.database.write(lambda connection: self._rows(connection, cut))
+
+        def work(connection: Connection) -> None:
+            self._rows(connection, cut)
+            last()
+
+        self.storage.database.write(work)
 
     def _read(self, table: str) -> Iterator[Row]:
         part = self.stored.contents.tables.get(table)
@@ -114,8 +128,21 @@ class Bringing:
                 for some in _batches(row for row in self._as_of(table.name, cut) if row.get("key") != "schema"):
                     connection.execute(insert(table), some)
             count_on(connection, table)
-        tally(connection)
+        count_anew(connection)
+        self._withdraw(connection)
         self.progress("rows", len(tables), len(tables), "done")
+
+    def _withdraw(self, connection: Connection) -> None:
+        """Note what the newest snapshot knows of consent withdrawn later: what is brought back is to be erased."""
+        newest = replace(self, stored=next(self.repository.readable(newest_first=True)))
+        keys = [row for row in newest._read("meta") if row["key"] == NAMES]  # noqa: SLF001 - another of our own kind
+        later = [{**row, "erased": None} for row in newest._read("withdrawals")]  # noqa: SLF001
+        for table, rows in ((schema.meta, keys), (schema.withdrawals, later)):
+            if rows:
+                connection.execute(insert_into(connection, table).on_conflict_do_nothing(), rows)
+        last = connection.scalar(select(func.max(schema.datasets.c.place))) or 0
+        cut_off = schema.withdrawals.c.place > last
+        connection.execute(schema.withdrawals.update().where(cut_off).values(place=last))
 
 
 def _check_empty(connection: Connection) -> None:
@@ -143,18 +170,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield some
 
 
-def count_on(connection: Connection, table: Table) -> None:
-    """Let a numbered table count on from its highest number. SQLite does by itself."""
-    column = table.autoincrement_column
-    if column is None or connection.dialect.name != "postgresql":
-        return
-    sequence = func.pg_get_serial_sequence(literal_column(f"'{table.name}'"), literal_column(f"'{column.name}'"))
-    highest = connection.scalar(select(func.max(column)))
-    if highest is not None:
-        connection.execute(select(func.setval(sequence, highest)))
-
-
-def tally(connection: Connection) -> None:
+def count_anew(connection: Connection) -> None:
     """Count anew what is counted while it is recorded."""
     connection.execute(schema.tallies.delete())
     rows = [

@@ -35,12 +35,14 @@ class Cut:
         transitions: sequences of those that stay: per alias, all before the first that came later.
         versions: numbers of those that stay: created by then, or named by a transition that stays.
         datasets: (tenant, id) of those that a version that stays learned from.
+        place: of the last data set version that stays; what taught in later ones did not.
     """
 
     at: str
     transitions: frozenset[int]
     versions: frozenset[int]
     datasets: frozenset[tuple[str, str]]
+    place: int
 
     def rows(self, table: str, read: Read) -> Iterator[Row]:
         """What stays of a table."""
@@ -56,18 +58,20 @@ class Cut:
             return self._is_before(row.get(BY_TIME[table]))
         if table == "transitions":
             return row["sequence"] in self.transitions
-        if table == "versions":
-            return row["number"] in self.versions
-        if table == "marks":
-            return row["version"] in self.versions
+        if table in {"versions", "marks"}:
+            return row["number" if table == "versions" else "version"] in self.versions
         if table == "datasets":
-            return self._is_before(row["created"]) or (row["tenant"], row["id"]) in self.datasets
+            return _came_before(row, self.at, self.datasets)
+        if table == "lessons":
+            return bool(row["start"] <= self.place)
         return True
 
     def _is_before(self, time: str | None) -> bool:
         return time is None or time <= self.at
 
     def _as_of(self, table: str, row: Row) -> Row:
+        if table == "lessons" and row["stop"] is not None and row["stop"] > self.place:
+            return {**row, "stop": None}
         if table != "cycles":
             return row
         body = decode(row["body"], dict[str, Any])
@@ -99,12 +103,20 @@ def cut_at(at: datetime, read: Read) -> Cut:
             transitions.add(row["sequence"])
             served.add(row["version"])
     kept = [row for row in read("versions") if row["created"] <= moment or row["number"] in served]
+    datasets = frozenset((row["tenant"], row["dataset"]) for row in kept)
+    places = [row.get("place", 0) for row in read("datasets") if _came_before(row, moment, datasets)]
     return Cut(
         moment,
         frozenset(transitions),
         frozenset(row["number"] for row in kept),
-        frozenset((row["tenant"], row["dataset"]) for row in kept),
+        datasets,
+        max(places, default=0),
     )
+
+
+def _came_before(row: Row, moment: str, datasets: frozenset[tuple[str, str]]) -> bool:
+    """Whether a data set version was there, or a version that stays learned from it."""
+    return bool(row["created"] <= moment) or (row["tenant"], row["id"]) in datasets
 
 
 def _in_order(read: Read) -> list[Row]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
 
 from onward.core import InvalidInput, MissingExtra, NotFound, OnwardError, Unavailable
-from onward.storage import folder_of, sync
+from onward.storage import EXTRAS, folder_of, hidden, sync
 
 UNFINISHED: Final = "unfinished"
-USER: Final = re.compile(r"://[^/\s]*@")
-EXTRAS: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
+NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What FAT and some network disks answer to a hard link."""
 
 
-class Place(Protocol):
+class BackupPlace(Protocol):
     """Files under relative names ("chunks/ab/abcd"). A file appears whole or not at all.
 
     Durability: what `write` and `write_new` stored is durable once `settle` returned. Safe to use from several
@@ -61,7 +61,7 @@ class Place(Protocol):
         ...
 
 
-def open_place(target: str | Path) -> Place:
+def open_place(target: str | Path) -> BackupPlace:
     """The place that a folder's path or an fsspec URL (s3://bucket/path, gs://, memory://) names.
 
     Raises:
@@ -69,11 +69,11 @@ def open_place(target: str | Path) -> Place:
         InvalidInput: no such kind of URL is known.
     """
     if isinstance(target, str) and "://" in target and not target.startswith("file:"):
-        return Bucket(target)
-    return Folder(folder_of(target).expanduser().absolute())
+        return BackupBucket(target)
+    return BackupFolder(folder_of(target).expanduser().absolute())
 
 
-class Folder:
+class BackupFolder:
     """A place on a disk, readable by its owner only."""
 
     def __init__(self, root: Path) -> None:
@@ -90,7 +90,13 @@ class Folder:
 
     def write_new(self, name: str, data: bytes) -> None:
         with self._unfinished(name, data) as (unfinished, file), suppress(FileExistsError):
-            os.link(unfinished, file)
+            try:
+                os.link(unfinished, file)
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                if not file.exists():  # not for sure: whoever relies on it looks again, as in a bucket
+                    unfinished.rename(file)
 
     @contextmanager
     def _unfinished(self, name: str, data: bytes) -> Iterator[tuple[Path, Path]]:
@@ -138,12 +144,12 @@ class Folder:
             (self._root / name).unlink(missing_ok=True)
 
 
-class Bucket:
+class BackupBucket:
     """A place behind an fsspec URL; storing a file is one step there. What the URL holds of secrets is never told."""
 
     def __init__(self, url: str) -> None:
         self._files, self._root = _file_system(url)
-        self._where = USER.sub("://***@", url.partition("?")[0])
+        self._where = hidden(url)
 
     @property
     def where(self) -> str:
@@ -190,12 +196,12 @@ class Bucket:
             yield
         except OnwardError:
             raise
-        except Exception as error:  # every library behind fsspec has errors of its own; they may tell the URL
+        except Exception as error:  # noqa: BLE001 - every library behind fsspec has its own; they may tell the URL
             raise Unavailable(
                 f"{self.where} cannot be used.",
                 why=f"{type(error).__name__}.",
                 mend="Check the URL, the credentials, their rights and the network.",
-            ) from error
+            ) from None
 
 
 def _file_system(url: str) -> tuple[Any, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from onward.core import Busy, Clock, Damaged, NotFound, decode, encode, new_id
+from onward.storage import is_gone, mark_of_process, name_of_process
 
-from ._place import Place
+from ._place import BackupPlace
 
 Kind = Literal["back-up", "pruning"]
 STALE: Final = timedelta(hours=1)
@@ -22,23 +21,28 @@ RENEWED_EVERY: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What stands in the place while somebody is at work."""
+    """What stands in the place while somebody is at work.
+
+    Args:
+        mark: of the holder's process; empty where its system does not tell.
+    """
 
     holder: str
     at: datetime
+    mark: str = ""
 
 
 @dataclass(slots=True)
 class Presence:
     """The note of this process; call `renew` now and then, and `check` before what relies on it."""
 
-    place: Place
+    place: BackupPlace
     name: str
     clock: Clock
     _renewed: float = field(default_factory=time.monotonic)
 
     def write(self) -> None:
-        self.place.write(self.name, encode(Note(_me(), self.clock.now())))
+        self.place.write(self.name, encode(Note(name_of_process(), self.clock.now(), mark_of_process())))
         self._renewed = time.monotonic()
 
     def renew(self) -> None:
@@ -63,7 +67,7 @@ class Presence:
 
 
 @contextmanager
-def present(place: Place, kind: Kind, clock: Clock) -> Iterator[Presence]:
+def present(place: BackupPlace, kind: Kind, clock: Clock) -> Iterator[Presence]:
     """Be at work on a place until the end of the block. A note whose process is gone, or an hour old, does not count.
 
     Raises:
@@ -99,24 +103,4 @@ def _holder(presence: Presence, name: str) -> str | None:
     except (NotFound, Damaged):
         return None
     now = presence.clock.now()
-    return None if abs(now - note.at) > STALE or _is_gone(note.holder) else note.holder
-
-
-def _me() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _is_gone(holder: str) -> bool:
-    host, _, process = holder.rpartition(":")
-    return host == socket.gethostname() and is_gone(process)
-
-
-def is_gone(process: str) -> bool:
-    """Whether a process of this machine, by its number, does not run any more."""
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError, ValueError):
-        return False
-    return False
+    return None if abs(now - note.at) > STALE or is_gone(note.mark) else note.holder

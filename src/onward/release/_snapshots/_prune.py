@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,9 +32,8 @@ def prune(repository: Repository, clock: Clock, *, keep: int | None = None, days
     if (keep is None and days is None) or min(keep or 0, days or 0) < 0:
         raise InvalidInput("It is not said what to keep.", mend="Give a number of snapshots, or of days, or both.")
     with present(repository.place, "pruning", clock) as presence:
-        stored = _all(repository)
-        gone = _gone([one.snapshot for one in stored], keep, days, clock.now())
-        needed = {chunk for one in stored if one.snapshot.id not in gone for chunk in one.contents.chunks()}
+        gone = _gone([one.snapshot for one in _all(repository)], keep, days, clock.now())
+        needed = {chunk for one in _all(repository) if one.snapshot.id not in gone for chunk in one.contents.chunks()}
         for snapshot in gone:
             repository.place.drop(snapshot_file(snapshot))
         repository.place.settle()
@@ -48,9 +47,10 @@ def prune(repository: Repository, clock: Clock, *, keep: int | None = None, days
     return Pruned(tuple(gone), len(left))
 
 
-def _all(repository: Repository) -> list[Stored]:
+def _all(repository: Repository) -> Iterator[Stored]:
     try:
-        return [repository.stored(name) for name in repository.ids()]
+        for name in repository.ids():
+            yield repository.stored(name)
     except Damaged as error:
         raise Damaged(
             error.what,

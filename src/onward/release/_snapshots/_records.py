@@ -38,7 +38,7 @@ class Snapshot:
 
     @property
     def damaged(self) -> dict[str, str]:
-        """What was damaged in the workspace when the snapshot was made, and is lacking for that."""
+        """What was damaged in the workspace, or missing, when the snapshot was made, and is lacking for that."""
         return {name: why for name, why in self.lacking.items() if why != "dropped"}
 
 

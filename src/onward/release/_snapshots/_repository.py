@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator
@@ -10,9 +11,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from onward.core import Damaged, InvalidInput, NotFound, content_hash, decode, encode
+from onward.core import Busy, Damaged, InvalidInput, NotFound, content_hash, decode, encode
 
-from ._place import UNFINISHED, Place, open_place
+from ._place import UNFINISHED, BackupPlace, open_place
 from ._records import Contents, FilePart, Snapshot, Stored
 from ._seal import Lock, Plain, Seal, new_secret, unlock
 
@@ -21,6 +22,7 @@ PIECE: Final = 4 * 2**20
 """Bytes of a chunk at most, before compression."""
 HEADS: Final = ("repository.json", "repository.copy.json")
 LARGEST_LIST: Final = 2**30
+SNAPSHOT_FILE: Final = re.compile(r"snapshots/([A-Za-z0-9_]+)\.snapshot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Repository:
     sealed; what comes back is verified against its seal and its name.
     """
 
-    def __init__(self, place: Place, seal: Seal) -> None:
-        self.place, self._seal = place, seal
+    def __init__(self, place: BackupPlace, seal: Seal, identity: str) -> None:
+        self.place, self._seal, self._identity = place, seal, identity
         self.written = 0
         self._known: set[str] | None = None
 
@@ -111,8 +113,11 @@ class Repository:
         """Make a snapshot exist.
 
         Raises:
+            Busy: somebody began another repository at the same place at the same time, with another key.
             Damaged: somebody removed a chunk that it needs.
         """
+        if _head(self.place).id != self._identity:
+            raise Busy(f"{self.place.where} was begun by two back-ups at once.", mend="Run this one again.")
         self.forget_known()
         gone = contents.chunks() - self.known
         if gone:
@@ -129,8 +134,9 @@ class Repository:
             self.place.drop(name)
 
     def ids(self) -> list[str]:
-        """The ids of all snapshots, oldest first."""
-        return sorted(name.partition("/")[2].removesuffix(".snapshot") for name in self.place.names("snapshots"))
+        """The ids of all snapshots, oldest first. What somebody else put beside them is none."""
+        found = (SNAPSHOT_FILE.fullmatch(name) for name in self.place.names("snapshots"))
+        return sorted(match[1] for match in found if match)
 
     def stored(self, snapshot: str) -> Stored:
         """A snapshot and its contents.
@@ -138,17 +144,24 @@ class Repository:
         Raises:
             NotFound, Damaged: there is none of that id, or it was changed.
         """
+        return decode(self.opened(snapshot), Stored)
+
+    def opened(self, snapshot: str) -> bytes:
+        """A snapshot's list as it was written, whatever Onward it was that wrote it.
+
+        Raises:
+            NotFound, Damaged: there is none of that id, or it was changed.
+        """
         name = snapshot_file(snapshot)
-        opened = self._seal.open(self.place.read(name), name)
-        return decode(_inflate(opened, LARGEST_LIST, name), Stored)
+        return _inflate(self._seal.open(self.place.read(name), name), LARGEST_LIST, name)
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """All snapshots that can be read, oldest first."""
         return tuple(stored.snapshot for stored in self.readable())
 
-    def readable(self) -> Iterator[Stored]:
-        """Each snapshot with its contents, oldest first, without those that are damaged."""
-        for name in self.ids():
+    def readable(self, *, newest_first: bool = False) -> Iterator[Stored]:
+        """Each snapshot with its contents, read as it is asked for, oldest first, without those that are damaged."""
+        for name in sorted(self.ids(), reverse=newest_first):
             try:
                 yield self.stored(name)
             except (Damaged, NotFound):
@@ -178,15 +191,15 @@ def open_repository(target: str | Path, passphrase: str | None = None, *, create
                 f"There are no back-ups in {place.where}.", mend=f"Make one with: onward backup {place.where}"
             ) from None
         head = _begin(place, passphrase)
-    return Repository(place, _seal(head, passphrase, place.where))
+    return Repository(place, _seal(head, passphrase, place.where), head.id)
 
 
-def broken_heads(place: Place) -> list[str]:
+def broken_heads(place: BackupPlace) -> list[str]:
     """The heads that are missing or damaged, while the other one is whole."""
     return [name for name in HEADS if _broken_head(place, name)]
 
 
-def mend_head(place: Place, name: str) -> None:
+def mend_head(place: BackupPlace, name: str) -> None:
     """Write a head again, from the other one.
 
     Raises:
@@ -196,7 +209,7 @@ def mend_head(place: Place, name: str) -> None:
     place.settle()
 
 
-def _broken_head(place: Place, name: str) -> bool:
+def _broken_head(place: BackupPlace, name: str) -> bool:
     try:
         _read_head(place, name)
     except (Damaged, NotFound):
@@ -204,7 +217,7 @@ def _broken_head(place: Place, name: str) -> bool:
     return False
 
 
-def _begin(place: Place, passphrase: str | None) -> Head:
+def _begin(place: BackupPlace, passphrase: str | None) -> Head:
     if place.names("snapshots") or place.names("chunks"):
         raise Damaged(f"{place.where} has lost its {HEADS[0]}.", mend="Take another copy of it, or another place.")
     lock = None if passphrase is None else new_secret(passphrase)[1]
@@ -216,7 +229,7 @@ def _begin(place: Place, passphrase: str | None) -> Head:
     return standing
 
 
-def _head(place: Place) -> Head:
+def _head(place: BackupPlace) -> Head:
     for name in HEADS[:-1]:
         try:
             return _read_head(place, name)
@@ -225,7 +238,7 @@ def _head(place: Place) -> Head:
     return _read_head(place, HEADS[-1])
 
 
-def _read_head(place: Place, name: str) -> Head:
+def _read_head(place: BackupPlace, name: str) -> Head:
     head = decode(place.read(name), Head)
     if head.format != FORMAT or head.check != content_hash(Head(head.format, head.id, head.lock)):
         raise Damaged(
@@ -283,9 +296,10 @@ def snapshot_file(snapshot: str) -> str:
     Raises:
         NotFound: that is no id of a snapshot.
     """
-    if not snapshot.replace("_", "").isalnum():
+    file = f"snapshots/{snapshot}.snapshot"
+    if not SNAPSHOT_FILE.fullmatch(file):
         raise NotFound(f"{snapshot[:80]!r} is no snapshot.", mend="List them with: onward backup TARGET --list")
-    return f"snapshots/{snapshot}.snapshot"
+    return file
 
 
 def _inflate(data: bytes, most: int, name: str) -> bytes:

@@ -35,11 +35,18 @@ def store_table(repository: Repository, rows: Iterable[Iterable[Row[Any]]], tabl
     """Store groups of a table's rows; a group that is the same as before is stored already."""
     chunks: list[str] = []
     count = size = 0
+
+    def lines(group: Iterable[Row[Any]]) -> Iterator[bytes]:
+        """As they are asked for: no more than a chunk of them is in memory."""
+        nonlocal count
+        for row in group:
+            count += 1
+            yield encode(list(row)) + b"\n"
+
     for group in rows:
-        lines = [encode(list(row)) + b"\n" for row in group]
-        part = repository.put_all(lines)
+        part = repository.put_all(lines(group))
         chunks.extend(part.chunks)
-        count, size = count + len(lines), size + part.size
+        size += part.size
     return TablePart(tuple(map(str, table.columns.keys())), count, size, tuple(chunks))
 
 

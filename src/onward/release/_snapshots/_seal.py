@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from onward.core import Damaged, InvalidInput, MissingExtra
@@ -61,8 +61,8 @@ class Secret:
         naming: 32 bytes that name, so that names do not tell who holds the same content.
     """
 
-    key: bytes
-    naming: bytes
+    key: bytes = field(repr=False)
+    naming: bytes = field(repr=False)
 
     def name(self, data: bytes) -> str:
         return hmac.digest(self.naming, data, "sha256").hex()
@@ -123,7 +123,11 @@ def unlock(lock: Lock, passphrase: str) -> Secret:
 
 
 def _derive(passphrase: str, salt: bytes, cost: int) -> bytes:
-    return hashlib.scrypt(passphrase.encode(), salt=salt, n=cost, r=8, p=1, maxmem=2048 * cost + 2**20, dklen=32)
+    try:
+        said = passphrase.encode(errors="surrogateescape")  # so come bytes of the environment that are no UTF-8
+    except UnicodeEncodeError:
+        raise InvalidInput("The passphrase is no text.", mend="Give one without lone surrogates.") from None
+    return hashlib.scrypt(said, salt=salt, n=cost, r=8, p=1, maxmem=2048 * cost + 2**20, dklen=32)
 
 
 def _decrypt(key: bytes, data: bytes, label: str) -> bytes | None:

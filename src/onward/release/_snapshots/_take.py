@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, insert, select
 
 from onward.core import Clock, Damaged, InvalidInput, NotFound
-from onward.storage import Storage, schema
+from onward.storage import Storage, explained, schema
 
 from ._presence import Presence, present
 from ._records import Contents, FilePart, Snapshot, TablePart
@@ -23,16 +23,25 @@ Progress = Callable[[str, int, int, str], None]
 
 T = TypeVar("T")
 IDENTITY: Final = "workspace"
+NAMES: Final = "names"
+"""The row of `meta` with the key under which names of those who withdrew consent are hashed."""
 DROPPED: Final = "dropped"
+MISSING: Final = "missing: it is gone from the workspace, which needs it"
 
 
 def take(
-    storage: Storage, repository: Repository, clock: Clock, progress: Progress, files: Mapping[str, Path]
+    storage: Storage,
+    repository: Repository,
+    clock: Clock,
+    progress: Progress,
+    files: Mapping[str, Path],
+    needed: Callable[[Connection], Collection[str]],
 ) -> Snapshot:
     """Store a snapshot; return it. Rows are of one moment; what they name is immutable, and stored before it was named.
 
     Args:
         files: name -> a file to keep with it, where it exists.
+        needed: hashes of what retention never drops: where it is gone all the same, it is missing.
 
     Raises:
         InvalidInput: the repository holds another workspace.
@@ -47,11 +56,13 @@ def take(
             tables = _tables(connection, repository, presence, progress)
             blobs, artifacts = named_now(connection)
         copying = _Copying(storage, repository, before, presence, progress)
+        with explained(storage.folder):
+            beside = {name: file.read_bytes() for name, file in files.items() if file.is_file()}
         contents = Contents(
             tables=tables,
             artifacts=copying.artifacts(artifacts),
             blobs=copying.blobs(blobs),
-            files={name: repository.put_all([file.read_bytes()]) for name, file in files.items() if file.is_file()},
+            files={name: repository.put_all([data]) for name, data in beside.items()},
         )
         snapshot = Snapshot(
             id=_next_id(repository),
@@ -63,11 +74,22 @@ def take(
             artifacts=len(contents.artifacts),
             size=contents.size,
             written=repository.written,
-            lacking=copying.lacking,
+            lacking=_judged(copying.lacking, storage, needed),
         )
         presence.check()
         repository.add(snapshot, contents)
     return snapshot
+
+
+def _judged(
+    lacking: Mapping[str, str], storage: Storage, needed: Callable[[Connection], Collection[str]]
+) -> dict[str, str]:
+    """Asked last: what was needed when the copying began may have been dropped in order since."""
+    if DROPPED not in lacking.values():
+        return dict(lacking)
+    with storage.database.read() as connection:
+        missing = needed(connection)
+    return {name: MISSING if why == DROPPED and name in missing else why for name, why in lacking.items()}
 
 
 def _next_id(repository: Repository) -> str:
@@ -96,14 +118,14 @@ def _identify(connection: Connection) -> str:
 
 def _latest(repository: Repository, workspace: str) -> Contents:
     """What the newest snapshot holds: what it names need not be read again."""
-    newest = Contents()
-    for stored in repository.readable():
-        if stored.snapshot.workspace != workspace:
-            raise InvalidInput(
-                f"{repository.place.where} holds back-ups of another workspace.", mend="Choose another place."
-            )
-        newest = stored.contents
-    return newest
+    newest = next(repository.readable(newest_first=True), None)
+    if newest is None:
+        return Contents()
+    if newest.snapshot.workspace != workspace:
+        raise InvalidInput(
+            f"{repository.place.where} holds back-ups of another workspace.", mend="Choose another place."
+        )
+    return newest.contents
 
 
 def _tables(
