@@ -182,7 +182,7 @@ def load_as_it_is(file: Path, dsn: str) -> None:
     """Take every table of a SQLite file over to PostgreSQL, in the schema that it has."""
     from sqlalchemy import MetaData, create_engine
 
-    from onward.storage.migrations import migrate
+    from onward.storage._migrations import migrate
 
     source, target = create_engine(f"sqlite:///{file}"), create_engine(dsn.replace("://", "+psycopg://"))
     with source.connect() as here, target.begin() as there:

@@ -112,10 +112,10 @@ def nothing(ws: Workspace) -> None:
 
 
 WORK: dict[str, tuple[str, Callable[[Workspace], None], Callable[[Workspace], None], int]] = {
-    "record": ("two", nothing, record, 4),
-    "feedback": ("two", nothing, feedback, 3),
-    "cycle": ("one", prepare_cycle, cycle, 24),
-    "promote": ("two", prepare_promote, promote, 3),
+    "record": ("two", nothing, record, 8),
+    "feedback": ("two", nothing, feedback, 5),
+    "cycle": ("one", prepare_cycle, cycle, 40),
+    "promote": ("two", prepare_promote, promote, 5),
     "back up": ("two", nothing, back_up, 48),
     "restore": ("two", back_up, restore, 120),
 }

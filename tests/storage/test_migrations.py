@@ -25,9 +25,9 @@ from tests.postgres import Server
 import onward
 from onward.core import Damaged, ManualClock, plain
 from onward.storage import Backend, Database, postgresql_backend, schema, sqlite_backend
+from onward.storage._migrations import migrate
+from onward.storage._migrations._steps import STEPS
 from onward.storage._place import place_of
-from onward.storage.migrations import migrate
-from onward.storage.migrations._steps import STEPS
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SETTINGS = {"training": {"learners": ["linear"]}, "learning": {"min_data_threshold": 20}}
@@ -217,7 +217,7 @@ def test_who_taught_whom_is_read_from_what_an_older_onward_stored(kept: Path) ->
             assert set(ws.trace(name).taught) == {number for number, taught in wanted.items() if name in taught}
         assert any(wanted.values())
         ws.doctor(mend=True)
-        assert ws.doctor() == ()
+        assert {one.kind for one in ws.doctor()} <= {"orphan"}  # schema 1 left what skipped cycles had curated
 
 
 def test_cycles_keep_the_order_in_which_they_began(kept: Path) -> None:

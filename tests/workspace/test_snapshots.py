@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import zlib
 from collections.abc import Callable
@@ -13,12 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 from sqlalchemy import event, select
+from tests.postgres import Server
 
 import onward
 from onward.core import Busy, Damaged, InvalidInput, ManualClock
 from onward.release import keep_records, open_repository
 from onward.release._doctor._books import check_books
-from onward.release._snapshots import chosen, snapshot_file
+from onward.release._doctor._folder import check_permissions
+from onward.release._snapshots import chosen, chunk_file, snapshot_file
 from onward.storage import schema
 from onward.workspace import Workspace
 
@@ -169,3 +172,35 @@ def test_a_mount_point_says_where_to_restore(ws: Workspace, tmp_path: Path, monk
     monkeypatch.setattr(Path, "is_mount", lambda path: path == tmp_path / "mount")
     with pytest.raises(InvalidInput, match="a folder inside it"):
         onward.restore(tmp_path / "kept", tmp_path / "mount")
+
+
+def test_a_restore_to_a_server_that_was_cut_off_leaves_no_settings(
+    ws: Workspace, tmp_path: Path, postgresql: Server
+) -> None:
+    kept, target = tmp_path / "kept", tmp_path / "back"
+    repository = open_repository(kept, create=True)
+    contents = repository.stored(ws.back_up(kept).id).contents
+    chunk = kept / chunk_file(next(iter(contents.blobs.values())).chunks[0])
+    whole = chunk.read_bytes()
+    chunk.write_bytes(b"torn")
+    url = f"{postgresql.dsn(postgresql.make())}?folder={target}"
+    with pytest.raises(Damaged):
+        onward.restore(kept, url)
+    assert not (target / "onward.toml").exists()
+    chunk.write_bytes(whole)
+    (ws.folder / "onward.toml").write_text("[training]\n")
+    ws.back_up(kept)
+    onward.restore(kept, url).close()
+    assert (target / "onward.toml").read_text() == "[training]\n"
+
+
+def test_what_goes_away_while_the_doctor_looks_is_passed_over(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    look, gone = Path.lstat, next((ws.folder / "records").glob("*/*.json"))
+
+    def late(path: Path) -> os.stat_result:
+        if path == gone:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        return look(path)
+
+    monkeypatch.setattr(Path, "lstat", late)
+    assert list(check_permissions(ws.folder)) == []

@@ -7,10 +7,10 @@ from sqlalchemy import Connection, inspect, select
 from onward.core import Damaged, NotFound, Unavailable
 
 from ._backend import Backend, driver
+from ._migrations import migrate
 from ._postgresql import check_encoding
 from ._rows import insert_into
 from ._schema import SCHEMA_VERSION, meta, metadata
-from .migrations import migrate
 
 CURRENT = str(SCHEMA_VERSION)
 STAMP = "SELECT value FROM meta WHERE key = 'schema'"

@@ -1,7 +1,7 @@
 """Every table of a workspace. Times are UTC in ISO 8601 with microseconds: they sort as text, on every back end.
 
 What stages look up is a column; the rest of a record is its canonical JSON in `body`. Whoever changes a table adds a
-step to `migrations`, which leads every older workspace here.
+step to `_migrations`, which leads every older workspace here.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from ._bring import bring_blob as bring_blob
 from ._bring import chosen as chosen
 from ._bring import count_anew as count_anew
 from ._bring import write_file as write_file
+from ._head import broken_heads as broken_heads
+from ._head import mend_head as mend_head
 from ._place import free_space as free_space
 from ._place import open_place as open_place
 from ._prune import Pruned as Pruned
@@ -17,9 +19,7 @@ from ._records import FilePart as FilePart
 from ._records import Snapshot as Snapshot
 from ._records import Stored as Stored
 from ._repository import Repository as Repository
-from ._repository import broken_heads as broken_heads
 from ._repository import chunk_file as chunk_file
-from ._repository import mend_head as mend_head
 from ._repository import open_repository as open_repository
 from ._repository import snapshot_file as snapshot_file
 from ._rows import named as named

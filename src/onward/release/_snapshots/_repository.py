@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import re
-import secrets
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from onward.core import Busy, Damaged, InvalidInput, NotFound, content_hash, decode, encode
+from onward.core import Busy, Damaged, InvalidInput, NotFound, decode, encode
 
+from ._head import Head, begin, read_head
 from ._place import UNFINISHED, BackupPlace, open_place
 from ._records import Contents, FilePart, Snapshot, Stored
-from ._seal import Lock, Plain, Seal, new_secret, unlock
+from ._seal import Plain, Seal, unlock
 
-FORMAT: Final = 1
 PIECE: Final = 4 * 2**20
 """Bytes of a chunk at most, before compression."""
-HEADS: Final = ("repository.json", "repository.copy.json")
 LARGEST_LIST: Final = 2**30
 SNAPSHOT_FILE: Final = re.compile(r"snapshots/([A-Za-z0-9_]+)\.snapshot")
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a place must tell before anything in it can be read.
-
-    Args:
-        id: of the repository.
-        lock: wraps its key; `None` where nothing is encrypted.
-        check: hash of the rest.
-    """
-
-    format: int
-    id: str
-    lock: Lock | None
-    check: str = ""
 
 
 class Repository:
@@ -116,7 +97,7 @@ class Repository:
             Busy: somebody began another repository at the same place at the same time, with another key.
             Damaged: somebody removed a chunk that it needs.
         """
-        if _head(self.place).id != self._identity:
+        if read_head(self.place).id != self._identity:
             raise Busy(f"{self.place.where} was begun by two back-ups at once.", mend="Run this one again.")
         self.forget_known()
         gone = contents.chunks() - self.known
@@ -184,68 +165,14 @@ def open_repository(target: str | Path, passphrase: str | None = None, *, create
         raise InvalidInput("The passphrase is empty.", mend="Give one, or none at all.")
     place = open_place(target)
     try:
-        head = _head(place)
+        head = read_head(place)
     except NotFound:
         if not create:
             raise NotFound(
                 f"There are no back-ups in {place.where}.", mend=f"Make one with: onward backup {place.where}"
             ) from None
-        head = _begin(place, passphrase)
+        head = begin(place, passphrase)
     return Repository(place, _seal(head, passphrase, place.where), head.id)
-
-
-def broken_heads(place: BackupPlace) -> list[str]:
-    """The heads that are missing or damaged, while the other one is whole."""
-    return [name for name in HEADS if _broken_head(place, name)]
-
-
-def mend_head(place: BackupPlace, name: str) -> None:
-    """Write a head again, from the other one.
-
-    Raises:
-        NotFound, Damaged: that is gone or damaged too.
-    """
-    place.write(name, encode(_head(place)))
-    place.settle()
-
-
-def _broken_head(place: BackupPlace, name: str) -> bool:
-    try:
-        _read_head(place, name)
-    except (Damaged, NotFound):
-        return True
-    return False
-
-
-def _begin(place: BackupPlace, passphrase: str | None) -> Head:
-    if place.names("snapshots") or place.names("chunks"):
-        raise Damaged(f"{place.where} has lost its {HEADS[0]}.", mend="Take another copy of it, or another place.")
-    lock = None if passphrase is None else new_secret(passphrase)[1]
-    bare = Head(FORMAT, secrets.token_hex(16), lock)
-    place.write_new(HEADS[0], encode(Head(bare.format, bare.id, bare.lock, content_hash(bare))))
-    standing = _read_head(place, HEADS[0])  # another process may have been first
-    place.write(HEADS[1], encode(standing))
-    place.settle()
-    return standing
-
-
-def _head(place: BackupPlace) -> Head:
-    for name in HEADS[:-1]:
-        try:
-            return _read_head(place, name)
-        except (Damaged, NotFound):
-            continue
-    return _read_head(place, HEADS[-1])
-
-
-def _read_head(place: BackupPlace, name: str) -> Head:
-    head = decode(place.read(name), Head)
-    if head.format != FORMAT or head.check != content_hash(Head(head.format, head.id, head.lock)):
-        raise Damaged(
-            f"{name} in {place.where} was changed, or is of a newer Onward.",
-            mend="Take another copy, or update Onward.",
-        )
-    return head
 
 
 def _seal(head: Head, passphrase: str | None, where: str) -> Seal:
