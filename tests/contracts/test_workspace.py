@@ -97,10 +97,12 @@ def test_many_threads_record_and_read_at_once(ws: Workspace) -> None:
 
 def test_what_is_new_since_a_mark_is_read_latest_first_and_once(ws: Workspace) -> None:
     experience = ws.house.experience
-    ws.record_many({"id": f"{n}", "text": "x", "tenant": "t" if n % 3 else "other"} for n in range(30))
+    said = {"text": "x", "intent": "greeting"}
+    ws.record_many({**said, "id": f"{n}", "tenant": "t" if n % 3 else "other"} for n in range(30))
     before = experience.newest("t")
     assert [one.id for one, _ in experience.recent("t", Mark(), before)] == [f"{n}" for n in range(29, 0, -1) if n % 3]
     ws.record("y", tenant="t", id="later")
+    ws.record("nobody speaks of it", tenant="t")
     ws.feedback("later", score=1.0, tenant="t")
     ws.feedback("1", score=0.0, tenant="t")
     found = list(experience.recent("t", before, experience.newest("t")))
