@@ -163,7 +163,7 @@ def record_some(url: str, name: str) -> None:
 
 
 def test_processes_record_at_once(place: str) -> None:
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # threads of the tests' own do not survive a fork
     processes = [context.Process(target=record_some, args=(place, f"p{n}")) for n in range(3)]
     for process in processes:
         process.start()
