@@ -8,6 +8,7 @@ import pytest
 
 import onward
 from onward.core import ManualClock
+from onward.storage import open_storage
 from onward.workspace import Workspace
 from tests.postgres import Server, start_server
 
@@ -55,7 +56,7 @@ def postgresql() -> Iterator[Server]:
 def prepared_database(postgresql: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with all tables, to be copied: quicker than to make them."""
     name = postgresql.make()
-    onward.open(f"{postgresql.dsn(name)}?folder={tmp_path_factory.mktemp('prepared')}").close()
+    open_storage(f"{postgresql.dsn(name)}?folder={tmp_path_factory.mktemp('prepared')}").close()  # no workspace's yet
     return name
 
 

@@ -159,6 +159,7 @@ def pausing(url: str, say: Say, at: str, lease: float) -> Turn:
         if stage == at and not stopped:
             stopped.append(stage)
             say("stopped")
+            ws.house.storage.database.write(lambda _: None)  # who is stopped while it commits holds everybody up
             os.kill(os.getpid(), signal.SIGSTOP)
 
     def turn(_: int) -> None:

@@ -90,29 +90,14 @@ def closed(place: Path, user: int) -> None:
     place.chmod(0)
 
 
-def only_database(place: Path, user: int) -> None:
-    given(place, user, 0o700, 0o600)
-    (place / "onward.db").chmod(0o400)
+def without(name: str, mode: int = 0) -> Callable[[Path, int], None]:
+    """Take rights on one thing of the place away."""
 
+    def take(place: Path, user: int) -> None:
+        given(place, user, 0o700, 0o600)
+        (place / name).chmod(mode)
 
-def no_database(place: Path, user: int) -> None:
-    given(place, user, 0o700, 0o600)
-    (place / "onward.db").chmod(0)
-
-
-def no_artifacts(place: Path, user: int) -> None:
-    given(place, user, 0o700, 0o600)
-    (place / "artifacts").chmod(0)
-
-
-def no_scratch(place: Path, user: int) -> None:
-    given(place, user, 0o700, 0o600)
-    (place / "scratch").chmod(0o500)
-
-
-def no_settings(place: Path, user: int) -> None:
-    given(place, user, 0o700, 0o600)
-    (place / "onward.toml").chmod(0)
+    return take
 
 
 def no_records(place: Path, user: int) -> None:
@@ -132,11 +117,11 @@ PLACES: dict[str, tuple[Callable[[Path, int], None], tuple[str, ...]]] = {
     "read-only": (read_only, FORBIDDEN),
     "foreign": (foreign, (*FORBIDDEN, *READS, "doctor")),
     "closed": (closed, (*FORBIDDEN, *READS, "doctor")),
-    "only the database": (only_database, FORBIDDEN),
-    "no database": (no_database, (*FORBIDDEN, *READS)),
-    "no artifacts": (no_artifacts, ("predict", "cycle", "rollback")),
-    "no scratch": (no_scratch, ("cycle",)),
-    "no settings": (no_settings, ()),
+    "only the database": (without("onward.db", 0o400), FORBIDDEN),
+    "no database": (without("onward.db"), (*FORBIDDEN, *READS)),
+    "no artifacts": (without("artifacts"), ("predict", "cycle", "rollback")),
+    "no scratch": (without("scratch", 0o500), ("cycle",)),
+    "no settings": (without("onward.toml"), ()),
     "no records": (no_records, ()),
     "no blobs": (no_blob, ("cycle",)),
 }

@@ -260,27 +260,6 @@ def test_threads_open_a_new_database_at_once(tmp_path: Path) -> None:
             one.close()
 
 
-def test_writing_while_writing_is_told_instead_of_waiting_for_ever(tmp_path):
-    database = Database(tmp_path / "a.db")
-    with pytest.raises(RuntimeError, match="inside"):
-        database.write(lambda _: database.write(lambda __: None))
-    database.close()
-
-
-@pytest.mark.parametrize("table", ["customers (id)", "meta (id)", "meta (key, value)"])
-def test_another_programs_database_is_told_and_left_alone(tmp_path: Path, table: str) -> None:
-    file = tmp_path / "onward.db"
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute(f"CREATE TABLE {table}")
-    before = file.stat().st_size
-    for create in (True, False):
-        with pytest.raises(Damaged, match="no database of Onward"):
-            Database(file, create=create)
-    with closing(sqlite3.connect(file)) as connection:
-        assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (1,)
-    assert file.stat().st_size == before
-
-
 def test_another_programs_tables_on_a_server(postgresql: Server) -> None:
     url = make_url(postgresql.dsn(name := postgresql.make()))
     postgresql.sql("CREATE TABLE customers (id int)", name)

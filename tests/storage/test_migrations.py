@@ -24,7 +24,7 @@ from tests.postgres import Server
 
 import onward
 from onward.core import Damaged, ManualClock, plain
-from onward.storage import Backend, Database, postgresql_backend, schema, sqlite_backend
+from onward.storage import Backend, Database, is_whole, postgresql_backend, schema, sqlite_backend
 from onward.storage._migrations import migrate
 from onward.storage._migrations._steps import STEPS
 from onward.storage._place import place_of
@@ -59,6 +59,11 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]
 
 def as_json(value: Any) -> Any:
     return json.loads(json.dumps(plain(value), sort_keys=True, default=str))
+
+
+def read_all(database: Database, query: Any) -> list[Any]:
+    with database.read() as connection:
+        return list(connection.execute(query))
 
 
 def differences(connection: Connection) -> list[Any]:
@@ -136,14 +141,14 @@ def test_what_older_rows_say_is_filled_in(backend: Backend) -> None:
     with backend.writing.begin() as connection:
         fill_schema_1(connection)
     with closing(Database(backend)) as database:
-        assert [row.user for row in database.stream(select(schema.feedback).order_by("sequence"))] == ["böb", None]
+        assert [row.user for row in read_all(database, select(schema.feedback).order_by("sequence"))] == ["böb", None]
         counted = select(schema.tallies).order_by("name", "tenant")
-        assert [tuple(row) for row in database.stream(counted)] == [
+        assert [tuple(row) for row in read_all(database, counted)] == [
             ("t", "feedback", 2),
             ("t", "interactions", 1),
             ("u", "interactions", 1),
         ]
-        assert [row.recorded for row in database.stream(select(schema.interactions))] == [None, None]
+        assert [row.recorded for row in read_all(database, select(schema.interactions))] == [None, None]
 
 
 def test_many_who_open_it_at_once_lead_it_on_once(backend: Backend) -> None:
@@ -175,7 +180,8 @@ def open_it(file: str) -> None:
 def test_killed_at_any_instant_it_is_the_old_one_or_the_new_one(kept: Path) -> None:
     chance, context = random.Random(0), multiprocessing.get_context("fork")
     original, old, new = kept / "workspace" / "onward.db", 0, 0
-    rows = count_rows(original)
+    tables = tables_of(original)
+    rows = count_rows(original, tables)
     for turn in range(12):
         file = kept / f"{turn}.db"
         shutil.copy(original, file)
@@ -191,15 +197,26 @@ def test_killed_at_any_instant_it_is_the_old_one_or_the_new_one(kept: Path) -> N
             assert ("user" in columns) == (found == str(schema.SCHEMA_VERSION))
         old, new = old + (found == "1"), new + (found != "1")
         Database(file, create=False).close()
-        assert count_rows(file) == rows
+        assert count_rows(file, tables) == rows
     assert old + new == 12
 
 
-def count_rows(file: Path) -> list[int]:
-    new = {"tallies", "lessons"}
-    tables = [table.name for table in schema.metadata.sorted_tables if table.name not in new]
+def count_rows(file: Path, tables: list[str]) -> list[int]:
     with closing(sqlite3.connect(file)) as raw:
         return [raw.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+
+
+def tables_of(file: Path) -> list[str]:
+    with closing(sqlite3.connect(file)) as raw:
+        return [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+
+
+def test_every_older_row_gets_its_checksum(kept: Path) -> None:
+    with closing(Database(kept / "workspace" / "onward.db")) as database, database.read() as connection:
+        for table in (schema.interactions, schema.feedback):
+            rows = connection.execute(select(table)).mappings().all()
+            assert len(rows) >= 3
+            assert all(is_whole(table, row) for row in rows)
 
 
 def test_who_taught_whom_is_read_from_what_an_older_onward_stored(kept: Path) -> None:
@@ -240,4 +257,6 @@ def test_who_withdrew_before_names_were_hashed_is_erased_when_mended(kept: Path)
         own = [one for one in experience.interactions("default") if one.id in gone and one.text]
         assert {one.user for one in own}.isdisjoint({"u3", "carol"})
         assert all(name in experience.withdrawn("default") for name in ("u3", "carol"))
-        assert "carol" not in str([tuple(row) for row in ws.house.storage.database.stream(select(schema.withdrawals))])
+        assert "carol" not in str(
+            [tuple(row) for row in read_all(ws.house.storage.database, select(schema.withdrawals))]
+        )

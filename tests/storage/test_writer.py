@@ -272,9 +272,10 @@ def test_who_is_held_up_when_the_workspace_closes_is_told(database: Database, mo
         assert keys(again) == ["a"]
 
 
-def test_work_inside_work_may_not_buffer(database: Database) -> None:
-    with pytest.raises(RuntimeError, match="inside"):
-        database.write(lambda _: database.buffer(journal(), [row("a")]))
+def test_work_inside_work_is_told_instead_of_waiting_for_ever(database: Database) -> None:
+    for work in (lambda: database.buffer(journal(), [row("a")]), lambda: database.write(lambda _: None)):
+        with pytest.raises(RuntimeError, match="inside"):
+            database.write(lambda _, work=work: work())
 
 
 def test_a_piece_that_fails_alone_leaves_nothing(database: Database) -> None:

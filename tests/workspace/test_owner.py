@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from tests.conversations import lines
+from tests.postgres import Server
 
 import onward
-from onward.core import InvalidInput, ManualClock
+from onward.core import Damaged, InvalidInput, ManualClock
 from onward.storage import Blobs
 
 LINEAR = {"training": {"learners": ["linear"]}}
@@ -73,3 +74,47 @@ def test_a_place_that_could_not_be_asked_is_asked_before_it_is_changed(tmp_path:
             change()
     assert first.get(name) == second.get(name)
     first.drop(name)
+
+
+def test_two_databases_never_share_a_folder(postgresql: Server, prepared_database: str, tmp_path: Path) -> None:
+    one, two = postgresql.make(prepared_database), postgresql.make(prepared_database)
+    shared = tmp_path / "shared"
+    with onward.open(f"{postgresql.dsn(one)}?folder={shared}", settings=LINEAR) as ws:
+        ws.record("hello")
+    with onward.open(f"{postgresql.dsn(two)}?folder={tmp_path / 'own'}", settings=LINEAR) as ws:
+        ws.record("good evening")
+        ws.back_up(tmp_path / "kept")
+    before = sorted(shared.rglob("*"))
+    for opening in (onward.open, onward.doctor):
+        with pytest.raises(InvalidInput, match=r"folder .*shared belongs to another workspace.*folder=FOLDER"):
+            opening(f"{postgresql.dsn(two)}?folder={shared}")
+        with pytest.raises(InvalidInput, match="belongs to another workspace"):
+            opening(f"{postgresql.dsn(two)}?folder={shared}&blobs=file://{tmp_path / 'bucket'}")
+    assert sorted(shared.rglob("*")) == before
+    with onward.open(f"{postgresql.dsn(one)}?folder={shared}", settings=LINEAR) as ws:
+        assert ws.doctor() == ()
+    for name in (one, two):
+        postgresql.drop(name)
+
+
+def test_a_database_on_a_server_does_not_take_a_folder_that_holds_a_file(postgresql_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with onward.open(folder, settings=LINEAR) as ws:
+        ws.record("hello")
+    with pytest.raises(InvalidInput, match=r"another workspace, in its onward.db"):
+        onward.open(postgresql_url)
+    with onward.open(folder, settings=LINEAR) as ws:
+        assert ws.status().interactions == 1
+
+
+def test_an_empty_database_beside_anothers_folder_is_told(
+    postgresql: Server, prepared_database: str, tmp_path: Path, clock: ManualClock
+) -> None:
+    one, two = postgresql.make(prepared_database), postgresql.make(prepared_database)
+    with onward.open(f"{postgresql.dsn(one)}?folder={tmp_path / 'shared'}", settings=LINEAR, clock=clock) as ws:
+        ws.record_many(lines(300))
+        assert ws.cycle().status == "promoted"
+    with pytest.raises(Damaged, match=r"a new one needs a folder of its own"):
+        onward.open(f"{postgresql.dsn(two)}?folder={tmp_path / 'shared'}")
+    for name in (one, two):
+        postgresql.drop(name)

@@ -5,7 +5,7 @@ A row keeps its id, tenant and times, and says in `erased` when its content went
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, false, select, update
 
 from onward.core import Feedback, Gone, Interaction, content_hash, decode, encode
-from onward.storage import schema, stamp
+from onward.storage import checksum_of, schema, stamp
 
 from ._withdrawn import hashed, is_hashed
 
@@ -82,23 +82,31 @@ def _erase(
     alias: str | None,
 ) -> None:
     """Page by page: a user may have said a lot."""
-    rest = select(table.c.sequence, table.c.body, table.c.user, table.c.erased)
-    rest = rest.where(own, table.c.erased.is_(None) | (table.c.user != alias if alias else false()))
+    rest = select(table).where(own, table.c.erased.is_(None) | (table.c.user != alias if alias else false()))
     change = update(table).where(table.c.sequence == bindparam("number"))
-    change = change.values(body=bindparam("bare"), user=bindparam("name"), erased=bindparam("when"))
+    change = change.values({name: bindparam(f"new {name}") for name in ("body", "user", "erased", "checksum")})
     last = 0
-    while rows := connection.execute(rest.where(table.c.sequence > last).order_by(table.c.sequence).limit(PAGE)).all():
-        names = [row.user if alias is None else alias for row in rows]
-        connection.execute(change, [_values(row, name, bare, when) for row, name in zip(rows, names, strict=True)])
-        last = rows[-1].sequence
+    page = rest.order_by(table.c.sequence).limit(PAGE)
+    while rows := connection.execute(page.where(table.c.sequence > last)).mappings().all():
+        names = [row["user"] if alias is None else alias for row in rows]
+        changed = [_changed(row, name, bare, when) for row, name in zip(rows, names, strict=True)]
+        connection.execute(change, [_values(table, row) for row in changed])
+        last = rows[-1]["sequence"]
 
 
-def _values(row: Any, name: str | None, bare: Callable[[str, str | None], str], when: str) -> dict[str, object]:
-    """What changes of a row; where it was erased before, with somebody else's, only the name."""
-    if row.erased is None:
-        return {"number": row.sequence, "name": name, "bare": bare(row.body, name), "when": when}
-    body = encode({**decode(row.body, dict[str, Any]), "user": name}).decode()
-    return {"number": row.sequence, "name": name, "bare": body, "when": row.erased}
+def _changed(
+    row: Mapping[Any, Any], name: str | None, bare: Callable[[str, str | None], str], when: str
+) -> dict[Any, Any]:
+    """What becomes of a row; where it was erased before, with somebody else's, only the name changes."""
+    if row["erased"] is None:
+        return {**row, "user": name, "body": bare(row["body"], name), "erased": when}
+    return {**row, "user": name, "body": encode({**decode(row["body"], dict[str, Any]), "user": name}).decode()}
+
+
+def _values(table: Table, row: Mapping[Any, Any]) -> dict[str, object]:
+    """The checksum goes with the content: what it was of is not to be guessed from it."""
+    new = {**row, "checksum": checksum_of(table, row)}
+    return {"number": row["sequence"]} | {f"new {name}": new[name] for name in ("body", "user", "erased", "checksum")}
 
 
 def _bare_interaction(body: str, user: str | None) -> str:

@@ -3,6 +3,7 @@
 from ._ailment import Ailment as Ailment
 from ._ailment import Found as Found
 from ._ailment import treated as treated
+from ._ailment import way_back as way_back
 from ._backup import back_up as back_up
 from ._backup import read_back_up as read_back_up
 from ._books import needed_now as needed_now
@@ -15,6 +16,7 @@ from ._expendable import predecessor as predecessor
 from ._ledger import correct_records as correct_records
 from ._ledger import keep_records as keep_records
 from ._ledger import keep_version as keep_version
+from ._ledger import keep_withdrawals as keep_withdrawals
 from ._owner import settle_in as settle_in
 from ._restore import restore as restore
 from ._retention import Dropped as Dropped

@@ -11,6 +11,8 @@ from onward.core import OnwardError
 UNREADABLE: Final = (OnwardError, TypeError, ValueError, LookupError, AttributeError)
 """What reading damaged rows raises: they may hold anything, and be of any type."""
 
+FROM_BACK_UP: Final = "Restore a back-up: onward restore SOURCE TO"
+
 AilmentKind = Literal["damaged", "missing", "disagrees", "orphan", "open to others", "left over", "unfinished", "lost"]
 
 
@@ -43,6 +45,16 @@ class Found:
 
     ailment: Ailment
     remedy: Callable[[], object] | None = None
+
+
+def way_back(tenant: str, before: int | None) -> str:
+    """What to do for a champion that cannot serve.
+
+    Args:
+        before: the champion before it, if there was one.
+    """
+    back = f"go back: onward --tenant {tenant} rollback --to {before}; or " if before is not None else ""
+    return f"{back}bring it back: onward doctor --mend --from BACKUP"
 
 
 def told_by(error: Exception) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, true
 
 from onward.core import Damaged, InvalidInput, ModelVersion, Transition, Verdict, convert, decode
 from onward.storage import schema
@@ -18,7 +18,7 @@ from ._snapshots import named
 T = TypeVar("T")
 CHAMPION: Final = "champion"
 JUDGED: Final = frozenset({"promoted", "kept", "refused"})
-NEWEST_FIRST: Final = select(schema.cycles).order_by(schema.cycles.c.place.desc())
+CYCLES: Final = schema.cycles
 IN_ORDER: Final = select(schema.transitions).order_by(schema.transitions.c.sequence)
 
 
@@ -67,11 +67,12 @@ class Books:
         return learned | artifacts | self.running | self.judged | set(self.newest.values()) | set(self.evaluation_sets)
 
 
-def read_books(connection: Connection, *, lenient: bool = False) -> Books:
+def read_books(connection: Connection, *, lenient: bool = False, tenant: str | None = None) -> Books:
     """The books as a reader sees them.
 
     Args:
         lenient: leave out what cannot be read, instead of raising.
+        tenant: whose cycles say what was judged; of the others', only what is running is read.
 
     Raises:
         Damaged: a record is not what was stored.
@@ -80,15 +81,17 @@ def read_books(connection: Connection, *, lenient: bool = False) -> Books:
     datasets = connection.execute(select(schema.datasets).order_by(schema.datasets.c.place)).all()
     versions = _made(connection.execute(select(schema.versions)), _version, skipped)
     transitions = _made(connection.execute(IN_ORDER), _transition, skipped)
-    running, judged = _of_cycles(_made(connection.execute(NEWEST_FIRST), _cycle, skipped))
+    own = true() if tenant is None else CYCLES.c.tenant == tenant
+    unfinished = connection.execute(select(CYCLES).where(schema.RUNNING))
+    ended = connection.execute(select(CYCLES).where(own, CYCLES.c.status.in_(JUDGED)).order_by(CYCLES.c.place.desc()))
     return Books(
         versions={version.number: version for version in versions},
         datasets={(row.tenant, row.id): row.blob for row in datasets},
         newest={row.tenant: row.blob for row in datasets},
         evaluation_sets={row.blob: row.name for row in connection.execute(select(schema.evaluation_sets))},
         transitions=tuple(transitions),
-        running=running,
-        judged=judged,
+        running=_held(_made(unfinished, _cycle, skipped)),
+        judged=_judged(ended, skipped),
     )
 
 
@@ -112,7 +115,6 @@ class Cycle:
     """What a cycle says of what is stored."""
 
     tenant: str
-    status: str
     blobs: frozenset[str]
     artifacts: frozenset[str]
     trusted: bool
@@ -122,22 +124,27 @@ def _cycle(row: Row[Any]) -> Cycle:
     blobs, artifacts = named("cycles", {"body": row.body})
     verdict = decode(row.body, dict[str, Any])["result"].get("verdict")
     trusted = verdict is None or convert(verdict, Verdict).trusted
-    return Cycle(row.tenant, row.status, frozenset(blobs), frozenset(artifacts), trusted)
+    return Cycle(row.tenant, frozenset(blobs), frozenset(artifacts), trusted)
 
 
-def _of_cycles(cycles: Iterable[Cycle]) -> tuple[frozenset[str], frozenset[str]]:
-    """What unfinished cycles name; and, of each tenant, the data sets of the last verdicts, back to one trusted."""
-    running: set[str] = set()
+def _held(running: Iterable[Cycle]) -> frozenset[str]:
+    """What unfinished cycles name."""
+    return frozenset(name for cycle in running for name in cycle.blobs | cycle.artifacts)
+
+
+def _judged(rows: Iterable[Row[Any]], skipped: type[Damaged] | tuple[()]) -> frozenset[str]:
+    """The data sets of each tenant's last verdicts, back to one trusted; what came before is not even decoded.
+
+    Args:
+        rows: cycles that ended with a verdict, the newest first.
+    """
     judged: set[str] = set()
     settled: set[str] = set()
-    for cycle in cycles:
-        if cycle.status == "running":
-            running |= cycle.blobs | cycle.artifacts
-        elif cycle.status in JUDGED and cycle.tenant not in settled:
-            judged |= cycle.blobs
-            if cycle.trusted:
-                settled.add(cycle.tenant)
-    return frozenset(running), frozenset(judged)
+    for cycle in _made((row for row in rows if row.tenant not in settled), _cycle, skipped):
+        judged |= cycle.blobs
+        if cycle.trusted:
+            settled.add(cycle.tenant)
+    return frozenset(judged)
 
 
 def _made(rows: Iterable[Row[Any]], make: Callable[[Row[Any]], T], skipped: type[Damaged] | tuple[()]) -> Iterator[T]:

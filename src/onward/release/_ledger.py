@@ -35,8 +35,8 @@ TABLES: Final[Mapping[str, str]] = {
 }
 """Table -> the column by which its newest rows are found."""
 RECENT: Final = 64
-MADE_ANEW: Final = frozenset({"taught", "erased"})
-"""Columns that a rebuilt database finds out anew: who taught, and whether an erasure is finished."""
+MADE_ANEW: Final = frozenset({"taught"})
+"""Columns that a rebuilt database finds out anew: who taught."""
 KEPT_KEYS: Final = (IDENTITY, NAMES)
 """Rows of `meta` that a rebuilt database needs: which workspace it is, and the key of hashed names."""
 
@@ -72,6 +72,20 @@ def _lags(connection: Connection, folder: Path, table: str) -> bool:
     """Whether a table has another number of rows than of files."""
     query = _kept(select(func.count()).select_from(schema.metadata.tables[table]), schema.metadata.tables[table])
     return bool(connection.scalar(query) != len(entry_files(folder, table)))
+
+
+def keep_withdrawals(storage: Storage) -> None:
+    """Write the files of withdrawals that say otherwise than the database. Call when an erasure is begun, done or begun
+    again: a rebuilt database believes the file. What goes wrong is logged only, as by `keep_records`."""
+    table = schema.withdrawals
+    try:
+        with storage.database.read() as connection:
+            for row in _rows(connection, table, "at"):
+                file = file_of(storage.folder, str(table.name), row)
+                if not (file.exists() and _says(file, row)):
+                    write_entry(file, str(table.name), row)
+    except (OnwardError, OSError) as error:
+        log.warning("withdrawals not written", folder=str(storage.folder), error=str(error))
 
 
 def write_records(storage: Storage) -> None:

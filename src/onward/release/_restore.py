@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from onward.core import Damaged, InvalidInput, Unavailable
+from onward.core import InvalidInput, Unavailable
 from onward.storage import Storage, explained, open_storage, place_of, schema
 
 from ._ledger import write_records
@@ -21,17 +21,20 @@ from ._snapshots import (
     Snapshot,
     Stored,
     appearing,
+    check_schema,
     chosen,
     free_space,
+    read_as_today,
     refuse_full,
     write_file,
 )
 
 SETTINGS: Final = "onward.toml"
-CONTENT: Final = frozenset({"blobs", "artifacts", "scratch", "cache"})
+CONTENT: Final = frozenset({"blobs", "artifacts", "scratch", "cache", "owner"})
 """What a restore to a server that was cut off leaves in the folder: harmless, and of use to the next one."""
 ROOM: Final = 3
-"""Bytes that a restore takes at most for each byte of content: the rows stand in the log and in the database."""
+"""Bytes that a restore takes at most for each byte of content: the rows stand in the log and in the database. Those of
+an older schema stand twice, until it is done."""
 
 
 def restore(repository: Repository, url: str | Path, at: datetime | None, progress: Progress) -> Snapshot:
@@ -50,23 +53,18 @@ def restore(repository: Repository, url: str | Path, at: datetime | None, progre
     if at is not None and at.tzinfo is None:
         raise InvalidInput("The time has no time zone.", mend="Give an aware datetime.")
     stored = chosen(repository, at)
-    _check_schema(stored.snapshot)
-    with _target(url, repository, stored) as storage:
-        bringing = Bringing(repository, stored, storage, progress)
+    check_schema(stored.snapshot)
+    with (
+        _target(url, repository, stored) as storage,
+        read_as_today(repository, stored, storage.blobs) as read,
+    ):
+        bringing = Bringing(repository, stored, read, storage, progress)
         bringing.check_empty()
-        if storage.blobs.bucket is not None:
+        if storage.blobs.bucket is not None or storage.database.backend.file is None:
             storage.blobs.belong(stored.snapshot.workspace)
         bringing.all(at, partial(_bring_settings, repository, stored, storage))
         write_records(storage)
     return stored.snapshot
-
-
-def _check_schema(snapshot: Snapshot) -> None:
-    if not snapshot.schema.isdecimal() or int(snapshot.schema) > schema.SCHEMA_VERSION:
-        raise Damaged(
-            f"Snapshot {snapshot.id} has schema {snapshot.schema}; this Onward knows {schema.SCHEMA_VERSION}.",
-            mend="Restore it with the Onward that wrote it, or a newer one.",
-        )
 
 
 def _bring_settings(repository: Repository, stored: Stored, storage: Storage) -> None:
@@ -95,7 +93,8 @@ def _target(url: str | Path, repository: Repository, stored: Stored) -> Iterator
         raise InvalidInput("Nothing would be left of it.", mend="Restore to a folder, or to postgresql://")
     folder = place.folder.absolute()
     with explained(folder):
-        needed, free = stored.contents.size * ROOM, free_space(folder)
+        older = stored.snapshot.schema != str(schema.SCHEMA_VERSION)
+        needed, free = stored.contents.size * ROOM * (1 + older), free_space(folder)
     if needed > free:
         raise Unavailable(f"{folder} has {free:,} bytes free; about {needed:,} are needed.", mend="Make room.")
     if place.server is not None:

@@ -41,7 +41,7 @@ def retain(storage: Storage, lease: Lease, tenant: str, settings: RetentionSetti
 
 
 def _drop(storage: Storage, connection: Connection, tenant: str, settings: RetentionSettings, now: datetime) -> Dropped:
-    books = read_books(connection)
+    books = read_books(connection, tenant=tenant)
     own = [version for version in books.versions.values() if version.tenant == tenant]
     champion = books.champions().get(tenant)
     gone = {version.number for version in expendable(own, books.history(tenant), champion, settings, now)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from onward.core import Busy, InvalidInput, OnwardError
+from onward.core import Busy, Damaged, InvalidInput, OnwardError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,15 @@ class Backend:
 def driver(connection: Connection) -> Any:
     """The driver's own connection, for the hot path: SQLAlchemy takes 20 microseconds for a statement, SQLite three."""
     return connection.connection.driver_connection
+
+
+def foreign(name: str, tables: Collection[str]) -> Damaged:
+    """What is said of a database that is another program's."""
+    return Damaged(
+        f"{name} is no database of Onward.",
+        why=f"It holds {', '.join(sorted(tables)[:3])}, and does not say which schema that is.",
+        mend="Choose another place; or, if it was one, restore a back-up.",
+    )
 
 
 def unstorable(error: BaseException) -> InvalidInput:

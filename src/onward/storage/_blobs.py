@@ -53,16 +53,16 @@ class Blobs:
 
     @property
     def owner(self) -> str | None:
-        """The workspace whose content stands in the bucket; `None` where nobody said."""
+        """The workspace whose content stands in the bucket, or else in the folder; `None` where nobody said."""
         return self._content.owner()
 
     def belong(self, owner: str) -> None:
-        """Store and drop for one workspace only: two in one bucket would drop what the other needs.
+        """Store and drop for one workspace only: two in one folder or bucket would drop what the other needs.
 
         Where the bucket cannot be asked now, it is before anything is stored or dropped.
 
         Raises:
-            InvalidInput: it holds another workspace's content.
+            InvalidInput: one of them holds another workspace's content.
         """
         self._owner, self._unsure = owner, True
         with suppress(Unavailable):
@@ -71,15 +71,20 @@ class Blobs:
     def _check_owner(self) -> None:
         if not self._unsure or self._owner is None:
             return
-        if self._content.owner() is None:
-            self._content.own(self._owner)
-        if self._content.owner() != self._owner:  # asked again: two may have begun at once
-            raise InvalidInput(
-                "The place for blobs belongs to another workspace.",
-                why="Each of the two would drop what only the other needs.",
-                mend="Give each workspace a place of its own: blobs=URL",
-            )
+        for content in (self._near, self._content):
+            if content.owner() is None:
+                content.own(self._owner)
+            if content.owner() != self._owner:  # asked again: two may have begun at once
+                raise self._not_ours(content)
         self._unsure = False
+
+    def _not_ours(self, content: Content) -> InvalidInput:
+        near = content is self._near
+        return InvalidInput(
+            f"{f'The folder {self.root}' if near else 'The place for blobs'} belongs to another workspace.",
+            why="Each of the two would drop what only the other needs.",
+            mend=f"Give each workspace a place of its own: {'folder=FOLDER' if near else 'blobs=URL'}",
+        )
 
     def put(self, data: bytes) -> str:
         """Store bytes (compressed); return the hash of their content."""

@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from sqlalchemy import Connection, Table, func, insert, select
 
-from onward.core import InvalidInput, Unavailable
+from onward.core import InvalidInput
 
 from ._schema import meta, metadata
-from ._sqlite import sqlite_backend
 
 AT_ONCE: Final = 1_000
-
-
-def copy_database(source: Connection, target: Path) -> None:
-    """Write everything that a reader sees to a new SQLite file.
-
-    Raises:
-        Unavailable: the file cannot be written.
-    """
-    try:
-        target.touch(mode=0o600)
-        if source.dialect.name == "sqlite":
-            with closing(sqlite3.connect(target)) as copied:
-                cast("sqlite3.Connection", source.connection.driver_connection).backup(copied)
-        else:
-            _copy_tables(source, target)
-    except (sqlite3.Error, OSError) as error:
-        raise Unavailable(f"{target} cannot be written: {error}.", mend="Check space and permissions.") from error
-
-
-def _copy_tables(source: Connection, target: Path) -> None:
-    backend = sqlite_backend(target)
-    try:
-        with backend.explained(), backend.writing.begin() as copied:
-            metadata.create_all(copied)
-            copied.execute(insert(meta), [row._asdict() for row in source.execute(select(meta))])
-            copy_rows(source, copied)
-    finally:
-        backend.writing.dispose()
 
 
 def copy_rows(source: Connection, target: Connection) -> None:

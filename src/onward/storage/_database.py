@@ -6,15 +6,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
+from weakref import WeakSet
 
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import Connection
 
 from onward.core import OnwardError, Unavailable
 
 from ._backend import Backend
-from ._copy import copy_database, copy_rows
-from ._journal import Journal, Record
+from ._copy import copy_rows
+from ._journal import Intake, Record
 from ._prepare import is_current, prepare
 from ._sqlite import sqlite_backend
 from ._writer import Piece, Work, Writer
@@ -22,7 +23,14 @@ from ._writer import Piece, Work, Writer
 T = TypeVar("T")
 
 LOST: Final = "Nothing else was harmed; record them again (the same id twice is once)."
-ROWS_AT_ONCE: Final = 1_000
+
+
+class Holder(Protocol):
+    """Collects what is to be buffered, to hand over much at once."""
+
+    def hand_over(self) -> None:
+        """Buffer what was collected."""
+        ...
 
 
 class Database:
@@ -50,6 +58,7 @@ class Database:
     def __init__(self, place: Path | Backend, *, create: bool = True) -> None:
         self.backend = sqlite_backend(place, create=create) if isinstance(place, Path) else place
         self._writer = Writer(self.backend)
+        self._holders: WeakSet[Holder] = WeakSet()
         try:
             with self.backend.explained():
                 if not is_current(self.backend):
@@ -66,7 +75,7 @@ class Database:
             Unavailable: the database is on a server.
         """
         if self.backend.file is None:
-            raise Unavailable(f"{self.backend.name} is no file.", mend="Use `copy`.")
+            raise Unavailable(f"{self.backend.name} is no file.", mend="Ask the server for a copy: pg_dump.")
         return self.backend.file
 
     @contextmanager
@@ -80,31 +89,12 @@ class Database:
         with self.backend.explained(), self.backend.reading.connect() as connection:
             yield connection
 
-    def stream(self, query: Select[Any], at_once: int = ROWS_AT_ONCE) -> Iterator[Row[Any]]:
-        """The rows of a query as of one moment, few of them in memory; it reads until the last is taken, or `close`.
-
-        Raises:
-            Unavailable: as `read`.
-        """
-        few = {"yield_per": at_once}
-        with self.read() as connection, connection.execute(query, execution_options=few) as rows:
-            yield from rows
-
-    def copy(self, target: Path) -> None:
-        """Write a copy of the database as of one moment to a new SQLite file; readers and the writer go on meanwhile.
-
-        Raises:
-            Unavailable: the workspace is closed, or the file cannot be written.
-        """
-        with self.read() as connection:
-            copy_database(connection, target)
-
     def load(self, source: Path) -> None:
-        """Take over every row of a copy, in one transaction. A copy of an older schema is brought up first.
+        """Take over every row of a SQLite file, in one transaction. One of an older schema is brought up first.
 
         Raises:
             InvalidInput: there is something in this database already.
-            Damaged: the copy is not a whole database of Onward.
+            Damaged: the file is not a whole database of Onward.
         """
         with closing(Database(source, create=False)) as copied, copied.read() as rows:
             self.write(lambda connection: copy_rows(rows, connection))
@@ -119,7 +109,7 @@ class Database:
         """
         return cast("T", self._wait_for(Piece(work=work, gate=threading.Lock())))
 
-    def append(self, journal: Journal, rows: Sequence[Record]) -> int:
+    def append(self, journal: Intake, rows: Sequence[Record]) -> int:
         """Add rows to a journal; return how many were new, once they are durable. All of them, or none.
 
         Raises:
@@ -128,7 +118,7 @@ class Database:
         """
         return int(self._wait_for(Piece(journal=journal, rows=rows, gate=threading.Lock())))
 
-    def buffer(self, journal: Journal, rows: Sequence[Record]) -> None:
+    def buffer(self, journal: Intake, rows: Sequence[Record]) -> None:
         """Add rows to a journal soon, in order with everything else; see `flush`.
 
         Raises:
@@ -146,6 +136,10 @@ class Database:
         self.settle()
         self._raise_lost()
 
+    def check_open(self) -> None:
+        """Raises: Unavailable: the workspace is closed."""
+        self._writer.check_open()
+
     def settle(self) -> None:
         """Return once what was buffered before is durable, or known to be lost: for who looks for what is not there."""
         if self._writer.behind:
@@ -155,13 +149,23 @@ class Database:
     def close(self) -> None:
         """Commit what waits, then let go of the database. Closing twice is closing once.
 
+        In a process that was forked since it was opened nothing happens: all of it is the parent's.
+
         Raises:
             Unavailable: as `flush`; the database is let go of all the same.
         """
+        if self.is_forked:
+            return
+        for holder in tuple(self._holders):
+            holder.hand_over()
         self._writer.close()
         self.backend.writing.dispose()
         self.backend.reading.dispose()
         self._raise_lost()
+
+    def serve(self, holder: Holder) -> None:
+        """Have somebody who holds back what is to be buffered hand it over before the database is closed."""
+        self._holders.add(holder)
 
     @property
     def waiting(self) -> int:
@@ -173,9 +177,18 @@ class Database:
         """Why something that was buffered since the last `flush` is lost; `None` where nothing is."""
         return self._writer.lost
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process was forked since the database was opened: nothing can be done with it here."""
+        return self._writer.is_forked
+
     def _wait_for(self, piece: Piece) -> Any:
-        self._put(piece)
-        return piece.wait()
+        try:
+            self._put(piece)
+            return piece.wait()
+        except BaseException:
+            piece.leave()
+            raise
 
     def _put(self, piece: Piece) -> None:
         if self._writer.is_me:

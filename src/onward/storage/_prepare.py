@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, select
 
 from onward.core import Damaged, NotFound, Unavailable
 
-from ._backend import Backend, driver
+from ._backend import Backend, driver, foreign
 from ._migrations import migrate
 from ._postgresql import check_encoding
 from ._rows import insert_into
@@ -63,15 +63,10 @@ def check_current(connection: Connection, backend: Backend) -> None:
 
 
 def _refuse_foreign(connection: Connection, name: str) -> None:
-    """A file is ours as a whole; on a server others may have tables beside ours."""
-    found = set(inspect(connection).get_table_names())
-    foreign = found if connection.dialect.name == "sqlite" else found & set(metadata.tables)
-    if foreign:
-        raise Damaged(
-            f"{name} is no database of Onward.",
-            why=f"It holds {', '.join(sorted(foreign)[:3])}, and does not say which schema that is.",
-            mend="Choose another place; or, if it was one, restore a back-up.",
-        )
+    """On a server others may have tables beside ours; a file, ours as a whole, was looked at before it was opened."""
+    found = set(inspect(connection).get_table_names()) & set(metadata.tables)
+    if found:
+        raise foreign(name, found)
 
 
 def _stamp(connection: Connection) -> str | None:

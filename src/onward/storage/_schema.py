@@ -7,11 +7,13 @@ step to `_migrations`, which leads every older workspace here.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -31,8 +33,21 @@ Number = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts by itse
 KNOWN_USER = text('"user" IS NOT NULL')
 ERASED = text("erased IS NOT NULL")
 OPEN = text("stop IS NULL")
+RUNNING = text("status = 'running'")
+UNRESOLVED = text("resolved IS NULL")
+WAITING = text("state = 'waiting'")
 
 metadata = MetaData()
+
+
+def _summary() -> tuple[Column[Any], ...]:
+    """What measurements add up to."""
+    sums = (Column(name, Double, nullable=False) for name in ("total", "rates", "convergences"))
+    ends = (
+        Column(name, Double, nullable=False) for name in ("low", "high", "first", "last", "first_time", "last_time")
+    )
+    return Column("size", Number, nullable=False), *sums, *ends
+
 
 meta = Table("meta", metadata, Column("key", Name, primary_key=True), Column("value", Name, nullable=False))
 
@@ -46,6 +61,7 @@ interactions = Table(
     Column("recorded", Name),  # when, by our clock; unknown for what was recorded under schema 1
     Column("erased", Name),  # when its content was replaced by the hash of what was there
     Column("body", Text, nullable=False),
+    Column("checksum", Number, nullable=False, server_default="0"),  # of all its texts, see `_checksum`
     Index("interaction_id", "tenant", "id", unique=True),
     Index("interaction_order", "tenant", "sequence"),
     Index("interaction_user", "tenant", "user", sqlite_where=KNOWN_USER, postgresql_where=KNOWN_USER),
@@ -63,11 +79,12 @@ feedback = Table(
     Column("recorded", Name),
     Column("erased", Name),
     Column("body", Text, nullable=False),
+    Column("checksum", Number, nullable=False, server_default="0"),
     Index("feedback_id", "tenant", "id", unique=True),
     Index("feedback_order", "tenant", "sequence"),
     Index("feedback_user", "tenant", "user", sqlite_where=KNOWN_USER, postgresql_where=KNOWN_USER),
     Index("feedback_interaction", "tenant", "interaction"),
-    Index("feedback_erased", "tenant", sqlite_where=ERASED, postgresql_where=ERASED),
+    Index("feedback_erased", "tenant", "interaction", "erased", sqlite_where=ERASED, postgresql_where=ERASED),
     sqlite_autoincrement=True,
 )
 
@@ -194,6 +211,7 @@ cycles = Table(
     Column("body", Text, nullable=False),
     Index("cycle_order", "tenant", "place"),
     Index("cycle_place", "place"),
+    Index("cycle_running", "tenant", sqlite_where=RUNNING, postgresql_where=RUNNING),
 )
 
 leases = Table(
@@ -215,6 +233,126 @@ conditions = Table(
     Column("since", Name, nullable=False),
     Column("times", Number, nullable=False),
     Column("reason", Name, nullable=False),
+)
+
+
+# What the tracker measures: a series for whatever has a curve of its own, with its totals; each measurement, in the
+# order of arrival; blocks of 64, 1,024, ... measurements as they add up; and how many fell into each bin of a sketch.
+series = Table(
+    "series",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("tenant", Name, nullable=False),
+    Column("kind", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("task", Name, nullable=False),
+    Column("client", Name, nullable=False),
+    *_summary(),
+    Column("level", Double),  # where it has settled, and within which distance; unknown while it learns
+    Column("within", Double),
+    Column("examined", Number, nullable=False, default=0),  # its size when it was last looked at for convergence
+    Index("series_name", "tenant", "kind", "name", "task", "client", unique=True),
+    sqlite_autoincrement=True,
+)
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("sequence", Number, primary_key=True, autoincrement=True),
+    Column("series", Number, nullable=False),
+    Column("time", Double, nullable=False),  # POSIX seconds
+    Column("value", Double, nullable=False),
+    Column("step", Number),
+    Column("rate", Double),
+    Column("convergence", Double),
+    Column("body", Text, nullable=False),
+    Index("measurement_order", "series", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("series", Number, primary_key=True, autoincrement=False),
+    Column("level", Number, primary_key=True, autoincrement=False),
+    Column("number", Number, primary_key=True, autoincrement=False),
+    *_summary(),
+)
+
+bins = Table(
+    "bins",
+    metadata,
+    Column("series", Number, primary_key=True, autoincrement=False),
+    Column("bin", Number, primary_key=True, autoincrement=False),
+    Column("size", Number, nullable=False),
+)
+
+# Goals and configurations, each as its record.
+notes = Table(
+    "notes",
+    metadata,
+    Column("tenant", Name, primary_key=True),
+    Column("kind", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+# Alerts, one open one at most for each rule and subject; how near each rule is to raising one; and messages to send.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("sequence", Number, primary_key=True, autoincrement=True),
+    Column("tenant", Name, nullable=False),
+    Column("id", Name, nullable=False),
+    Column("rule", Name, nullable=False),
+    Column("subject", Name, nullable=False),
+    Column("resolved", Name),
+    Column("body", Text, nullable=False),
+    Index("alert_id", "id", unique=True),
+    Index("alert_order", "tenant", "sequence"),
+    Index(
+        "alert_open",
+        "tenant",
+        "rule",
+        "subject",
+        unique=True,
+        sqlite_where=UNRESOLVED,
+        postgresql_where=UNRESOLVED,
+    ),
+    sqlite_autoincrement=True,
+)
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("tenant", Name, primary_key=True),
+    Column("rule", Name, primary_key=True),
+    Column("subject", Name, primary_key=True),
+    Column("place", Number, nullable=False),  # of the newest observation that was looked at
+    Column("bad", Number, nullable=False),  # observations in a row that call for an alert
+    Column("critical", Number, nullable=False),
+    Column("calm", Number, nullable=False),  # that call for its end
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("sequence", Number, primary_key=True, autoincrement=True),
+    Column("tenant", Name, nullable=False),
+    Column("id", Name, nullable=False),
+    Column("alert", Name, nullable=False),
+    Column("channel", Name, nullable=False),
+    Column("event", Name, nullable=False),
+    Column("created", Name, nullable=False),
+    Column("due", Name, nullable=False),
+    Column("attempts", Number, nullable=False),
+    Column("state", Name, nullable=False),  # waiting, delivered or dead
+    Column("error", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("delivery_id", "id", unique=True),
+    Index("delivery_due", "due", sqlite_where=WAITING, postgresql_where=WAITING),
+    Index("delivery_state", "tenant", "state"),
+    sqlite_autoincrement=True,
 )
 
 

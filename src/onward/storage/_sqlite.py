@@ -6,7 +6,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal, cast
 
@@ -14,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from onward.core import Busy, Damaged, NotFound, OnwardError, Unavailable
 
-from ._backend import Backend, driver
+from ._backend import Backend, driver, foreign
 
 BUSY_SECONDS: Final = 30
 LARGEST_LOG: Final = 64 * 2**20
@@ -46,12 +47,14 @@ def sqlite_backend(file: Path, synchronous: Synchronous = "FULL", *, create: boo
 
     Raises:
         NotFound: there is no file, and `create` is off.
+        Damaged: it is another program's database; not a byte of it is changed.
         OSError: the file cannot be made.
     """
     if create:
         file.touch(mode=0o600)
     elif not file.exists():
         raise NotFound(f"There is no workspace in {file}.", mend="Make one with: onward init")
+    _refuse_foreign(file)
     opened = _identity(file)
     return Backend(
         name=str(file),
@@ -128,9 +131,34 @@ def stands_in(file: Path) -> bool | None:
         with closing(sqlite3.connect(_uri(file, "ro"), uri=True)) as connection:
             return connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() is not None or None
     except sqlite3.OperationalError as error:
-        return None if "no such table" in str(error) else True
+        return None if "no such table" in str(error) or "no such column" in str(error) else True
     except sqlite3.DatabaseError:
         return False
+
+
+@contextmanager
+def as_they_are(connection: Connection) -> Iterator[None]:
+    """Read texts of SQLite as they are: bytes that are no UTF-8 come as lone surrogates, and do not end the query."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    raw = driver(connection)
+    raw.text_factory = lambda data: data.decode("utf8", "surrogateescape")
+    try:
+        yield
+    finally:
+        raw.text_factory = str
+
+
+def _refuse_foreign(file: Path) -> None:
+    """Look before anything is changed: to open a database as ours switches it to WAL mode. What cannot be looked at is
+    explained by whoever opens it next."""
+    if not file.stat().st_size or stands_in(file) is not None:
+        return
+    with suppress(sqlite3.Error), closing(sqlite3.connect(_uri(file, "ro"), uri=True)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        if tables:
+            raise foreign(str(file), tables)
 
 
 def is_in_use(file: Path) -> bool:

@@ -39,7 +39,7 @@ class Storage:
     def close(self) -> None:
         """Make everything durable and let go of it; what was in memory is gone."""
         self.database.close()
-        if self.temporary is not None:
+        if self.temporary is not None and not self.database.is_forked:
             self.temporary.cleanup()
 
 

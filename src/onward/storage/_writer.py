@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from sqlalchemy import Connection
 from onward.core import Unavailable, log
 
 from ._backend import Backend, driver
-from ._journal import Journal, Record, weight
+from ._journal import Intake, Record, weight
 from ._prepare import check_current
 
 T = TypeVar("T")
@@ -36,16 +37,18 @@ class Piece:
     Args:
         gate: held until the piece is durable, or has failed; `None` where nobody waits for it.
         following: who is woken by whoever waits for this piece.
+        queued: the writer has it, or had it.
         done: it is durable, or has failed.
     """
 
     work: Work[Any] | None = None
-    journal: Journal | None = None
+    journal: Intake | None = None
     rows: Sequence[Record] = ()
     gate: threading.Lock | None = None
     answer: Any = None
     error: BaseException | None = None
     following: Piece | None = None
+    queued: bool = False
     done: bool = False
     records: int = field(init=False)
     text: int = field(init=False)
@@ -62,15 +65,18 @@ class Piece:
             Exception: why nothing of it is written.
         """
         if self.gate is not None:
-            try:
-                self.gate.acquire()
-                wake(self.following)
-            except BaseException:  # an interrupted caller goes away, but others wait for being woken by it
-                threading.Thread(target=self._wake_the_next, daemon=True).start()
-                raise
+            self.gate.acquire()
+            wake(self.following)
         if self.error is not None:
             raise self.error
         return self.answer
+
+    def leave(self) -> None:
+        """Its caller waits no longer, for it was interrupted, say. Others may wait for being woken by that caller."""
+        if self.done:
+            wake(self.following)
+        elif self.queued:
+            threading.Thread(target=self._wake_the_next, daemon=True).start()
 
     def _wake_the_next(self) -> None:
         while not self.done:
@@ -88,6 +94,10 @@ def wake(piece: Piece | None) -> None:
 class Writer:
     """Takes what waits, in order, into one transaction after the other, on the only connection that writes.
 
+    Whoever calls may be interrupted (Ctrl-C) between any two steps: so a piece is queued whole or not at all, and who
+    sleeps does so on a lock that another releases, not on a condition, whose waiting list an interrupt tears. A forked
+    process has no writer, and is told so at once.
+
     A piece that fails takes only itself back. Rows of one journal that follow each other go in by few statements.
     Those who wait wake each other, a few at a time: hundreds of threads that woke at once would fight for the
     interpreter, and the writer would have to stand in line behind them.
@@ -99,10 +109,11 @@ class Writer:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._pieces: deque[Piece] = deque()
-        self._records = self._text = self._buffered = 0
-        self._lock = threading.Lock()
-        self._filled, self._emptied = threading.Condition(self._lock), threading.Condition(self._lock)
-        self._idle = self._closed = False
+        self._records = self._text = 0
+        self._lock, self._alarm = threading.Lock(), threading.Lock()
+        self._held_up: list[threading.Lock] = []
+        self._last_buffered: Piece | None = None
+        self._closed, self._process = False, os.getpid()
         self._thread: threading.Thread | None = None
         self.lost: BaseException | None = None
 
@@ -114,7 +125,7 @@ class Writer:
     @property
     def behind(self) -> bool:
         """Whether anything that nobody waits for is not committed yet."""
-        return self._buffered > 0
+        return self._last_buffered is not None and not self._last_buffered.done
 
     @property
     def is_me(self) -> bool:
@@ -122,25 +133,54 @@ class Writer:
         return threading.current_thread() is self._thread
 
     def put(self, piece: Piece) -> None:
-        """Have a piece written; wait while too much waits.
+        """Have a piece written; wait while too much waits. What it raises, it raises before anything is queued.
 
         Raises:
-            Unavailable: the writer is closed.
+            Unavailable: the writer is closed, or another process's.
         """
-        with self._lock:
-            while self._is_full(piece) and not self._closed:
-                self._emptied.wait()
+        while True:
             self.check_open()
+            with self._lock:
+                if self._closed or not self._is_full(piece):
+                    self.check_open()
+                    self._awaken()
+                    self._queue(piece)
+                    return
+                room = threading.Lock()
+                room.acquire()
+                self._held_up.append(room)
+            room.acquire()
+
+    def _awaken(self) -> None:
+        """See to it that a thread writes: the first that comes to it, for an interrupted start may come to nothing."""
+        if self._thread is None:
+            threading.Thread(target=self._commit_for_all, name="onward-writer", daemon=True).start()
+
+    def _queue(self, piece: Piece) -> None:
+        last_buffered = self._last_buffered
+        try:
             self._pieces.append(piece)
-            self._records += piece.records
-            self._text += piece.text
-            self._buffered += piece.gate is None
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._commit_for_all, name="onward-writer", daemon=True)
-                self._thread.start()
-            elif self._idle:
-                self._idle = False
-                self._filled.notify()
+            piece.queued = True
+            self._count(piece, 1)
+            if piece.gate is None:
+                self._last_buffered = piece
+            self._ring()
+        except BaseException:  # interrupted: as if it had never come. The lock is held, so that it is still the last
+            if self._pieces and self._pieces[-1] is piece:
+                self._pieces.pop()
+            piece.queued, self._last_buffered = False, last_buffered
+            self._records = sum(one.records for one in self._pieces)
+            self._text = sum(one.text for one in self._pieces)
+            raise
+
+    def _count(self, piece: Piece, sign: int) -> None:
+        self._records += sign * piece.records
+        self._text += sign * piece.text
+
+    def _ring(self) -> None:
+        """Wake the writer, or have it look again before it sleeps. Call with the lock held: then only it takes hold."""
+        if self._alarm.locked():
+            self._alarm.release()
 
     def take_lost(self) -> BaseException | None:
         """`lost`, and nothing is lost from now on."""
@@ -148,8 +188,19 @@ class Writer:
             lost, self.lost = self.lost, None
         return lost
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is another process than the one that opened the workspace: it has no writer here."""
+        return os.getpid() != self._process
+
     def check_open(self) -> None:
-        """Raises: Unavailable: it is closed."""
+        """Raises: Unavailable: it is closed, or this process was forked since it was opened."""
+        if self.is_forked:
+            raise Unavailable(
+                "This workspace was opened before this process was forked.",
+                why="Threads and connections do not survive a fork.",
+                mend="Open it again in the child.",
+            )
         if self._closed:
             raise Unavailable("This workspace is closed.", mend="Open it again.")
 
@@ -157,11 +208,19 @@ class Writer:
         """Commit what waits, then end."""
         with self._lock:
             self._closed = True
-            self._filled.notify_all()
-            self._emptied.notify_all()
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join()
+            self._ring()
+            self._let_in()
+        while self._thread is None and self._pieces:
+            time.sleep(0.001)  # a thread was started, and comes to them in a moment
+        if self._thread is not None:
+            self._thread.join()
+
+    def _let_in(self) -> None:
+        """Have those who were held up look again."""
+        for room in self._held_up:
+            if room.locked():
+                room.release()
+        self._held_up.clear()
 
     def _is_full(self, piece: Piece) -> bool:
         """A piece that is too large by itself has the queue for itself."""
@@ -169,6 +228,10 @@ class Writer:
         return much and bool(self._pieces)
 
     def _commit_for_all(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._thread = threading.current_thread()
         while batch := self._next():
             self._commit(batch)
             self._end([piece for piece in batch if piece.gate is None])
@@ -177,18 +240,20 @@ class Writer:
 
     def _next(self) -> list[Piece]:
         """What is to be committed together; nothing once the writer is closed and all is done."""
+        while True:
+            with self._lock:
+                if self._pieces or self._closed:
+                    return self._taken()
+            self._alarm.acquire()
+
+    def _taken(self) -> list[Piece]:
         batch: list[Piece] = []
-        with self._lock:
-            while not self._pieces and not self._closed:
-                self._idle = True
-                self._filled.wait()
-            records = 0
-            while self._pieces and (not batch or records + self._pieces[0].records <= COMMIT_TOGETHER):
-                batch.append(self._pieces.popleft())
-                records += batch[-1].records
-            self._records -= records
-            self._text -= sum(piece.text for piece in batch)
-            self._emptied.notify_all()
+        records = 0
+        while self._pieces and (not batch or records + self._pieces[0].records <= COMMIT_TOGETHER):
+            batch.append(self._pieces.popleft())
+            records += batch[-1].records
+            self._count(batch[-1], -1)
+        self._let_in()
         return batch
 
     def _commit(self, batch: list[Piece]) -> None:
@@ -218,7 +283,7 @@ class Writer:
         else:
             piece.error = answer
 
-    def _add(self, journal: Journal, run: list[Piece], connection: Connection) -> None:
+    def _add(self, journal: Intake, run: list[Piece], connection: Connection) -> None:
         """Add the rows of all pieces at once; where not all of them, or none, are new, or one fails, by halves."""
         if len(run) == 1:
             self._try(run[0], connection)
@@ -260,11 +325,11 @@ class Writer:
 
     def _end(self, buffered: Sequence[Piece]) -> None:
         errors = [piece.error for piece in buffered if piece.error is not None]
-        with self._lock:
-            self._buffered -= len(buffered)
-            if errors:
-                self.lost = self.lost or errors[0]
+        for piece in buffered:
+            piece.done = True
         if errors:
+            with self._lock:
+                self.lost = self.lost or errors[0]
             log.error("buffered records lost", pieces=len(errors), exc_info=errors[0])
 
 

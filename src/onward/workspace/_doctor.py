@@ -21,10 +21,12 @@ from onward.release import (
     is_emptied,
     is_lost,
     keep_records,
+    keep_withdrawals,
     open_repository,
     predecessor,
     settle_in,
     treated,
+    way_back,
 )
 from onward.storage import Blobs, Place, open_storage, place_of, stamp
 
@@ -129,6 +131,7 @@ def look_at(house: House, *, mend: bool, repository: Repository | None, progress
     ]
     if mend and repository is not None and any(one.mended for one in ailments):
         Erasure(house.storage.database).reopen()
+        keep_withdrawals(house.storage)
         ailments += (one for one in treated(_surviving(_unfinished_erasures(house)), mend=True) if not one.mended)
     if mend:
         keep_records(house.storage)
@@ -191,10 +194,7 @@ def _champions(house: House) -> Iterator[Found]:
 
 
 def _unloadable(house: House, tenant: str, number: int, error: Exception) -> Ailment:
-    back = predecessor(house.registry.history(tenant), number)
-    ways = ["bring it back: onward doctor --mend --from BACKUP"]
-    if back is not None:
-        ways.insert(0, f"go back: onward --tenant {tenant} rollback --to {back}")
+    mend = way_back(tenant, predecessor(house.registry.history(tenant), number))
     what = str(error) if isinstance(error, OnwardError) else f"{type(error).__name__}: {error}"
     where = f"version {number}, champion of {tenant}"
-    return Ailment(kind="damaged", where=where, what=f"It does not load: {what}", mend="; or ".join(ways))
+    return Ailment(kind="damaged", where=where, what=f"It does not load: {what}", mend=mend)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from onward.core import Busy, Damaged, DatasetVersion, EvaluationSet, Gone, NotFound, decode
 from onward.experience import Erasure, Withdrawal
 from onward.loop import House, Progress, unwatched
-from onward.release import correct_records, stored_unnamed
+from onward.release import correct_records, keep_withdrawals, stored_unnamed
 from onward.storage import Lease, empty_log, hold
 
 from ._records import Forgotten
@@ -30,6 +30,7 @@ def forget_user(house: House, tenant: str, user: str, progress: Progress = unwat
     """Withdraw a user's consent and erase what they said; see `Workspace.forget`."""
     progress(STAGE, 0, STEPS, "records")
     withdrawal = house.experience.withdraw(tenant, user, house.clock.now())
+    keep_withdrawals(house.storage)
     numbers = _heard(house, tenant, withdrawal)
     try:
         unfinished = finish(house, tenant, progress)
@@ -66,6 +67,7 @@ def finish(house: House, tenant: str, progress: Progress = unwatched) -> str | N
         log_left = not _settled(house)
         if not log_left:
             erasure.finish(tenant, [one.user for one in left], house.clock.now())
+            keep_withdrawals(house.storage)
     progress(STAGE, STEPS, STEPS, "done")
     return LOG_LEFT if log_left else None
 

@@ -66,9 +66,12 @@ def _check_not_lost(url: str | Path) -> None:
 
 def _lost(place: Place, folder: Path) -> Damaged:
     lost, named = (DATABASE_NAME, str(place)) if place.server is None else (f"database {place}", f"'{place}'")
+    why = "The rest of a workspace is there."
+    if place.server is not None:
+        why += " Or that is another workspace's: a new one needs a folder of its own."
     return Damaged(
         f"{folder} has lost its {lost}.",
-        why="The rest of a workspace is there.",
+        why=why,
         mend=f"Restore a back-up to another place, or: onward --workspace {named} doctor --mend",
     )
 

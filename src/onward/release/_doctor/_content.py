@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 
 from onward.core import Clock, Damaged, DatasetVersion, EvaluationSet, NotFound, decode
-from onward.release._ailment import Ailment, Found
+from onward.release._ailment import Ailment, Found, way_back
 from onward.release._books import Books
 from onward.release._expendable import predecessor
 from onward.release._snapshots import named_now
@@ -62,11 +62,9 @@ def _advice(books: Books) -> dict[str, str]:
     """What to do for a champion whose artifact is lost."""
     advice = {}
     for tenant, champion in books.champions().items():
-        before = predecessor(books.history(tenant), champion)
-        back = f"go back: onward --tenant {tenant} rollback --to {before}; or " if before is not None else ""
         if champion in books.versions:
-            mend = f"It serves {tenant}: {back}bring it back: onward doctor --mend --from BACKUP"
-            advice[books.versions[champion].artifact] = mend
+            mend = way_back(tenant, predecessor(books.history(tenant), champion))
+            advice[books.versions[champion].artifact] = f"It serves {tenant}: {mend}"
     return advice
 
 

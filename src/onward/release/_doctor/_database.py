@@ -7,15 +7,16 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Row, Table, exists, func, select
+from sqlalchemy import Column, Connection, Table, exists, func, select
 
-from onward.core import Damaged, Feedback, Interaction, ModelVersion, decode
-from onward.release._ailment import UNREADABLE, Ailment, Found, told_by
-from onward.release._snapshots import count_anew
-from onward.storage import Storage, schema, stamp
+from onward.core import Clock, Damaged, Feedback, Interaction, ModelVersion, decode
+from onward.release._ailment import FROM_BACK_UP, UNREADABLE, Ailment, Found, told_by
+from onward.release._snapshots import Repository, count_anew
+from onward.storage import COVERED, Storage, schema, stamp
+
+from ._rows import Rows, check_rows
 
 Agreement = Callable[[Any], Mapping[str, object]]
-FROM_BACK_UP: Final = "Restore a back-up: onward restore SOURCE TO"
 READ_AT_ONCE: Final = 1000
 
 AGREEMENTS: Final[Mapping[str, tuple[type, Agreement]]] = {
@@ -39,17 +40,23 @@ AGREEMENTS: Final[Mapping[str, tuple[type, Agreement]]] = {
 TIMES: Final = {"at", "created", "started", "recorded", "since"}
 
 
-def check_database(storage: Storage, agreements: Mapping[str, tuple[type, Agreement]]) -> Iterator[Found]:
+def check_database(
+    storage: Storage, clock: Clock, agreements: Mapping[str, tuple[type, Agreement]], repository: Repository | None
+) -> Iterator[Found]:
     """Everything that is wrong in the database itself.
 
     Args:
         agreements: as `AGREEMENTS`, for the tables whose records are known to others only.
+        repository: back-ups to bring damaged rows back from.
     """
     known = {**AGREEMENTS, **agreements}
-    for check in (partial(_integrity, storage), _references, partial(_tallies, storage)):
-        yield from _each(storage, check)
+    for first in (partial(_integrity, storage), _references):
+        yield from _each(storage, first)
     for table in schema.metadata.sorted_tables:
-        yield from _each(storage, partial(_records, table, *known.get(table.name, (None, None))))
+        read_as = partial(_wrong, *known.get(table.name, (None, None)))
+        check = partial(check_rows, Rows(storage, clock, table, read_as, repository)) if table.name in COVERED else None
+        yield from _each(storage, check or partial(_records, table, read_as))
+    yield from _each(storage, partial(_tallies, storage))  # last: whose rows there are may be mended by then
 
 
 def _each(storage: Storage, check: Callable[[Connection], Iterator[Found]]) -> Iterator[Found]:
@@ -98,31 +105,35 @@ def _tallies(storage: Storage, connection: Connection) -> Iterator[Found]:
         yield Found(ailment, partial(storage.database.write, count_anew))
 
 
-def _records(table: Table, kind: type | None, agreement: Agreement | None, connection: Connection) -> Iterator[Found]:
+def _records(table: Table, read_as: Callable[[Mapping[Any, Any]], str], connection: Connection) -> Iterator[Found]:
     keys = [column.name for column in table.primary_key.columns]
-    for row in connection.execute(select(table), execution_options={"yield_per": READ_AT_ONCE}):
-        wrong = _time(row) or (_body(row, kind, agreement) if kind and agreement else "")
+    for row in connection.execute(select(table), execution_options={"yield_per": READ_AT_ONCE}).mappings():
+        wrong = read_as(row)
         if wrong:
-            where = f"{table.name} {' '.join(str(getattr(row, key)) for key in keys)}"
+            where = f"{table.name} {' '.join(str(row[key]) for key in keys)}"
             yield Found(Ailment(kind="damaged", where=where, what=wrong, mend=FROM_BACK_UP))
 
 
-def _body(row: Row[Any], kind: type, agreement: Agreement) -> str:
+def _wrong(kind: type | None, agreement: Agreement | None, row: Mapping[Any, Any]) -> str:
+    """What is wrong with what a row says; nothing where it can be read, and agrees with itself."""
+    return _time(row) or (_body(row, kind, agreement) if kind and agreement else "")
+
+
+def _body(row: Mapping[Any, Any], kind: type, agreement: Agreement) -> str:
     try:
-        said = agreement(decode(row.body, kind))
+        said = agreement(decode(row["body"], kind))
     except Damaged as error:
         return str(error.why or error.what)
-    wrong = [f"{name} is {getattr(row, name)!r}" for name, value in said.items() if getattr(row, name) != value]
+    wrong = [f"{name} is {row[name]!r}" for name, value in said.items() if row[name] != value]
     return f"Its body says otherwise: {', '.join(wrong)}." if wrong else ""
 
 
-def _time(row: Row[Any]) -> str:
-    for name in TIMES & set(row._fields):
-        value = getattr(row, name)
+def _time(row: Mapping[Any, Any]) -> str:
+    for name in TIMES & set(row):
         try:
-            aware = value is None or datetime.fromisoformat(value).tzinfo is not None
+            aware = row[name] is None or datetime.fromisoformat(row[name]).tzinfo is not None
         except (ValueError, TypeError):
             aware = False
         if not aware:
-            return f"{name} is {value!r}, which is no time."
+            return f"{name} is {row[name]!r}, which is no time."
     return ""

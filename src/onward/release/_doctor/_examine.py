@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from onward.core import Clock, OnwardError
-from onward.release._ailment import UNREADABLE, Ailment, Found, told_by
+from onward.release._ailment import FROM_BACK_UP, UNREADABLE, Ailment, Found, told_by
 from onward.release._books import read_books
 from onward.release._snapshots import Progress, Repository
 from onward.storage import Storage
 
 from ._books import check_books
 from ._content import check_content, contents_of
-from ._database import FROM_BACK_UP, Agreement, check_database
+from ._database import Agreement, check_database
 from ._folder import check_left_over, check_permissions
 from ._links import check_links
 from ._supply import check_repository, supply_of
@@ -34,7 +34,7 @@ def examine(
         repository: back-ups to verify, and to bring lost content back from.
     """
     yield from _surviving("folder", lambda: check_permissions(storage.folder))
-    yield from check_database(storage, agreements)
+    yield from check_database(storage, clock, agreements, repository)
     if repository is not None:
         yield from _surviving("back-ups", partial(check_repository, repository, progress))
     yield from _surviving("records", lambda: _links(storage, clock, repository, progress))

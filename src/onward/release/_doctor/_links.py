@@ -8,11 +8,9 @@ from functools import partial
 from sqlalchemy import Connection, insert, select, update
 
 from onward.core import Clock, ModelVersion, NotFound
-from onward.release._ailment import Ailment, Found
+from onward.release._ailment import FROM_BACK_UP, Ailment, Found
 from onward.release._books import Books
 from onward.storage import Storage, schema, stamp
-
-from ._database import FROM_BACK_UP
 
 Alias = tuple[str, str]
 

@@ -25,10 +25,12 @@ from onward.release._ailment import Ailment
 from onward.release._ledger import KEPT_KEYS, TABLES, entry_files, read_entry
 from onward.release._snapshots import IDENTITY, count_anew
 from onward.storage import (
+    COVERED,
     DATABASE_NAME,
     Blobs,
     Database,
     Storage,
+    checksum,
     explained,
     insert_into,
     insert_new,
@@ -136,7 +138,7 @@ class Rebuilding:
     def _fill(self, connection: Connection) -> None:
         rows = self._entries()
         self.identity = rows.pop(str(schema.meta.name), [])
-        if not any(row["key"] == IDENTITY for row in self.identity) and self.blobs.bucket is not None:
+        if not any(row["key"] == IDENTITY for row in self.identity):
             self.identity += [{"key": IDENTITY, "value": owner} for owner in (self.blobs.owner,) if owner]
         self._identify(connection)
         for table in (t for t in schema.metadata.sorted_tables if t.name in TABLES):
@@ -248,10 +250,11 @@ def _record(connection: Connection, dataset: DatasetVersion) -> None:
                 labels=example.labels,
                 source=SOURCE,
             )
-            rows.append((dataset.tenant, name, None, encode(interaction).decode(), recorded))
+            texts = (dataset.tenant, name, None, encode(interaction).decode(), recorded, None)
+            rows.append((*texts, checksum(texts)))
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
-        insert_new(connection, schema.interactions, ("tenant", "id", "user", "body", "recorded"), some)
+        insert_new(connection, schema.interactions, (*COVERED["interactions"], "checksum"), some)
 
 
 def _sequence(row: dict[str, Any]) -> int:

@@ -14,6 +14,8 @@ from ._place import free_space as free_space
 from ._place import open_place as open_place
 from ._prune import Pruned as Pruned
 from ._prune import prune as prune
+from ._reading import check_schema as check_schema
+from ._reading import read_as_today as read_as_today
 from ._records import Contents as Contents
 from ._records import FilePart as FilePart
 from ._records import Snapshot as Snapshot

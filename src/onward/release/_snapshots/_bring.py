@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, Table, func, insert, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy import Connection, func, insert, select
 
 from onward.core import Damaged, InvalidInput, NotFound, content_hash
 from onward.storage import Blobs, Storage, count_on, insert_into, schema
 
 from ._appear import taken_apart
-from ._cut import Cut, Row, cut_at
+from ._cut import Cut, cut_at
+from ._reading import Read, Row, insert_all, read_as_today
 from ._records import Contents, Stored
 from ._repository import Repository
-from ._rows import NAMING, kept_tables, named, rows_of
+from ._rows import NAMING, kept_tables, named
 from ._take import NAMES, Progress
 
 T = TypeVar("T")
-AT_ONCE: Final = 1000
 
 
 def chosen(repository: Repository, at: datetime | None) -> Stored:
@@ -54,10 +51,11 @@ def _at(repository: Repository, at: datetime) -> Stored | None:
 
 @dataclass(frozen=True, slots=True)
 class Bringing:
-    """Fills one empty storage from one snapshot."""
+    """Fills one empty storage from one snapshot, whose rows `read` gives."""
 
     repository: Repository
     stored: Stored
+    read: Read
     storage: Storage
     progress: Progress
 
@@ -81,7 +79,7 @@ class Bringing:
             InvalidInput: the storage is not empty.
             Unavailable: there is no space.
         """
-        cut = None if at is None or at >= self.stored.snapshot.at else cut_at(at, self._read)
+        cut = None if at is None or at >= self.stored.snapshot.at else cut_at(at, self.read)
         blobs, artifacts = self._named(cut)
         for name in self._each("blobs", blobs & set(self.stored.contents.blobs)):
             bring_blob(self.repository, self.stored.contents, self.storage.blobs, name)
@@ -94,13 +92,8 @@ class Bringing:
 
         self.storage.database.write(work)
 
-    def _read(self, table: str) -> Iterator[Row]:
-        part = self.stored.contents.tables.get(table)
-        if part is not None:
-            yield from rows_of(self.repository, part, schema.metadata.tables[table])
-
     def _as_of(self, table: str, cut: Cut | None) -> Iterable[Row]:
-        return self._read(table) if cut is None else cut.rows(table, self._read)
+        return self.read(table) if cut is None else cut.rows(table, self.read)
 
     def _named(self, cut: Cut | None) -> tuple[set[str], set[str]]:
         blobs: set[str] = set()
@@ -124,9 +117,7 @@ class Bringing:
         _check_empty(connection)
         for done, table in enumerate(tables):
             self.progress("rows", done, len(tables), table.name)
-            with _understood(table):
-                for some in _batches(row for row in self._as_of(table.name, cut) if row.get("key") != "schema"):
-                    connection.execute(insert(table), some)
+            insert_all(connection, table, self._as_of(table.name, cut))
             count_on(connection, table)
         count_anew(connection)
         self._withdraw(connection)
@@ -134,9 +125,10 @@ class Bringing:
 
     def _withdraw(self, connection: Connection) -> None:
         """Note what the newest snapshot knows of consent withdrawn later: what is brought back is to be erased."""
-        newest = replace(self, stored=next(self.repository.readable(newest_first=True)))
-        keys = [row for row in newest._read("meta") if row["key"] == NAMES]  # noqa: SLF001 - another of our own kind
-        later = [{**row, "erased": None} for row in newest._read("withdrawals")]  # noqa: SLF001
+        newest = next(self.repository.readable(newest_first=True))
+        with read_as_today(self.repository, newest, self.storage.blobs) as read:
+            keys = [row for row in read("meta") if row["key"] == NAMES]
+            later = [{**row, "erased": None} for row in read("withdrawals")]
         for table, rows in ((schema.meta, keys), (schema.withdrawals, later)):
             if rows:
                 connection.execute(insert_into(connection, table).on_conflict_do_nothing(), rows)
@@ -149,25 +141,6 @@ def _check_empty(connection: Connection) -> None:
     for table in kept_tables():
         if table is not schema.meta and connection.execute(select(table).limit(1)).first() is not None:
             raise InvalidInput("There is a workspace already.", mend="Restore to an empty or a new place.")
-
-
-@contextmanager
-def _understood(table: Table) -> Iterator[None]:
-    """What a snapshot says that is no row of ours is damage, not a mistake of the program."""
-    try:
-        yield
-    except (StatementError, KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
-            raise
-        raise Damaged(
-            f"The snapshot's table {table.name} holds what is no row of it.", mend="Take another copy, or snapshot."
-        ) from error
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    left = iter(rows)
-    while some := list(islice(left, AT_ONCE)):
-        yield some
 
 
 def count_anew(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,8 +10,7 @@ from typing import Any, Final
 from onward.core import decode, encode
 from onward.storage import stamp
 
-Row = dict[str, Any]
-Read = Callable[[str], Iterable[Row]]
+from ._reading import Read, Row
 
 BY_TIME: Final[Mapping[str, str]] = {
     "interactions": "recorded",
