@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .core import Prediction as Prediction
     from .core import Verdict as Verdict
     from .core import masked as masked
+    from .monitoring import LearningProgressTracker as LearningProgressTracker
     from .scheduler import schedule as schedule
     from .workspace import Workspace as Workspace
     from .workspace import doctor as doctor
@@ -40,6 +41,7 @@ _DOOR: Final = {
     "Workspace": "workspace:Workspace",
     "Settings": "config:Settings",
     "schedule": "scheduler:schedule",
+    "LearningProgressTracker": "monitoring:LearningProgressTracker",
     "create_autonomous_learner": "autonomous:create_autonomous_learner",
     **{
         name: f"core:{name}"

@@ -45,7 +45,8 @@ from onward.core import (
 from onward.curation import UNSEEN, Datasets, curate
 from onward.evaluation import EvaluationSets, answerable, bounded, freeze, judge, score_all, scorecard
 from onward.experience import Experience
-from onward.monitoring import Conditions
+from onward.monitoring import Conditions, report_cycle
+from onward.monitoring.alerts import held
 from onward.registry import Candidate, Cycles, CycleState, Registry
 from onward.release import keep_records, retain
 from onward.storage import Lease, Storage, hold, stamp
@@ -101,11 +102,12 @@ class Champion:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A candidate with its verdict."""
+    """A candidate with its verdict; and the accuracy of the champion on the same sets, where there is one."""
 
     version: ModelVersion
     verdict: Verdict
     accuracy: float
+    standing: float | None
 
 
 def run_cycle(house: House, tenant: str, options: Options, progress: Progress = unwatched) -> CycleResult:
@@ -436,12 +438,14 @@ def _prove(
             versions.append(version)
     before = None if champion is None else champion.model.predict(texts)
     sets = answerable(sets, [*answers, before or []])
+    held = None if before is None else score_all(before, sets)
+    standing = None if held is None else scorecard(held).overall.accuracy
     judged = []
     for version, answer in zip(versions, answers, strict=True):
         scored = score_all(answer, sets)
         verdict = judge(
             scored,
-            None if before is None else score_all(before, sets),
+            held,
             audit=dataset.audit,
             gate=settings.gate,
             thresholds=settings.thresholds,
@@ -450,7 +454,8 @@ def _prove(
             leaving=champion is not None and bool(champion.version.marks),
         )
         card = scorecard(scored)
-        judged.append(Judged(replace(version, scorecard=card, verdict=verdict), verdict, card.overall.accuracy))
+        proven = replace(version, scorecard=card, verdict=verdict)
+        judged.append(Judged(proven, verdict, card.overall.accuracy, standing))
     progress("prove", len(judged), len(judged), "done")
     return state, sorted(judged, key=lambda j: (BEST_FIRST.index(j.verdict.decision), -j.accuracy))
 
@@ -501,10 +506,10 @@ def _decide(
                 mend="Nothing was changed; run it again.",
             )
         versions = [house.registry.register(connection, one.version) for one in judged]
-        result = replace(
-            _finished(house, state, began, status, reason), candidate=versions[0].number, verdict=best.verdict
-        )
-        if status == "promoted":
+        stopped = held(connection, tenant) if status == "promoted" else None
+        finished = _finished(house, state, began, "kept" if stopped else status, stopped.said if stopped else reason)
+        result = replace(finished, candidate=versions[0].number, verdict=best.verdict)
+        if result.promoted:
             moved = house.registry.move(
                 connection, tenant, versions[0].number, by=f"cycle {result.id}", cause="promote", reason=reason
             )
@@ -515,14 +520,26 @@ def _decide(
         elif not best.verdict.trusted:
             house.experience.quarantine(connection, _suspicious(house, state, dataset, reason))
         house.cycles.save(connection, replace(state, result=result))
+        _report(house, connection, result, versions, best.accuracy if result.promoted else best.standing)
         return result
 
     result = house.storage.database.write(work)
     house.storage.blobs.clear_workbench(result.id)
     _retain(house, lease, tenant)
     keep_records(house.storage)
-    log.info("cycle finished", cycle=result.id, status=result.status, candidate=result.candidate, reason=reason)
+    log.info("cycle finished", cycle=result.id, status=result.status, candidate=result.candidate, reason=result.reason)
     return result
+
+
+def _report(
+    house: House,
+    connection: Connection,
+    result: CycleResult,
+    versions: Sequence[ModelVersion] = (),
+    in_service: float | None = None,
+) -> None:
+    rate = house.settings.training.learn_rate
+    report_cycle(house.storage.database, connection, result, versions, in_service=in_service, rate=rate)
 
 
 def _retain(house: House, lease: Lease, tenant: str) -> None:
@@ -567,7 +584,13 @@ def _close(
 ) -> CycleResult:
     """End a cycle that made no candidate."""
     state = replace(state, result=_finished(house, state, began, status, reason))
-    _save(house, lease, state)
+
+    def work(connection: Connection) -> None:
+        lease.guard(connection)
+        house.cycles.save(connection, state)
+        _report(house, connection, state.result)
+
+    house.storage.database.write(work)
     house.storage.blobs.clear_workbench(state.result.id)
     keep_records(house.storage)
     log.info("cycle finished", cycle=state.result.id, status=status, reason=reason)

@@ -1,0 +1,110 @@
+"""What a cycle tells the tracker, in the transaction that ends it: told once, however often it was interrupted."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from onward.core import CycleResult, ModelVersion
+from onward.storage import Database
+
+from .tracker import DurableStore, Measurement, Source
+
+IN_SERVICE: Final = "in service"
+"""The task under which the accuracy of the version in service is kept, cycle by cycle."""
+DECIDED: Final = ("promoted", "kept", "refused")
+KIB: Final = 1 if sys.platform == "darwin" else 1024
+
+
+def report_cycle(
+    database: Database,
+    connection: Connection,
+    result: CycleResult,
+    versions: Sequence[ModelVersion] = (),
+    *,
+    in_service: float | None = None,
+    rate: float = 1.0,
+) -> None:
+    """Add what a cycle came to, inside the caller's transaction.
+
+    As learning events: each candidate's accuracy under its learner's name, with its figures by head as metadata; and
+    that of the version in service afterwards, on the same evaluation sets, under "in service". As metrics: seconds,
+    examples, peak memory, the status of the cycle, seconds of each
+    training, its losses and validation scores by head and epoch, and each candidate's accuracy by head.
+
+    Args:
+        database: of the workspace.
+        connection: of the transaction.
+        result: the cycle's.
+        versions: its candidates, with scorecards.
+        in_service: accuracy, 0..1, of the version that is in service now.
+        rate: the learning rate that was set.
+    """
+    time = (result.finished or result.started).timestamp()
+    measured = [*_events(result, versions, in_service, rate, time), *_metrics(result, versions, time)]
+    DurableStore(database, result.tenant).add_in(connection, measured)
+
+
+def _events(
+    result: CycleResult, versions: Sequence[ModelVersion], in_service: float | None, rate: float, time: float
+) -> Iterator[Measurement]:
+    about: dict[str, Any] = {"cycle": result.id, "status": result.status, "champion": result.champion}
+    scores = [(v.learner, v.scorecard.overall.accuracy, _figures(v)) for v in versions if v.scorecard]
+    if in_service is not None:
+        scores.append((IN_SERVICE, in_service, {}))
+    best = scores[0][1] if scores else 0.0
+    for name, accuracy, figures in scores:
+        body = msgspec.json.encode(about | figures).decode()
+        gap = abs(accuracy - (best if in_service is None else in_service))
+        yield Measurement(Source("task", name), time, accuracy, result.counts.get("train", 0), rate, gap, body)
+
+
+def _figures(version: ModelVersion) -> dict[str, Any]:
+    heads = version.scorecard.overall.heads if version.scorecard else {}
+    decision = version.verdict.decision if version.verdict else None
+    by_head = {name: {"accuracy": head.accuracy, "f1": head.f1} for name, head in heads.items()}
+    return {"version": version.number, "decision": decision, "heads": by_head}
+
+
+def _metrics(result: CycleResult, versions: Sequence[ModelVersion], time: float) -> Iterator[Measurement]:
+    yield Measurement(Source("metric", "cycle_seconds"), time, result.seconds)
+    yield Measurement(Source("metric", "cycle_failed"), time, float(result.status == "failed"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
+    yield Measurement(Source("metric", "memory"), time, float(peak))
+    if result.status in DECIDED:
+        yield Measurement(Source("metric", "cycle_promoted"), time, float(result.promoted))
+    for name in ("examples", "new", "set aside"):
+        if name in result.counts:
+            yield Measurement(Source("metric", "cycle_examples", name), time, float(result.counts[name]))
+    for version in versions:
+        yield from _of_training(version, time)
+
+
+def _of_training(version: ModelVersion, time: float) -> Iterator[Measurement]:
+    report: Mapping[str, Any] = version.config.get("report", {})
+    if _is_number(report.get("seconds")):
+        yield Measurement(Source("metric", "training_seconds", version.learner), time, float(report["seconds"]))
+    for name, curve in (("training_loss", "losses"), ("validation_score", "validation")):
+        for head, epoch, value in _by_epoch(report.get(curve)):
+            yield Measurement(Source("metric", name, head, version.learner), time, value, epoch)
+    if version.scorecard:
+        for head, score in version.scorecard.overall.heads.items():
+            yield Measurement(Source("metric", "accuracy", head, version.learner), time, score.accuracy, version.number)
+
+
+def _by_epoch(curve: object) -> Iterator[tuple[str, int, float]]:
+    """Head, epoch and figure, from a list of {head: figure}; a learner's report may hold anything."""
+    for epoch, figures in enumerate(curve if isinstance(curve, list) else (), 1):
+        for head, value in (figures if isinstance(figures, dict) else {}).items():
+            if _is_number(value):
+                yield str(head), epoch, float(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and isfinite(value)

@@ -1,0 +1,12 @@
+"""The learning progress tracker: events, metrics and goals, in memory or in a workspace."""
+
+from ._curves import LearningCurve as LearningCurve
+from ._durable import DurableStore as DurableStore
+from ._goals import GoalProgress as GoalProgress
+from ._memory import MemoryStore as MemoryStore
+from ._metrics import METRICS as METRICS
+from ._records import LearningEvent as LearningEvent
+from ._records import Measurement as Measurement
+from ._records import Source as Source
+from ._store import Store as Store
+from ._tracker import LearningProgressTracker as LearningProgressTracker

@@ -1,0 +1,100 @@
+"""What may be recorded; what may not is said with its name, its value and its range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf, isfinite
+from typing import Any, Final
+
+import msgspec
+
+from onward.core import InvalidInput
+
+RANGES: Final[Mapping[str, tuple[float, float, str]]] = {
+    "performance_score": (0.0, 1.0, "between 0 and 1"),
+    "learning_rate": (5e-324, inf, "finite and above 0"),
+    "episode_count": (0, inf, "finite, 0 or more"),
+    "convergence_metric": (0.0, inf, "finite, 0 or more"),
+}
+LONGEST_NAME: Final = 200
+
+
+def is_event(score: Any, rate: Any, episodes: Any, convergence: Any) -> bool:
+    """Whether all four are numbers in their ranges."""
+    try:
+        return bool(0.0 <= score <= 1.0 and 0.0 < rate < inf and 0 <= episodes < inf and 0.0 <= convergence < inf)
+    except (TypeError, ValueError):
+        return False
+
+
+def refuse(*values: Any) -> InvalidInput:
+    """What is wrong with the first of an event's values that is out of range; they come as `RANGES` has them."""
+    for (name, (low, high, said)), value in zip(RANGES.items(), values, strict=True):
+        try:
+            good = bool(low <= value <= high) and isfinite(value)
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            return InvalidInput(f"{name} is {value!r}.", mend=f"Give a number that is {said}.")
+    return InvalidInput("These values cannot be recorded together.", mend="Give one number for each.")
+
+
+def check_name(what: str, name: object) -> str:
+    """A name of 1 to 200 characters.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME or "\0" in name:
+        raise InvalidInput(f"{what} is {name!r}.", mend=f"Give a text of 1 to {LONGEST_NAME} characters.")
+    return name
+
+
+def check_number(what: str, value: object) -> float:
+    """A finite number.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = inf
+    if isinstance(value, str | bytes) or not isfinite(number):
+        raise InvalidInput(f"{what} is {value!r}.", mend="Give a finite number.")
+    return number
+
+
+def check_step(step: object) -> int | None:
+    """A whole number of 0 or more, or `None`.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if step is None:
+        return None
+    number = check_number("step", step)
+    if number < 0 or number != int(number) or number >= 2**63:
+        raise InvalidInput(f"step is {step!r}.", mend="Give a whole number, 0 or more.")
+    return int(number)
+
+
+def metadata_body(metadata: Mapping[str, Any]) -> str:
+    """Metadata as JSON; NumPy's numbers become JSON's.
+
+    Raises:
+        InvalidInput: JSON cannot hold it.
+    """
+    if not metadata:
+        return ""
+    try:
+        return msgspec.json.encode(metadata, enc_hook=_plain).decode()
+    except (TypeError, ValueError, RecursionError, UnicodeEncodeError) as error:
+        mend = "Give texts, numbers, lists and dicts."
+        raise InvalidInput("The metadata is not JSON.", why=f"{error}.", mend=mend) from error
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} is no JSON")

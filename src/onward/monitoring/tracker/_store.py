@@ -1,0 +1,102 @@
+"""What the tracker needs of whoever keeps its measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from ._records import Kind, Measurement, Source
+from ._summary import Floats, Summary
+
+TAIL: Final = 256
+"""Measurements that trends and convergence look at."""
+RAW: Final = 16_384
+"""Up to here a curve is drawn from the measurements themselves; beyond, from their blocks."""
+POINTS: Final = 4_096
+"""Blocks that a curve is drawn from, at most."""
+SOONEST: Final = 50
+SHARE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A series in order: its measurements, or blocks of them.
+
+    Args:
+        times: POSIX seconds; of a block, of its last measurement.
+        values: of a block, its average.
+        low, high: extremes of each block, so that peaks stay visible.
+        counts: measurements in each.
+    """
+
+    times: Floats
+    values: Floats
+    low: Floats
+    high: Floats
+    counts: Floats
+
+
+class Store(Protocol):
+    """Keeps measurements by series, and notes. The contract suite in `tests/contracts` holds both stores to it."""
+
+    def add(self, measurements: Sequence[Measurement]) -> None:
+        """Keep measurements; a durable store returns once they are durable, or buffers them where it was told to."""
+        ...
+
+    def summaries(self, kind: Kind) -> dict[Source, Summary]:
+        """Every series of a kind, by name."""
+        ...
+
+    def quantiles(self, sources: Sequence[Source], wanted: Sequence[float]) -> list[float]:
+        """Quantiles over all values of some series."""
+        ...
+
+    def tail(self, source: Source, count: int) -> tuple[Floats, Floats]:
+        """Times and values of the newest measurements, oldest first."""
+        ...
+
+    def curve(self, source: Source) -> Curve:
+        """All measurements that are kept: each where they are few, else blocks of them."""
+        ...
+
+    def kept(self, kind: Kind) -> int:
+        """How many measurements of a kind can be read back."""
+        ...
+
+    def rows(self, kind: Kind, start: int, stop: int) -> Iterator[Measurement]:
+        """Those numbered from `start` up to before `stop`, in order of arrival."""
+        ...
+
+    def newest(self, kind: Kind, count: int) -> list[Measurement]:
+        """The newest ones of a kind, oldest first."""
+        ...
+
+    def restore(self, measurements: Sequence[Measurement]) -> None:
+        """Add measurements of a former store, moments of convergence among them: none is looked for again."""
+        ...
+
+    def notes(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The notes of a kind: name -> record, by name."""
+        ...
+
+    def revise(self, kind: str, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any] | None]) -> Any:
+        """Change one note, nobody else in between: from what it was (`None`: there is none) to what it is to be.
+
+        Where `change` returns `None` it stays as it is. Returns what it is then.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Return once everything added before is as durable as the store makes it."""
+        ...
+
+
+def patience(count: int) -> int:
+    """How many more measurements come before a series of so many is looked at for convergence again."""
+    return max(SOONEST, count // SHARE)
+
+
+def in_order(notes: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Notes by name."""
+    return dict(sorted(notes.items()))
