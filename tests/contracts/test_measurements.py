@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from onward.monitoring.tracker import DurableStore, Measurement, MemoryStore, Source, Store
+from onward.monitoring.tracker._records import Kind
 from onward.monitoring.tracker._store import RAW, TAIL
 from onward.monitoring.tracker._summary import Summary
 from onward.storage import open_storage
@@ -102,6 +103,14 @@ def test_the_tail_is_the_newest_oldest_first(store: Store) -> None:
     assert times.tolist() == [997.0, 998.0, 999.0]
     assert values.tolist() == [0.997, 0.998, 0.999]
     assert len(store.tail(A, TAIL)[0]) == TAIL
+
+
+def test_who_was_overtaken_is_in_its_place(store: Store) -> None:
+    late = events(A, np.arange(300) / 300)
+    late[7], late[200] = late[200], late[7]
+    store.add(late)
+    np.testing.assert_array_equal(store.tail(A, TAIL)[0], np.sort([one.time for one in late[-TAIL:]]))
+    np.testing.assert_allclose(store.curve(A).values, np.arange(300) / 300)
 
 
 def test_a_short_curve_is_the_measurements(store: Store) -> None:
@@ -209,11 +218,12 @@ def test_memory_and_database_agree(tmp_path_factory: pytest.TempPathFactory, run
                     np.testing.assert_allclose(other.summaries(kind)[source], summary)
                 assert lasting.quantiles([source], [0.5]) == memory.quantiles([source], [0.5])
                 assert lasting.tail(source, 9)[1].tolist() == memory.tail(source, 9)[1].tolist()
-        all_of = [one for kind in ("task", "metric") for one in lasting.rows(kind, 0, time)]
-        newest = sorted(all_of, key=lambda one: one.time)[-kept:]
-        assert [one for kind in ("metric", "task") for one in small.rows(kind, 0, time)] == [
-            one for kind in ("metric", "task") for one in newest if one.source.kind == kind
+        kinds: tuple[Kind, ...] = ("task", "metric", "convergence")
+        newest = sorted((one for kind in kinds for one in lasting.rows(kind, 0, time)), key=lambda one: one.time)[
+            -kept:
         ]
+        for kind in kinds:
+            assert list(small.rows(kind, 0, time)) == [one for one in newest if one.source.kind == kind]
 
 
 def test_summaries_add_up() -> None:

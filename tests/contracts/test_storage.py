@@ -10,13 +10,14 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from onward.core import Busy, Damaged, InvalidInput, ManualClock, NotFound, OnwardError, Unavailable
-from onward.storage import Storage, hold, insert_new, open_storage, schema, tally
+from onward.storage import Database, Storage, hold, insert_new, open_storage, schema, tally
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LASTING = ["sqlite", "postgresql"]
@@ -171,6 +172,11 @@ def test_rows_are_numbered_in_the_order_in_which_they_are_committed(reopen: Call
     assert len(seen) == 300
 
 
+def read_all(database: Database, query: Select[Any]) -> list[Row[Any]]:
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
 def test_only_new_rows_are_inserted_and_counted(storage: Storage) -> None:
     rows = [("t", "a", None, "1"), ("t", "b", "ann", "2"), ("t", "a", None, "3")]
     columns = ("tenant", "id", "user", "body")
@@ -180,21 +186,8 @@ def test_only_new_rows_are_inserted_and_counted(storage: Storage) -> None:
 
     assert (add(*rows), add(*rows), add(("t", "c", None, "4"), rows[0]), add()) == (2, 0, 1, 0)
     query = select(schema.interactions.c.id, schema.interactions.c.body, schema.interactions.c.user)
-    found = [tuple(row) for row in storage.database.stream(query.order_by(schema.interactions.c.sequence), at_once=2)]
+    found = [tuple(row) for row in read_all(storage.database, query.order_by(schema.interactions.c.sequence))]
     assert found == [("a", "1", None), ("b", "2", "ann"), ("c", "4", None)]
-
-
-def test_a_stream_holds_one_moment_and_can_be_left(storage: Storage) -> None:
-    for n in range(30):
-        note(storage, f"{n:02}")
-    rows = storage.database.stream(select(schema.meta.c.key).order_by(schema.meta.c.key), at_once=5)
-    first = next(rows)
-    note(storage, "0later")
-    assert [first.key, *(row.key for row in rows)] == [*(f"{n:02}" for n in range(30)), "schema"]
-    left = storage.database.stream(select(schema.meta.c.key))
-    next(left)
-    left.close()
-    note(storage, "after")
 
 
 def test_a_tally_goes_up_and_down_with_its_transaction(storage: Storage) -> None:
@@ -210,40 +203,24 @@ def test_a_tally_goes_up_and_down_with_its_transaction(storage: Storage) -> None
     change(-1)
     with pytest.raises(RuntimeError):
         change(5, fail=True)
-    (row,) = storage.database.stream(select(schema.tallies))
+    (row,) = read_all(storage.database, select(schema.tallies))
     assert tuple(row) == ("t", "feedback", 2)
 
 
-def test_a_copy_holds_everything_and_can_be_loaded_anywhere(
-    storage: Storage, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+def test_a_file_is_taken_over_whole(storage: Storage, tmp_path: Path) -> None:
     columns = ("tenant", "id", "body")
-    storage.database.write(
-        lambda c: insert_new(c, schema.interactions, columns, [("t", str(n), "{}") for n in range(9)])
-    )
-    storage.database.write(lambda c: insert_new(c, schema.interactions, columns, [("t", "9", "\u2028")]))
-    storage.database.copy(tmp_path / "copy.db")
-    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
     everything = select(schema.interactions).order_by(schema.interactions.c.sequence)
-    for back_end in (*LASTING, "memory"):
-        place = tmp_path / back_end
-        target = f"{place}" if back_end == "sqlite" else url_of(back_end, request)
-        if back_end == "postgresql":
-            target = request.getfixturevalue("postgresql").url(place)
-        with closing(open_storage(target)) as other:
-            other.database.load(tmp_path / "copy.db")
-            assert list(other.database.stream(everything)) == list(storage.database.stream(everything))
-            add = insert(schema.interactions).values(tenant="t", id="next", body="{}")
-            last = other.database.write(lambda c, add=add: c.execute(add).inserted_primary_key)
-            with storage.database.read() as connection:
-                assert last[0] > connection.scalar(select(func.max(schema.interactions.c.sequence)))
-            with pytest.raises(InvalidInput, match="already"):
-                other.database.load(tmp_path / "copy.db")
-
-
-def test_a_copy_goes_nowhere_where_there_is_no_folder(storage: Storage, tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match=r"missing.*copy.db"):
-        storage.database.copy(tmp_path / "missing" / "copy.db")
+    with closing(Database(tmp_path / "source.db")) as source:
+        source.write(lambda c: insert_new(c, schema.interactions, columns, [("t", str(n), "{}") for n in range(9)]))
+        source.write(lambda c: insert_new(c, schema.interactions, columns, [("t", "9", "\u2028")]))
+        rows = read_all(source, everything)
+    storage.database.load(tmp_path / "source.db")
+    assert read_all(storage.database, everything) == rows
+    add = insert(schema.interactions).values(tenant="t", id="next", body="{}")
+    last = storage.database.write(lambda c: c.execute(add).inserted_primary_key)
+    assert last[0] > rows[-1].sequence
+    with pytest.raises(InvalidInput, match="already"):
+        storage.database.load(tmp_path / "source.db")
 
 
 @pytest.mark.parametrize("back_end", [*LASTING, "memory"])

@@ -75,6 +75,24 @@ def recording(url: str, say: Say, seed: str, patient: bool = False) -> Turn:
     return lambda turn: list(pool.map(one, [f"{seed}-{turn}-{thread}" for thread in range(THREADS)]))
 
 
+def measuring(url: str, say: Say, seed: str) -> Turn:
+    """Threads that record learning events alone and in batches."""
+    ws, pool = opened(url), ThreadPoolExecutor(THREADS)
+    tracker = ws.tracker()
+
+    def one(name: str) -> None:
+        tracker.record_learning_event("a", 0.5, 0.01, name=name)
+        say("measured", name)
+        many = [
+            {"task_type": "b", "performance_score": 0.5, "learning_rate": 1, "name": f"{name}-{n}"}
+            for n in range(BATCH)
+        ]
+        tracker.record_learning_events(many)
+        say("measured", *(event["name"] for event in many))
+
+    return lambda turn: list(pool.map(one, [f"{seed}-{turn}-{thread}" for thread in range(THREADS)]))
+
+
 def cycling(url: str, say: Say, seed: str) -> Turn:
     """The first cycle learns a new intent and promotes, the others keep."""
     ws = opened(url)
@@ -244,6 +262,7 @@ def try_all(url: str, kept: str, say: Say) -> None:
 
 OPERATIONS: dict[str, Callable[..., Turn]] = {
     "record": recording,
+    "measure": measuring,
     "cycle": cycling,
     "promote": promoting,
     "roll back": rolling_back,

@@ -6,6 +6,7 @@ A few of each in every check, a thousand by `make faults`.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select, true
 
 import onward
 from onward.core import plain
+from onward.storage import schema
 from onward.workspace import Workspace
 from tests.conversations import lines
 from tests.faults.harness import (
@@ -37,6 +40,7 @@ from tests.faults.operations import BATCH, FOUR, THREADS
 FEW = 1 / 30
 SHARES = {
     "record": 100,
+    "measure": 50,
     "cycle": 100,
     "promote": 60,
     "roll back": 60,
@@ -128,6 +132,38 @@ def test_killed_while_recording(scene: Scene) -> None:
                 ws.record("the same again", id=name)
             assert ws.status().interactions == len(scene.memory.recorded)
             scene.memory.recorded.add(ws.record("still here"))
+
+
+def test_killed_while_measuring(scene: Scene) -> None:
+    """Two processes, four threads each; sums, blocks and bins hold what the events say."""
+    span = scene.measure(20, "two", "measure", seed="m")
+    for number, site in scene.sites("two", kills("measure") // 2 + 1):
+        asked = [scene.asked("measure", site, seed=f"k{number}{one}") for one in "ab"]
+        said = scene.kill(span, *asked)
+        told = {name for words in said if words[0] == "measured" for name in words[1:]}
+        with reopened(site) as ws:
+            events = [event.metadata["name"] for event in ws.tracker().learning_events if "name" in event.metadata]
+            scene.tally.counts["acknowledged"] += len(told)
+            scene.tally.counts["lost"] += len(told - set(events))
+            scene.tally.counts["doubled"] += len(events) - len(set(events))
+            assert told <= set(events)
+            assert len(events) == len(set(events))
+            own = [name for name in events if name.startswith(f"k{number}")]
+            assert len(own) - len(told) <= 2 * THREADS * BATCH
+            check_sums(ws)
+            scene.check(ws)
+
+
+def check_sums(ws: Workspace) -> None:
+    """What the tracker adds up is what its events say."""
+    report = ws.tracker().generate_learning_report()["task_analysis"]
+    counted = Counter(event.task_type for event in ws.tracker().learning_events)
+    assert {task: one["event_count"] for task, one in report.items()} == counted
+    with ws.house.storage.database.read() as connection:
+        for table, where in ((schema.blocks, schema.blocks.c.level == 0), (schema.bins, true())):
+            sizes = select(table.c.series, func.sum(table.c.size)).where(where).group_by(table.c.series)
+            told = select(schema.series.c.id, schema.series.c.size)
+            assert {tuple(row) for row in connection.execute(sizes)} == {tuple(row) for row in connection.execute(told)}
 
 
 def test_killed_while_cycling(scene: Scene) -> None:

@@ -163,6 +163,14 @@ def test_bad_input_is_named_and_nothing_recorded(
     assert len(tracker.learning_events) == 0
 
 
+def test_times_may_go_back(tracker: LearningProgressTracker) -> None:
+    for time in (5.0, 3.0, 4.0, -1.0, 9.0, 8.0, 7.0, 6.0, 2.0, 1.0):
+        tracker.record_learning_event("a", time / 10 if time > 0 else 0.0, 0.1, timestamp=time)
+    assert tracker.get_performance_trend("a")["trend"] in {"improving", "stable"}
+    assert tracker.generate_learning_report()["task_analysis"]["a"]["event_count"] == 10
+    assert tracker.get_learning_curve("a", 1)[0].tolist() == [-1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+
+
 def test_batches_as_dicts_and_as_columns(tracker: LearningProgressTracker) -> None:
     rows = [{"task_type": "a", "performance_score": n / 10, "learning_rate": 0.1, "epoch": n} for n in range(5)]
     assert tracker.record_learning_events(rows) == 5

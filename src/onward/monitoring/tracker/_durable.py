@@ -15,7 +15,7 @@ from onward.storage import Database, insert_into, schema
 
 from ._intake import Measurements, row_of
 from ._records import Kind, Measurement, Source
-from ._store import POINTS, RAW, Curve, in_order
+from ._store import POINTS, RAW, Curve, by_time, in_order
 from ._summary import LEVELS, Floats, Summary, quantiles
 
 TOGETHER: Final = 2_000
@@ -160,8 +160,8 @@ class DurableStore:
             series = self._find(connection, source)
             query = select(table.c.time, table.c.value).where(table.c.series == (series.id if series else None))
             rows = connection.execute(query.order_by(table.c.sequence.desc()).limit(count)).all()
-        newest = np.array([tuple(row) for row in reversed(rows)], dtype=float).reshape(-1, 2)
-        return newest[:, 0], newest[:, 1]
+        times, values = by_time(*np.array([tuple(row) for row in reversed(rows)], dtype=float).reshape(-1, 2).T)
+        return times, values
 
     def curve(self, source: Source) -> Curve:
         with self._reading() as connection:
@@ -173,13 +173,13 @@ class DurableStore:
             query = select(*OF_BLOCKS).where(table.c.series == series.id, table.c.level == level)
             rows = connection.execute(query.order_by(table.c.number)).all()
         times, totals, low, high, counts = np.array([tuple(row) for row in rows], dtype=float).T
-        return Curve(times, totals / counts, low, high, counts)
+        return Curve(*by_time(times, totals / counts, low, high, counts))
 
     def _raw(self, connection: Connection, series: Any) -> Curve:
         table = schema.measurements
         query = select(table.c.time, table.c.value).where(table.c.series == (series.id if series else None))
         rows = connection.execute(query.order_by(table.c.sequence)).all()
-        times, values = np.array([tuple(row) for row in rows], dtype=float).reshape(-1, 2).T
+        times, values = by_time(*np.array([tuple(row) for row in rows], dtype=float).reshape(-1, 2).T)
         return Curve(times, values, values, values, np.ones(len(values)))
 
     def kept(self, kind: Kind) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onward.monitoring.statistics import Standing, standing
 
 from ._records import Kind, Measurement, Source
-from ._store import POINTS, RAW, SOONEST, TAIL, Curve, in_order, patience
+from ._store import POINTS, RAW, SOONEST, TAIL, Curve, by_time, in_order, patience
 from ._summary import Columns, Floats, Summary, bins_of, quantiles
 
 TOGETHER: Final = 4_096
@@ -181,8 +181,8 @@ class MemoryStore:
             series = self._series.get(source)
             if series is None:
                 return np.empty(0), np.empty(0)
-            newest = series.tail[-count:]
-            return newest[:, 0].copy(), newest[:, 1].copy()
+            times, values = by_time(*series.tail[-count:].T)
+            return times, values
 
     def curve(self, source: Source) -> Curve:
         with self._lock:
@@ -193,16 +193,17 @@ class MemoryStore:
             own = self._ring[:, places % size]
         times, values = own[TIME], own[VALUE]
         if len(values) <= RAW:
+            times, values = by_time(times, values)
             return Curve(times, values, values, values, np.ones(len(values)))
         starts = np.linspace(0, len(values), POINTS, endpoint=False).astype(np.int64)
         counts = np.diff(np.append(starts, len(values))).astype(float)
-        return Curve(
-            times[np.append(starts[1:], len(values)) - 1],
+        columns = (
             np.add.reduceat(values, starts) / counts,
             np.minimum.reduceat(values, starts),
             np.maximum.reduceat(values, starts),
             counts,
         )
+        return Curve(*by_time(times[np.append(starts[1:], len(values)) - 1], *columns))
 
     def kept(self, kind: Kind) -> int:
         with self._lock:

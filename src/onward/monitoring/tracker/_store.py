@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import numpy as np
+
 from ._records import Kind, Measurement, Source
 from ._summary import Floats, Summary
 
@@ -21,7 +23,7 @@ SHARE: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A series in order: its measurements, or blocks of them.
+    """A series by time: its measurements, or blocks of them.
 
     Args:
         times: POSIX seconds; of a block, of its last measurement.
@@ -53,7 +55,7 @@ class Store(Protocol):
         ...
 
     def tail(self, source: Source, count: int) -> tuple[Floats, Floats]:
-        """Times and values of the newest measurements, oldest first."""
+        """Times and values of the measurements that came last, by time: writers may overtake each other."""
         ...
 
     def curve(self, source: Source) -> Curve:
@@ -90,6 +92,12 @@ class Store(Protocol):
     def flush(self) -> None:
         """Return once everything added before is as durable as the store makes it."""
         ...
+
+
+def by_time(times: Floats, *columns: Floats) -> tuple[Floats, ...]:
+    """Columns in the order of these times; those of one time as they came."""
+    order = np.argsort(times, kind="stable")
+    return times[order], *(column[order] for column in columns)
 
 
 def patience(count: int) -> int:

@@ -530,9 +530,11 @@ class LearningProgressTracker:
 
         Raises:
             InvalidInput: the capacity is below 1.
+            Unavailable: as `flush`, which it calls.
         """
         from onward.monitoring.sinks import Feed
 
+        self.flush()
         store = self._store.committed() if isinstance(self._store, DurableStore) else self._store
         feed = Feed(store, sink, capacity=capacity)
         feed.settle()
