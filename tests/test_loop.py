@@ -332,7 +332,8 @@ def test_a_cycle_left_under_another_champion_is_abandoned(workspace: Workspace) 
 def test_what_cannot_be_read_stops_retention_and_nothing_else(workspace: Workspace) -> None:
     workspace.record_many(lines(300))
     workspace.cycle()
-    broken = insert(schema.cycles).values(id="cy_0", tenant="other", started="", status="kept", body="{", place=0)
+    texts = dict.fromkeys(("dataset", "artifact", "cycle", "created"), "")
+    broken = insert(schema.versions).values(tenant="other", pinned=False, body="{", **texts)
     workspace.house.storage.database.write(lambda c: c.execute(broken))
     workspace.record_many(lines(300, intents=FOUR, seed=1))
     assert workspace.cycle().promoted

@@ -23,7 +23,7 @@ from onward.workspace._alerts import book_of
 FOUR = ("order_status", "refund", "greeting", "gift_card")
 Make = Callable[..., Workspace]
 
-BREAKS = '''
+BREAKS = """
 from onward.core import InvalidInput
 
 class Breaks:
@@ -35,8 +35,8 @@ class Breaks:
 
 def create(settings):
     return Breaks()
-'''
-DIES = '''
+"""
+DIES = """
 import os
 import signal
 from pathlib import Path
@@ -57,7 +57,7 @@ class Dies:
 
 def create(settings):
     return Dies(settings)
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +162,19 @@ def test_a_tracker_of_ones_own_is_looked_at_and_told(workspace: Workspace) -> No
     found = workspace.watch(tracker=tracker)
     assert found.alerts == tuple(told)
     assert rules(told) == ["latency"]
+
+
+def test_whoever_listens_to_the_workspaces_tracker_is_told(workspace: Workspace) -> None:
+    told: list[Alert] = []
+    workspace.tracker().on("alert", told.append)
+    workspace.tracker(tenant="other").on("alert", told.append)
+    workspace.record_many(lines(300))
+    workspace.cycle()
+    assert rules(told) == ["successful_optimisation"]
+    workspace.tracker(durable=False).on("alert", told.append)
+    workspace.tracker().log_metric("latency", 250.0)
+    workspace.watch()
+    assert rules(told[1:]) == ["latency"] * 2
 
 
 def test_tenants_are_watched_apart(workspace: Workspace) -> None:
@@ -270,8 +283,26 @@ def test_a_cycle_is_not_harmed_by_alerts_that_fail(workspace: Workspace) -> None
     assert any(line.startswith("alerts: ") for line in workspace.status().degraded)
     create = "CREATE TABLE standings (tenant, rule, subject, place, bad, critical, calm, PRIMARY KEY (tenant, rule, subject))"
     workspace.house.storage.database.write(lambda c: c.exec_driver_sql(create))
-    watch_after(workspace.house, "default")
+    watch_after(workspace.house, "default", workspace.watch)
     assert not any(line.startswith("alerts: ") for line in workspace.status().degraded)
+
+
+def test_after_going_back_in_time_what_happens_is_told_anew(
+    make_workspace: Make, clock: ManualClock, tmp_path: Path
+) -> None:
+    workspace = taught(make_workspace())
+    before = clock.now()
+    clock.advance(timedelta(hours=1))
+    workspace.rollback()
+    workspace.promote(2, force=True, reason="again")
+    workspace.rollback()
+    assert rules(workspace.watch().alerts) == ["rollback"]
+    workspace.back_up(tmp_path / "kept")
+    with onward.restore(tmp_path / "kept", tmp_path / "back", at=before + timedelta(minutes=1)) as back:
+        assert len(back.history()) == 2
+        back.watch()
+        back.rollback()
+        assert rules(back.watch().alerts) == ["rollback"]
 
 
 # Acting --------------------------------------------------------------------------------------------------------------
@@ -456,7 +487,9 @@ def test_a_process_that_is_killed_while_it_retrains_does_no_harm(
     settings = plug_in(tmp_path, "onward_test_dies", DIES, monkeypatch)
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "ws"
-    with onward.open(folder, settings={**settings, "alerts": {"actions": {"performance_drop": "retrain"}}}) as workspace:
+    with onward.open(
+        folder, settings={**settings, "alerts": {"actions": {"performance_drop": "retrain"}}}
+    ) as workspace:
         workspace.write_settings()
         workspace.record_many(lines(300))
         assert workspace.cycle().promoted
@@ -472,6 +505,9 @@ def test_a_process_that_is_killed_while_it_retrains_does_no_harm(
         assert [one.status for one in workspace.cycles()] == ["promoted", "running"]
         workspace.watch()
         assert len(workspace.cycles()) == 2
-        assert outcome(next(one for one in workspace.alerts(open_only=False) if one.rule == "performance_drop"))[0] == "done"
+        assert (
+            outcome(next(one for one in workspace.alerts(open_only=False) if one.rule == "performance_drop"))[0]
+            == "done"
+        )
         workspace.watch()
         assert len(workspace.cycles()) == 2

@@ -126,7 +126,7 @@ def look_at(house: House, *, mend: bool, repository: Repository | None, progress
     ailments = [
         *treated(_surviving(_unfinished_erasures(house)), mend=mend),
         *treated(found, mend=mend),
-        *treated(_champions(house), mend=mend),
+        *treated(_surviving(_champions(house)), mend=mend),
         *treated(_surviving(_unnoted_lessons(house)), mend=mend),
     ]
     if mend and repository is not None and any(one.mended for one in ailments):
