@@ -5,6 +5,7 @@ import pytest
 
 import onward
 from onward.core import InvalidInput, SystemClock, Unavailable
+from onward.monitoring import LearningProgressTracker
 from onward.scheduler import schedule
 from onward.storage import hold
 
@@ -112,3 +113,18 @@ def test_a_storage_that_cannot_be_used_ends_it(workspace):
 def test_what_is_no_schedule_is_refused(workspace, every, on_new):
     with pytest.raises(InvalidInput, match="schedule"):
         schedule(workspace, every=every, on_new=on_new, tenant="default", on_result=lambda _: None)
+
+
+def test_alerts_are_looked_at_between_cycles(tmp_path):
+    with onward.open(tmp_path, settings={**SETTINGS, "alerts": {"every_seconds": 0.01}}) as workspace:
+        ran = threading.Semaphore(0)
+        thread, stop = _in_thread(workspace, [], on_result=lambda _: ran.release())
+        assert ran.acquire(timeout=60)
+        LearningProgressTracker(workspace=workspace).log_metric("latency", 250.0)
+        for _ in range(600):
+            if "latency" in {alert.rule for alert in workspace.alerts()} or stop.wait(0.1):
+                break
+        stop.set()
+        thread.join(timeout=60)
+        assert "latency" in {alert.rule for alert in workspace.alerts()}
+        assert len(workspace.cycles()) == 1

@@ -10,6 +10,7 @@ import math
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from typing import Final
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from onward.core import Busy, CycleResult, InvalidInput, log
-from onward.workspace import Workspace
+from onward.workspace import Workspace, watch_after
 
 LOOK_SECONDS: Final = 0.5
 """How long it may take, at most, until a stop or enough new interactions are noticed."""
@@ -66,11 +67,12 @@ def schedule(
         )
     stop = stop or threading.Event()
     done = 0
-    with _ended_by_signals(stop), _wake_ups(every) as wake_ups:
-        start = _recorded(workspace, tenant)
+    with ended_by_signals(stop), _wake_ups(every) as wake_ups:
+        start, watched = _recorded(workspace, tenant), time.monotonic()
         while not stop.is_set() and (max_cycles is None or done < max_cycles):
             reason = _reason(wake_ups, workspace, tenant, start, on_new)
             if reason is None:
+                watched = _watch(workspace, tenant, watched)
                 continue
             start = _recorded(workspace, tenant)
             try:
@@ -80,6 +82,14 @@ def schedule(
             else:
                 done += 1
                 on_result(result)
+
+
+def _watch(workspace: Workspace, tenant: str, last: float) -> float:
+    """Look at alerts between cycles, as often as they want it; return when that was last done."""
+    if time.monotonic() - last < workspace.settings.alerts.every_seconds:
+        return last
+    watch_after(workspace.house, tenant, lambda: workspace.watch(tenant=tenant))
+    return time.monotonic()
 
 
 @contextmanager
@@ -121,7 +131,7 @@ def _recorded(workspace: Workspace, tenant: str) -> int:
 
 
 @contextmanager
-def _ended_by_signals(stop: threading.Event) -> Iterator[None]:
+def ended_by_signals(stop: threading.Event) -> Iterator[None]:
     """Let the first of the ending signals set `stop`; signals can be caught in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -55,9 +55,13 @@ def test_our_own_story_to_the_end(tmp_path):
     assert "refused after" in poisoned
     assert "are contradicted by other examples" in poisoned
     assert "rollback" in rest
-    assert "10 interactions of u-013 teach no later version" in rest
+    assert "10 interactions of u-013 are erased and teach no later version" in rest
     picture = tmp_path / "onward-demo" / "learning.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "onward-demo" / "progress.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "onward-demo" / "report.html").read_text()
+    assert "refused" in page
+    assert "in service" in page
 
 
 def _chapters(told):
@@ -135,6 +139,8 @@ def test_the_story_stays_on_a_terminal(own_file, tmp_path):
     last = [line.rstrip() for line in left[end + 1 :] if line]
     assert [line[:20].strip() for line in last] == [
         "picture",
+        "progress",
+        "page to browse",
         "the gate's reasons",
         "who served when",
         "ask it yourself",

@@ -10,7 +10,7 @@ from tests.cli.terminal import copy, run
 from onward.cli import app
 
 COMMANDS = sorted(command.callback.__name__ for command in app.registered_commands)
-ENDLESS = {"schedule"}
+ENDLESS = {"schedule", "watch"}
 OPTIONS = [
     "--json",
     "--workspace",

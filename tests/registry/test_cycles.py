@@ -120,3 +120,13 @@ def test_the_last_is_the_latest_begun_whatever_came_of_it(database: Database, cy
     assert cycles.last("t") is None
     save(database, cycles, state("c1", "promoted"), state("c2", "skipped", minute=-5), state("c3", tenant="other"))
     assert cycles.last("t") == state("c2", "skipped", minute=-5)
+
+
+def test_the_newest_of_some_statuses_come_with_places_that_count_up(database: Database, cycles: Cycles) -> None:
+    statuses = ("failed", "kept", "skipped", "failed", "running")
+    save(database, cycles, *(state(f"c{number}", status) for number, status in enumerate(statuses)))
+    save(database, cycles, state("other", "failed", tenant="u"))
+    found = cycles.newest("t", 2, ("failed", "kept"))
+    assert [one.result.id for one in found.values()] == ["c3", "c1"]
+    assert list(found) == sorted(found, reverse=True)
+    assert cycles.newest("t", 9, ("promoted",)) == {}

@@ -12,6 +12,7 @@ import typer
 
 import onward
 
+from ._alerts import alerts
 from ._backup import backup
 from ._call import DEFAULT_TENANT, DEFAULT_WORKSPACE, JSON, TENANT, Call, Command
 from ._compare import compare
@@ -33,11 +34,13 @@ from ._feedback import feedback
 from ._forget import forget
 from ._history import history
 from ._init import init
+from ._metrics import metrics
 from ._pin import pin
 from ._predict import predict
 from ._promote import promote
 from ._quarantine import quarantine
 from ._record import record
+from ._report import report as report_learning
 from ._restore import restore
 from ._rollback import rollback
 from ._schedule import schedule
@@ -45,12 +48,14 @@ from ._show import show
 from ._status import status
 from ._trace import trace
 from ._versions import versions
+from ._watch import watch
 
 COMMANDS: Final[Mapping[str, tuple[Command, ...]]] = {
     "Set up and feed": (demo, init, record, feedback, forget, quarantine),
     "Learn": (cycle, schedule),
     "Use and ask": (predict, trace, status),
     "Versions": (versions, show, compare, promote, rollback, history, pin),
+    "Watch": (report_learning, watch, metrics, alerts),
     "Keep": (backup, restore, doctor),
 }
 """Where it stands in the help -> the commands; each is named as its function is."""

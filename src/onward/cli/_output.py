@@ -37,6 +37,14 @@ def tabbed(cells: Iterable[str | None]) -> None:
     _put(line.encode(sys.stdout.encoding or "utf8", "backslashreplace"))
 
 
+def verbatim(text: str) -> None:
+    """Print text that is for programs as it is, in UTF-8; on a terminal, what cannot be printed is written out."""
+    if sys.stdout.isatty():
+        show(text.removesuffix("\n").split("\n"))
+    else:
+        _put(text.encode())
+
+
 def rendered(part: RenderableType, stream: TextIO) -> str:
     """A part as that stream shows it: coloured only on a terminal, wrapped only there, and no command ever."""
     watched = stream.isatty()

@@ -17,13 +17,17 @@ from rich.text import Text
 import onward
 from onward.core import MissingExtra
 
+from ._call import DEFAULT_TENANT
 from ._cycle import headline
 from ._days import Days, entities_can_be_learned
+from ._learning import save_page
 from ._output import clean, following, pasted, table, when
 from ._progress import bars
 from ._verdict import accuracies, decision, verdict_table
 
 PICTURE: Final = "learning.png"
+PROGRESS: Final = "progress.png"
+PAGE: Final = "report.html"
 
 
 @dataclass(slots=True)
@@ -109,7 +113,8 @@ def _leave(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[Rend
     gone = workspace.forget(days.leaver)
     told.facts["forgotten"] = gone.interactions
     marked = ", ".join(map(str, gone.marked_versions)) or "none"
-    yield f"{gone.interactions} interactions of {clean(gone.user)} teach no later version; marked: {marked}."
+    who = f"{gone.interactions} interactions of {clean(gone.user)}"
+    yield f"{who} are erased and teach no later version; marked: {marked}."
 
 
 def _end(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[RenderableType]:
@@ -120,13 +125,18 @@ def _end(workspace: onward.Workspace, days: Days, told: Told) -> Iterator[Render
         for v in versions
     ]
     yield table("Versions", ("Version", "Learner", "Gate", "Accuracy", "Intent", "Sentiment", "Entities", ""), rows)
+    told.facts["report"] = str(save_page(workspace, DEFAULT_TENANT, workspace.folder / PAGE))
     try:
         told.facts["picture"] = str(workspace.plot(workspace.folder / PICTURE))
+        workspace.tracker().visualize_learning_progress(save_path=workspace.folder / PROGRESS)
+        told.facts["progress"] = str(workspace.folder / PROGRESS)
     except MissingExtra as error:
         yield str(error)
     here = _here(workspace)
     pairs = [
         ("picture", told.facts.get("picture", "-")),
+        ("progress", told.facts.get("progress", "-")),
+        ("page to browse", told.facts["report"]),
         ("the gate's reasons", f"{here} show {told.cycles[-1].candidate}"),
         ("who served when", f"{here} history"),
         ("ask it yourself", f"{here} predict {shlex.quote(days.questions[0])}"),

@@ -1,5 +1,11 @@
 """onward.toml as typed settings, and the table of plug-ins."""
 
+from ._alerts import DEFAULT_RULES as DEFAULT_RULES
+from ._alerts import Action as Action
+from ._alerts import AlertSettings as AlertSettings
+from ._alerts import RuleSettings as RuleSettings
+from ._alerts import Severity as Severity
+from ._alerts import When as When
 from ._plugins import BUILT_IN as BUILT_IN
 from ._plugins import known_learners as known_learners
 from ._plugins import load_learner as load_learner

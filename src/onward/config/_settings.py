@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ._alerts import AlertSettings
+from ._section import AtLeastOne, Count, Seconds, Section, Share
+
 FILE_NAME = "onward.toml"
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=0)]
-AtLeastOne = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0.0)]
-
-
-class Section(BaseModel):
-    """One table of onward.toml. Immutable, and unknown names are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LearningSettings(Section):
@@ -139,6 +131,7 @@ class Settings(BaseSettings):
     curation: CurationSettings = CurationSettings()
     retention: RetentionSettings = RetentionSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    alerts: AlertSettings = AlertSettings()
     plugins: dict[str, str] = Field(default_factory=dict, description='Your own learners: kind = "module:attribute".')
 
     @classmethod

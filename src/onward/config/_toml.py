@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
@@ -67,18 +67,27 @@ def settings_from(values: Mapping[str, Any], where: str = "the settings") -> Set
 def _explain(error: ValidationError, where: str) -> InvalidInput:
     wrong = []
     options: set[str] = set()
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+    for problem in error.errors(include_url=False, include_input=False):
         variable = "ONWARD_" + "__".join(str(part) for part in problem["loc"]).upper()
         place = variable if variable in os.environ else ".".join(str(part) for part in problem["loc"])
         wrong.append(f"{place}: {problem['msg']}")
         if problem["type"] == "extra_forbidden":
-            options.update(_names(str(problem["loc"][0])))
+            options.update(_names([str(part) for part in problem["loc"][:-1]]))
+        if problem["type"] == "unknown_name":
+            options.update(problem["ctx"]["known"])
     return InvalidInput(f"In {where}: {'; '.join(wrong)}.", mend="Correct or remove it.", options=options)
 
 
-def _names(section: str) -> set[str]:
-    kind = Settings.model_fields[section].annotation
-    return set(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else set()
+def _names(place: Sequence[str]) -> set[str]:
+    """The settings that there are at a place, e.g. in ["alerts", "rules", "latency"]."""
+    kind: Any = Settings
+    for part in place:
+        kind = kind.model_fields[part].annotation if _is_table(kind) else get_args(kind)[-1]
+    return set(kind.model_fields) if _is_table(kind) else set()
+
+
+def _is_table(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def to_toml(settings: Settings) -> str:
@@ -89,14 +98,36 @@ def to_toml(settings: Settings) -> str:
 def _lines(settings: Settings) -> Iterator[str]:
     yield "# Onward's settings. A line taken out keeps its default."
     for name, table in settings:
-        yield f"\n[{name}]"
         if isinstance(table, BaseModel):
-            for key, field in type(table).model_fields.items():
-                yield f"# {field.description}"
-                yield f"{key} = {_literal(getattr(table, key))}"
+            yield from _section(name, table)
         else:
-            yield f"# {Settings.model_fields[name].description}"
-            yield from (f"{_literal(key)} = {_literal(value)}" for key, value in table.items())
+            yield from _table(name, Settings.model_fields[name].description, table)
+
+
+def _section(name: str, section: BaseModel) -> Iterator[str]:
+    """A section; the tables in it come last, as TOML wants them."""
+    tables = {key: value for key, value in section if isinstance(value, dict)}
+    yield f"\n[{name}]"
+    for key, field in type(section).model_fields.items():
+        if key not in tables:
+            yield f"# {field.description}"
+            yield f"{key} = {_literal(getattr(section, key))}"
+    for key, table in tables.items():
+        yield from _table(f"{name}.{key}", type(section).model_fields[key].description, table)
+
+
+def _table(name: str, description: str | None, table: Mapping[str, Any]) -> Iterator[str]:
+    yield f"\n[{name}]"
+    yield f"# {description}"
+    yield from (f"{_literal(key)} = {_value(value)}" for key, value in table.items())
+
+
+def _value(value: object) -> str:
+    """A value on one line; of a table in a table, what is said in it."""
+    if not isinstance(value, BaseModel):
+        return _literal(value)
+    said = value.model_dump(exclude_none=True).items()
+    return f"{{ {', '.join(f'{key} = {_literal(each)}' for key, each in said)} }}"
 
 
 def _literal(value: object) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from onward.core import CycleResult, Mark, NotFound, decode, to_body
+from onward.core import CycleResult, CycleStatus, Mark, NotFound, decode, to_body
 from onward.storage import Database, insert_into, next_place, schema, stamp
 
 QUOTED: Final = "erased with what a user said"
@@ -108,6 +108,14 @@ class Cycles:
         with self._database.read() as connection:
             body = connection.scalar(query)
         return None if body is None else decode(body, CycleState)
+
+    def newest(self, tenant: str, count: int, statuses: Collection[CycleStatus]) -> dict[int, CycleState]:
+        """The latest cycles that ended so, newest first: by places, which count up."""
+        table = schema.cycles
+        own = (table.c.tenant == tenant) & table.c.status.in_(sorted(statuses))
+        query = select(table.c.place, table.c.body).where(own).order_by(table.c.place.desc()).limit(count)
+        with self._database.read() as connection:
+            return {row.place: decode(row.body, CycleState) for row in connection.execute(query)}
 
     def unfinished(self, tenant: str) -> CycleState | None:
         """The cycle whose holder died, if there is one."""

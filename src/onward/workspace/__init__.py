@@ -1,5 +1,7 @@
 """The workspace: everything that a user does, in as few words."""
 
+from ._alerts import Watched as Watched
+from ._alerts import watch_after as watch_after
 from ._backups import snapshots as snapshots
 from ._doctor import doctor as doctor
 from ._open import open_workspace as open_workspace

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, overload
@@ -34,7 +34,8 @@ from onward.core import (
 from onward.evaluation import judge, score_all, scorecard
 from onward.experience import FileContents, check_labels, read_file, read_lines, read_record
 from onward.loop import House, Options, Progress, frozen_sets, run_cycle, unwatched
-from onward.monitoring import plot_versions
+from onward.monitoring import LearningProgressTracker, plot_versions
+from onward.monitoring.alerts import Alert, Delivery, Hold, Silence, undelivered
 from onward.release import (
     Ailment,
     Pruned,
@@ -44,6 +45,7 @@ from onward.release import (
     open_repository,
 )
 
+from ._alerts import Watched, book_of, redeliver, resume, silence, try_channels, watch, watch_after
 from ._backups import back_up_to, prune_in, snapshots
 from ._doctor import look_at
 from ._forget import finish, forget_user
@@ -64,6 +66,7 @@ class Workspace:
     def __init__(self, house: House) -> None:
         self.house = house
         self._models = Models()
+        self._trackers: dict[tuple[str, bool], LearningProgressTracker] = {}
 
     @property
     def settings(self) -> Settings:
@@ -340,7 +343,9 @@ class Workspace:
         """Run one cycle: curate, train, prove, promote or keep. See `onward.loop.run_cycle`."""
         with suppress(Damaged):  # what cannot be read stays unfinished, as `doctor` says, and nobody learns from it
             finish(self.house, tenant, progress)
-        return run_cycle(self.house, tenant, Options(force=force, quick=quick, reason=reason), progress)
+        result = run_cycle(self.house, tenant, Options(force=force, quick=quick, reason=reason), progress)
+        watch_after(self.house, tenant, lambda: self.watch(tenant=tenant))
+        return result
 
     def cycles(self, *, tenant: str = DEFAULT_TENANT) -> list[CycleResult]:
         """All cycles, oldest first."""
@@ -534,6 +539,79 @@ class Workspace:
         """
         return restore_version(self.house, file, by=by)
 
+    # Alerts --------------------------------------------------------------------------------------------------------
+
+    def watch(self, *, tenant: str = DEFAULT_TENANT, tracker: LearningProgressTracker | None = None) -> Watched:
+        """Look at what is known, raise and clear alerts, do what `[alerts.actions]` allows, send what is due.
+
+        Every `cycle` ends with it, and the scheduler calls it. Looking twice at the same changes nothing.
+
+        Args:
+            tenant: whose.
+            tracker: what is looked at; the workspace's own where left out. It is told of every alert that changed, as
+                is every tracker that `tracker` has given (`ws.tracker().on("alert", call)`).
+
+        Raises:
+            Unavailable: the storage cannot be used. A channel that cannot be reached is no error: see `undelivered`.
+        """
+        listening = [one for (whose, _), one in list(self._trackers.items()) if whose == tenant]
+        return watch(self.house, tenant, tracker or self.tracker(tenant=tenant), listening)
+
+    def alerts(self, *, open_only: bool = True, tenant: str = DEFAULT_TENANT) -> list[Alert]:
+        """Alerts, oldest first: those that are open, or all there ever were."""
+        return book_of(self.house).all(tenant, open_only=open_only)
+
+    def acknowledge(self, alert: str, *, by: str, tenant: str = DEFAULT_TENANT) -> Alert:
+        """Note that somebody has seen an alert: it sets nothing off from now on. Of what happened, it is the end.
+
+        Raises:
+            NotFound: there is no such alert; the open ones are named.
+            InvalidInput: nobody is named.
+        """
+        return book_of(self.house).acknowledge(tenant, alert, by)
+
+    def silence(
+        self,
+        seconds: float | timedelta,
+        *,
+        rule: str | None = None,
+        subject: str | None = None,
+        by: str = "user",
+        tenant: str = DEFAULT_TENANT,
+    ) -> Silence:
+        """Tell nobody, for so long, of the alerts of a rule, of a subject, or of a rule on a subject; 0 ends that.
+
+        They are kept all the same, set nothing off meanwhile, and are told of afterwards if they are still open.
+
+        Raises:
+            InvalidInput: neither is named, there is no such rule, or the time is out of range.
+        """
+        return silence(self.house, tenant, seconds, rule, subject, by)
+
+    def silences(self, *, tenant: str = DEFAULT_TENANT) -> list[Silence]:
+        """The silences that last."""
+        return book_of(self.house).silences(tenant)
+
+    def held(self, *, tenant: str = DEFAULT_TENANT) -> Hold | None:
+        """What holds back promotions; `None` where nothing does."""
+        return book_of(self.house).hold(tenant)
+
+    def resume(self, *, tenant: str = DEFAULT_TENANT) -> bool:
+        """Let cycles promote again; return whether something had held them back."""
+        return resume(self.house, tenant)
+
+    def undelivered(self, *, tenant: str = DEFAULT_TENANT) -> list[Delivery]:
+        """Messages that wait for their channel, or were given up, oldest first."""
+        return undelivered(self.house.storage.database, tenant)
+
+    def redeliver(self, *, tenant: str = DEFAULT_TENANT) -> int:
+        """Let what waits or was given up be sent with the next `watch`; return how many messages that is."""
+        return redeliver(self.house, tenant)
+
+    def test_channels(self, *, tenant: str = DEFAULT_TENANT) -> dict[str, str]:
+        """Send a test through every channel at once: channel -> what went wrong; empty where it was taken."""
+        return try_channels(self.house, tenant)
+
     # Standing ------------------------------------------------------------------------------------------------------
 
     def status(self, *, tenant: str = DEFAULT_TENANT) -> Status:
@@ -561,6 +639,19 @@ class Workspace:
                 *((f"recording: buffered records were lost: {lost}",) if (lost := house.storage.database.lost) else ()),
             ),
         )
+
+    def tracker(self, *, tenant: str = DEFAULT_TENANT, durable: bool = True) -> LearningProgressTracker:
+        """What a tenant's learners and cycles report into: events, metrics, goals, and what they mean.
+
+        Args:
+            tenant: whose learning.
+            durable: with `False` recording does not wait; see `onward.monitoring.LearningProgressTracker`.
+        """
+        made = self._trackers.get((tenant, durable))
+        if made is None:
+            new = LearningProgressTracker(workspace=self, tenant=tenant, durable=durable)
+            made = self._trackers.setdefault((tenant, durable), new)  # the same to all, for somebody may listen to it
+        return made
 
     def plot(self, file: str | Path, *, tenant: str = DEFAULT_TENANT) -> Path:
         """Save a picture (.png, .svg, .pdf) of every version's accuracy and of what served when.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf, isfinite
+from math import inf
 from typing import Any, Final
 
 import msgspec
 
 from onward.core import InvalidInput
 
+LARGEST: Final = 1e100
+LONGEST: Final = 2**53
 RANGES: Final[Mapping[str, tuple[float, float, str]]] = {
     "performance_score": (0.0, 1.0, "between 0 and 1"),
-    "learning_rate": (5e-324, inf, "finite and above 0"),
-    "episode_count": (0, inf, "finite, 0 or more"),
-    "convergence_metric": (0.0, inf, "finite, 0 or more"),
+    "learning_rate": (5e-324, LARGEST, f"above 0, up to {LARGEST:g}"),
+    "episode_count": (0, LONGEST, f"0 or more, up to {LONGEST:,}"),
+    "convergence_metric": (0.0, LARGEST, f"0 or more, up to {LARGEST:g}"),
 }
 LONGEST_NAME: Final = 200
 
@@ -22,8 +24,16 @@ LONGEST_NAME: Final = 200
 def is_event(score: Any, rate: Any, episodes: Any, convergence: Any) -> bool:
     """Whether all four are numbers in their ranges."""
     try:
-        return bool(0.0 <= score <= 1.0 and 0.0 < rate < inf and 0 <= episodes < inf and 0.0 <= convergence < inf)
-    except (TypeError, ValueError):
+        return bool(
+            0.0 <= score <= 1.0
+            and 0.0 < rate < inf
+            and 0 <= episodes < inf
+            and 0.0 <= convergence < inf
+            and float(rate) <= LARGEST  # NumPy's short floats cannot be compared with it
+            and float(convergence) <= LARGEST
+            and int(episodes) <= LONGEST
+        )
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
@@ -31,8 +41,8 @@ def refuse(*values: Any) -> InvalidInput:
     """What is wrong with the first of an event's values that is out of range; they come as `RANGES` has them."""
     for (name, (low, high, said)), value in zip(RANGES.items(), values, strict=True):
         try:
-            good = bool(low <= value <= high) and isfinite(value)
-        except (TypeError, ValueError):
+            good = bool(low <= value < inf) and float(value) <= high
+        except (TypeError, ValueError, OverflowError):
             good = False
         if not good:
             return InvalidInput(f"{name} is {value!r}.", mend=f"Give a number that is {said}.")
@@ -51,17 +61,17 @@ def check_name(what: str, name: object) -> str:
 
 
 def check_number(what: str, value: object) -> float:
-    """A finite number.
+    """A number that can be added up.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: it is none, or beyond 1e100.
     """
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = inf
-    if isinstance(value, str | bytes) or not isfinite(number):
-        raise InvalidInput(f"{what} is {value!r}.", mend="Give a finite number.")
+    if isinstance(value, str | bytes) or not abs(number) <= LARGEST:
+        raise InvalidInput(f"{what} is {value!r}.", mend=f"Give a number between {-LARGEST:g} and {LARGEST:g}.")
     return number
 
 
@@ -74,7 +84,7 @@ def check_step(step: object) -> int | None:
     if step is None:
         return None
     number = check_number("step", step)
-    if number < 0 or number != int(number) or number >= 2**63:
+    if number < 0 or number != int(number) or number > LONGEST:
         raise InvalidInput(f"step is {step!r}.", mend="Give a whole number, 0 or more.")
     return int(number)
 

@@ -81,9 +81,9 @@ class LearningProgressTracker:
 
     >>> tracker = LearningProgressTracker()
     >>> for step in range(3):
-    ...     tracker.record_learning_event("classification", 0.8 + step / 100, learning_rate=0.01, episode_count=step)
+    ...     tracker.record_learning_event("classification", 0.5 + step / 8, learning_rate=0.01, episode_count=step)
     >>> tracker.get_real_time_metrics()["current_performance"]
-    0.82
+    0.75
     """
 
     def __init__(
@@ -480,7 +480,7 @@ class LearningProgressTracker:
             raise InvalidInput(f"{what!r} never happens.", mend="Choose one.", options=WHATS)
         with self._lock:
             if what == "convergence":
-                self._converged = self._store.kept("convergence")
+                self._converged = self._convergences()
             self._told.setdefault(what, []).append(call)
 
         def off() -> None:
@@ -501,9 +501,14 @@ class LearningProgressTracker:
 
     def _new_convergences(self) -> list[dict[str, Any]]:
         with self._lock:
-            since, self._converged = self._converged, self._store.kept("convergence")
-            found = list(self._store.rows("convergence", since, self._converged))
+            since, self._converged = self._converged, self._convergences()
+            new = self._converged - since
+            found = self._store.newest("convergence", new) if new else []
         return [{"task": one.source.name, "time": one.time, "convergence_metric": one.value} for one in found]
+
+    def _convergences(self) -> int:
+        """How many there ever were."""
+        return sum(summary.size for summary in self._store.summaries("convergence").values())
 
     def tell(self, alert: object) -> None:
         """Hand an alert to those who asked to be called back."""
@@ -518,7 +523,7 @@ class LearningProgressTracker:
 
     # Sinks -----------------------------------------------------------------------------------------------------------
 
-    def add_sink(self, sink: Sink, *, capacity: int = 10_000) -> Feed:
+    def add_sink(self, sink: Sink, *, capacity: int = 100_000) -> Feed:
         """Mirror to a sink what is recorded from now on, and all experiments and goals: see `onward.monitoring.sinks`.
 
         A thread of its own hands everything over. Whoever records never waits for it: what the sink is too slow for, or

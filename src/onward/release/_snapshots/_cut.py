@@ -63,7 +63,7 @@ class Cut:
             return _came_before(row, self.at, self.datasets)
         if table == "lessons":
             return bool(row["start"] <= self.place)
-        return True
+        return table != "standings"  # they hold places of what is cut away: alerts look anew
 
     def _is_before(self, time: str | None) -> bool:
         return time is None or time <= self.at
