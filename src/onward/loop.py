@@ -163,7 +163,7 @@ def _begin(house: House, lease: Lease, tenant: str, options: Options) -> CycleSt
 
 def _recipe(house: House, quick: bool, withdrawn: Iterable[str], champion: int | None) -> str:
     """Hash of all that must be as it was for what a cycle has done so far to hold."""
-    settings = house.settings.model_dump(mode="json")
+    settings = house.settings.model_dump(mode="json", exclude={"alerts"})
     said = {"settings": settings, "quick": quick, "withdrawn": sorted(withdrawn), "champion": champion}
     return content_hash(said)
 
@@ -538,8 +538,13 @@ def _report(
     versions: Sequence[ModelVersion] = (),
     in_service: float | None = None,
 ) -> None:
+    """Tell the tracker; what it cannot take harms nobody."""
     rate = house.settings.training.learn_rate
-    report_cycle(house.storage.database, connection, result, versions, in_service=in_service, rate=rate)
+    try:
+        with connection.begin_nested():
+            report_cycle(house.storage.database, connection, result, versions, in_service=in_service, rate=rate)
+    except InvalidInput as error:
+        log.warning("cycle not reported to the tracker", cycle=result.id, error=str(error))
 
 
 def _retain(house: House, lease: Lease, tenant: str) -> None:

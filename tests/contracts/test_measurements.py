@@ -19,6 +19,7 @@ from onward.storage import open_storage
 
 A, B = Source("task", "a"), Source("task", "b")
 LOSS = Source("metric", "loss", "t", "c")
+KINDS: tuple[Kind, ...] = ("task", "metric", "convergence")
 
 
 @pytest.fixture(params=["in memory", "sqlite", "buffered", "postgresql"])
@@ -81,7 +82,7 @@ def test_sums_are_those_of_all_values(store: Store) -> None:
     assert summary.convergences / summary.size == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("spread", [(0.0, 1.0), (-5.0, 5.0), (1e-9, 1e-8), (1e3, 1e9)])
+@pytest.mark.parametrize("spread", [(0.0, 1.0), (-5.0, 5.0), (1e-19, 1e-18), (1e3, 1e9)])
 def test_quantiles_are_within_half_a_per_cent(store: Store, spread: tuple[float, float]) -> None:
     values = np.random.default_rng(2).uniform(*spread, 2_000)
     store.add(events(LOSS, values))
@@ -144,11 +145,33 @@ def test_a_task_that_settles_converges_once_and_again_after_it_learned_again(sto
     assert moments.average == 0.25
 
 
-def test_what_is_restored_is_not_looked_at(store: Store) -> None:
-    moment = Measurement(Source("convergence", "a"), 3.0, 0.1)
-    store.restore([*events(A, [0.5] * 500), moment])
-    assert list(store.rows("convergence", 0, 9)) == [moment]
-    assert store.kept("task") == 500
+def test_what_is_restored_goes_on_as_it_was(store: Store) -> None:
+    former, flat = MemoryStore(10_000), 0.9 + np.random.default_rng(8).normal(0, 0.01, 1_000)
+    former.add(events(A, flat[:700]))
+    former.revise("goal", "g", lambda _: {"n": 1})
+    assert former.converged() == 1
+    measurements = [one for kind in KINDS for one in former.rows(kind, 0, 10_000)]
+    store.restore(measurements, [("goal", "g", {"n": 1})], former.standings())
+    assert store.standings() == former.standings()
+    assert store.notes("goal") == {"g": {"n": 1}}
+    for one in (store, former):
+        one.add(events(A, flat[700:], 700))
+        one.flush()
+    assert store.standings() == former.standings()
+    assert store.converged() == 1
+    assert list(store.rows("convergence", 0, 9)) == list(former.rows("convergence", 0, 9))
+
+
+def test_a_note_and_its_measurement_are_one(store: Store) -> None:
+    def fail(_: object) -> dict[str, Any]:
+        raise LookupError
+
+    way = [Measurement(Source("goal", "g"), 1.0, 0.5)]
+    with pytest.raises(LookupError):
+        store.revise("goal", "g", fail, also=way)
+    assert store.kept("goal") == 0
+    store.revise("goal", "g", lambda _: {}, also=way)
+    assert list(store.rows("goal", 0, 9)) == way
 
 
 def test_notes_change_in_turn(store: Store) -> None:
@@ -218,12 +241,11 @@ def test_memory_and_database_agree(tmp_path_factory: pytest.TempPathFactory, run
                     np.testing.assert_allclose(other.summaries(kind)[source], summary)
                 assert lasting.quantiles([source], [0.5]) == memory.quantiles([source], [0.5])
                 assert lasting.tail(source, 9)[1].tolist() == memory.tail(source, 9)[1].tolist()
-        kinds: tuple[Kind, ...] = ("task", "metric", "convergence")
-        newest = sorted((one for kind in kinds for one in lasting.rows(kind, 0, time)), key=lambda one: one.time)[
-            -kept:
-        ]
-        for kind in kinds:
-            assert list(small.rows(kind, 0, time)) == [one for one in newest if one.source.kind == kind]
+        assert list(lasting.rows("convergence", 0, 99)) == list(memory.rows("convergence", 0, 99))
+        assert lasting.standings() == memory.standings()
+        everything = sorted((one for kind in KINDS for one in lasting.rows(kind, 0, time)), key=lambda one: one.time)
+        for kind in KINDS:
+            assert list(small.rows(kind, 0, time)) == [one for one in everything[-kept:] if one.source.kind == kind]
 
 
 def test_summaries_add_up() -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection
 
-from onward.core import CycleResult, ModelVersion
+from onward.core import CycleResult, InvalidInput, ModelVersion
 from onward.storage import Database
 
-from .tracker import DurableStore, Measurement, Source
+from .tracker import LARGEST, DurableStore, Measurement, Source, check_name
 
 IN_SERVICE: Final = "in service"
 """The task under which the accuracy of the version in service is kept, cycle by cycle."""
@@ -102,9 +102,10 @@ def _by_epoch(curve: object) -> Iterator[tuple[str, int, float]]:
     """Head, epoch and figure, from a list of {head: figure}; a learner's report may hold anything."""
     for epoch, figures in enumerate(curve if isinstance(curve, list) else (), 1):
         for head, value in (figures if isinstance(figures, dict) else {}).items():
-            if _is_number(value):
-                yield str(head), epoch, float(value)
+            with suppress(InvalidInput):
+                if _is_number(value):
+                    yield check_name("head", head), epoch, float(value)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST

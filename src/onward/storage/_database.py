@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -25,11 +26,14 @@ T = TypeVar("T")
 LOST: Final = "Nothing else was harmed; record them again (the same id twice is once)."
 
 
+_OPEN: Final[WeakSet[Database]] = WeakSet()
+
+
 class Holder(Protocol):
     """Collects what is to be buffered, to hand over much at once."""
 
-    def hand_over(self) -> None:
-        """Buffer what was collected."""
+    def hand_over(self, *, last: bool = False) -> None:
+        """Buffer what was collected; after the `last` time take nothing any more."""
         ...
 
 
@@ -66,6 +70,7 @@ class Database:
         except OnwardError:
             self.close()
             raise
+        _OPEN.add(self)
 
     @property
     def file(self) -> Path:
@@ -156,12 +161,19 @@ class Database:
         """
         if self.is_forked:
             return
-        for holder in tuple(self._holders):
-            holder.hand_over()
+        _OPEN.discard(self)
+        self.hand_over(last=True)
         self._writer.close()
         self.backend.writing.dispose()
         self.backend.reading.dispose()
         self._raise_lost()
+
+    def hand_over(self, *, last: bool = False) -> None:
+        """Have all who collect what is to be buffered hand it over, and write it."""
+        if not self.is_forked:
+            for holder in tuple(self._holders):
+                holder.hand_over(last=last)
+            self.settle()
 
     def serve(self, holder: Holder) -> None:
         """Have somebody who holds back what is to be buffered hand it over before the database is closed."""
@@ -199,3 +211,11 @@ class Database:
         lost = self._writer.take_lost()
         if lost is not None:
             raise Unavailable("Records that were buffered are lost.", why=str(lost), mend=LOST) from lost
+
+
+@atexit.register
+def _finish() -> None:
+    """Write what is buffered still, where a process ends without closing its databases."""
+    for database in tuple(_OPEN):
+        with suppress(OnwardError):  # what is lost was logged, and nobody is left to be told
+            database.hand_over()

@@ -276,7 +276,8 @@ blocks = Table(
     Column("series", Number, primary_key=True, autoincrement=False),
     Column("level", Number, primary_key=True, autoincrement=False),
     Column("number", Number, primary_key=True, autoincrement=False),
-    *_summary(),
+    Column("size", Number, nullable=False),
+    *(Column(name, Double, nullable=False) for name in ("total", "low", "high", "last_time")),
 )
 
 bins = Table(

@@ -1,10 +1,20 @@
 """The documented calls of the tracker, in memory and in a workspace."""
 
+import copy
 import json
 import math
+import os
+import pickle
+import signal
+import subprocess
+import sys
 import threading
+import time
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +25,7 @@ from hypothesis import strategies as st
 
 import onward
 from onward import LearningProgressTracker
-from onward.core import InvalidInput, ManualClock, NotFound
+from onward.core import InvalidInput, ManualClock, NotFound, OnwardError, Unavailable
 from onward.monitoring import LearningEvent
 from onward.workspace import Workspace
 
@@ -86,7 +96,9 @@ def test_the_documented_calls(tracker: LearningProgressTracker, clock: ManualClo
 
 
 def test_numbers_of_numpy(tracker: LearningProgressTracker) -> None:
-    tracker.record_learning_event("a", np.float32(0.5), np.float64(0.1), np.int32(3), np.float16(0.25), seen=np.arange(2))
+    tracker.record_learning_event(
+        "a", np.float32(0.5), np.float64(0.1), np.int32(3), np.float16(0.25), seen=np.arange(2)
+    )
     tracker.log_metric("loss", np.float32(0.5), step=np.int64(2))  # type: ignore[arg-type]
     (event,) = tracker.learning_events
     assert (event.performance_score, event.episode_count, event.convergence_metric) == (0.5, 3, 0.25)
@@ -164,8 +176,8 @@ def test_bad_input_is_named_and_nothing_recorded(
 
 
 def test_times_may_go_back(tracker: LearningProgressTracker) -> None:
-    for time in (5.0, 3.0, 4.0, -1.0, 9.0, 8.0, 7.0, 6.0, 2.0, 1.0):
-        tracker.record_learning_event("a", time / 10 if time > 0 else 0.0, 0.1, timestamp=time)
+    for at in (5.0, 3.0, 4.0, -1.0, 9.0, 8.0, 7.0, 6.0, 2.0, 1.0):
+        tracker.record_learning_event("a", at / 10 if at > 0 else 0.0, 0.1, timestamp=at)
     assert tracker.get_performance_trend("a")["trend"] in {"improving", "stable"}
     assert tracker.generate_learning_report()["task_analysis"]["a"]["event_count"] == 10
     assert tracker.get_learning_curve("a", 1)[0].tolist() == [-1.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
@@ -464,3 +476,153 @@ def test_it_lasts(tmp_path: Path) -> None:
         events = LearningProgressTracker(workspace=workspace).learning_events
         assert [e.performance_score for e in events] == [0.1, 0.2]
         assert events[0].metadata == {"optimizer": "adam"}
+
+
+# What a hard reviewer tried -------------------------------------------------------------------------------------------
+
+
+def test_a_process_that_ends_without_closing_loses_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys, onward\n"
+        "from onward import LearningProgressTracker\n"
+        "workspace = onward.open(sys.argv[1])\n"
+        "tracker = LearningProgressTracker(workspace=workspace, durable=False)\n"
+        "for n in range(1_000): tracker.record_learning_event('a', 0.5, 0.1, n)\n"
+        "workspace.record('hello', durable=False)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    with onward.open(tmp_path) as workspace:
+        assert len(workspace.tracker().learning_events) == 1_000
+        assert workspace.status().interactions == 1
+
+
+def test_closing_takes_all_that_was_accepted(tmp_path: Path) -> None:
+    accepted = [0] * 4
+    with onward.open(tmp_path) as workspace:
+        tracker = LearningProgressTracker(workspace=workspace, durable=False)
+
+        def record(number: int) -> None:
+            with suppress(Unavailable):
+                while True:
+                    tracker.record_learning_event("a", 0.5, 0.1)
+                    accepted[number] += 1
+
+        threads = [threading.Thread(target=record, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        while sum(accepted) < 5_000:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    with onward.open(tmp_path) as workspace:
+        assert len(workspace.tracker().learning_events) == sum(accepted)
+
+
+def test_a_batch_is_all_or_none_however_large(workspace: Workspace) -> None:
+    tracker = LearningProgressTracker(workspace=workspace)
+    many = [{"task_type": "a", "performance_score": 0.5, "learning_rate": 0.1}] * 12_000
+    assert tracker.record_learning_events(many) == 12_000
+    with pytest.raises(InvalidInput, match="that Unicode knows"):
+        tracker.record_learning_events([*many, {**many[0], "task_type": "\ud800"}])
+    assert len(tracker.learning_events) == 12_000
+
+
+def test_texts_of_numpy_are_texts(tracker: LearningProgressTracker, tmp_path: Path) -> None:
+    for name in np.array(["a", "b"]):
+        tracker.record_learning_event(name, 0.5, 0.1)
+        tracker.create_goal(name, target_performance=1.0)
+        tracker.update_goal_progress(name, 0.5)
+        tracker.log_metric(name, 1.0, task_id=name)
+    assert list(tracker.goals) == ["a", "b"]
+    assert tracker.goals[0] == tracker.goals["a"]
+    assert tracker.export_learning_data(tmp_path / "out.json").exists()
+
+
+def test_configurations_are_kept_as_they_were(tracker: LearningProgressTracker) -> None:
+    layers = [1, 2]
+    tracker.configure_experiment("e", {"rate": np.float32(0.5), "layers": layers})
+    layers.append(3)
+    assert tracker.get_experiments() == {"e": {"rate": 0.5, "layers": [1, 2]}}
+    with pytest.raises(InvalidInput, match=r"The metadata is \[1\]"):
+        tracker.configure_experiment("e", [1])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda tracker: tracker.record_learning_event([], 0.5, 0.1),
+        lambda tracker: tracker.record_learning_event("a", np.array([0.5, 0.6]), 0.1),
+        lambda tracker: tracker.record_learning_event("a", 0.5, 10**5000),
+        lambda tracker: tracker.record_learning_event("a", 0.5, 0.1, 10**400),
+        lambda tracker: tracker.record_learning_event("a", 0.5, 0.1, 1.5),
+        lambda tracker: tracker.record_learning_event("a", 0.5, Decimal("sNaN")),
+        lambda tracker: tracker.record_learning_event("a", 0.5, 0.1, timestamp=1e14),
+        lambda tracker: tracker.record_learning_events(None),
+        lambda tracker: tracker.log_metric("m", 10**400),
+        lambda tracker: tracker.log_metric("m", 1, metadata=[1]),
+        lambda tracker: tracker.log_metric("m", 1, metadata="hello"),
+        lambda tracker: tracker.update_goal_progress([], 1),
+        lambda tracker: tracker.get_learning_curve("a", math.nan),
+        lambda tracker: tracker.get_learning_curve("a", "3"),
+    ],
+)
+def test_odd_input_is_told(tracker: LearningProgressTracker, call: Callable[[Any], object]) -> None:
+    with pytest.raises(InvalidInput):
+        call(tracker)
+    assert len(tracker.learning_events) == 0
+
+
+@pytest.mark.parametrize("tenant", [None, "", 5, "a\0b"])
+def test_tenants_that_cannot_be(workspace: Workspace, tenant: Any) -> None:
+    with pytest.raises(InvalidInput, match="tenant is"):
+        LearningProgressTracker(workspace=workspace, tenant=tenant)
+
+
+def test_events_can_be_recorded_again(tracker: LearningProgressTracker) -> None:
+    tracker.record_learning_event("a", 0.5, 0.1, optimizer="adam")
+    (event,) = tracker.learning_events
+    tracker.record_learning_events([event.to_dict()])
+    assert tracker.learning_events[1] == event
+    assert pickle.loads(pickle.dumps(event)) == copy.deepcopy(event) == event
+    assert len({event, event}) == 1
+
+
+def test_a_callback_that_records_is_not_told_of_it(tracker: LearningProgressTracker) -> None:
+    tracker.on("event", lambda _: tracker.record_learning_event("b", 0.1, 0.1))
+    tracker.record_learning_event("a", 0.5, 0.1)
+    assert [event.task_type for event in tracker.learning_events] == ["a", "b"]
+
+
+def test_reading_leaves_the_loss_to_flush(workspace: Workspace) -> None:
+    tracker = LearningProgressTracker(workspace=workspace, durable=False)
+    database = workspace.house.storage.database
+    refuse = "CREATE TRIGGER full BEFORE INSERT ON measurements BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    database.write(lambda c: c.exec_driver_sql(refuse))
+    tracker.record_learning_event("a", 0.5, 0.1)
+    assert len(tracker.learning_events) == 0
+    with pytest.raises(OnwardError, match="buffered are lost"):
+        tracker.flush()
+
+
+def test_a_forked_child_records_in_memory() -> None:
+    tracker, stop = LearningProgressTracker(), threading.Event()
+
+    def record() -> None:
+        while not stop.is_set():
+            tracker.record_learning_event("a", 0.5, 0.1)
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    try:
+        for _ in range(10):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of forks among threads
+                child = os.fork()
+            if not child:
+                signal.alarm(20)
+                tracker.record_learning_event("child", 0.5, 0.1)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        thread.join()

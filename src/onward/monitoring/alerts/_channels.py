@@ -73,9 +73,10 @@ def channels_of(settings: AlertSettings) -> dict[str, Channel]:
 
 
 def to_log(message: Message) -> None:
-    """Write it to the log, as a warning."""
+    """Write it to the log: critical ones as errors, warnings as such, and the rest as information."""
     said: dict[str, Any] = msgspec.json.decode(message.body)
-    log.warning("alert", delivery=message.id, what=said["event"], tenant=said["tenant"], alert=said["alert"])
+    write = {"critical": log.error, "warning": log.warning}.get(said["alert"]["severity"], log.info)
+    write("alert", delivery=message.id, what=said["event"], tenant=said["tenant"], alert=said["alert"])
 
 
 def signature(secret: str, timestamp: str, body: str) -> str:

@@ -1,5 +1,7 @@
 """The learning progress tracker: events, metrics and goals, in memory or in a workspace."""
 
+from ._check import LARGEST as LARGEST
+from ._check import check_name as check_name
 from ._curves import LearningCurve as LearningCurve
 from ._durable import DurableStore as DurableStore
 from ._goals import GoalProgress as GoalProgress

@@ -9,7 +9,7 @@ import numpy as np
 
 from onward.core import InvalidInput
 
-from ._check import RANGES, check_number, is_event, metadata_body, refuse
+from ._check import RANGES, check_time, is_event, metadata_body, refuse, shown
 from ._records import Measurement, Source
 
 NEEDED: Final = ("task_type", "performance_score", "learning_rate")
@@ -25,6 +25,8 @@ def measurements_of(
     Raises:
         InvalidInput: saying which one is wrong.
     """
+    if not isinstance(events, Iterable):
+        raise InvalidInput(f"The events are {shown(events)}.", mend="Give dicts, or a dict of columns.")
     rows = _rows(events) if isinstance(events, Mapping) else events
     return [_measurement(number, one, now, task) for number, one in enumerate(rows)]
 
@@ -60,7 +62,7 @@ def _measurement(number: int, event: Mapping[str, Any], now: float, task: Callab
 
 def _checked(event: Mapping[str, Any], now: float, task: Callable[[object], Source]) -> Measurement:
     if not isinstance(event, Mapping):
-        raise InvalidInput(f"An event is {event!r}.", mend="Give a dict.")
+        raise InvalidInput(f"An event is {shown(event)}.", mend="Give a dict.")
     missing = [name for name in NEEDED if name not in event]
     if missing:
         raise InvalidInput(f"An event has no {missing[0]}.", mend=f"Give {', '.join(NEEDED)}.")
@@ -70,10 +72,20 @@ def _checked(event: Mapping[str, Any], now: float, task: Callable[[object], Sour
     time = event.get("timestamp")
     return Measurement(
         task(event["task_type"]),
-        now if time is None else check_number("timestamp", time),
+        now if time is None else check_time(time),
         float(values["performance_score"]),
         int(values["episode_count"]),
         float(values["learning_rate"]),
         float(values["convergence_metric"]),
-        metadata_body({name: value for name, value in event.items() if name not in FIELDS}),
+        metadata_body(_metadata(event)),
     )
+
+
+def _metadata(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Every further key; and what is under `metadata`, as `LearningEvent.to_dict` has it."""
+    further = {name: value for name, value in event.items() if name not in FIELDS}
+    told = further.get("metadata")
+    if isinstance(told, Mapping):
+        del further["metadata"]
+        further = {**told, **further}
+    return further

@@ -39,9 +39,8 @@ def smoothed(curve: Curve, window: int) -> LearningCurve:
     before = np.arange(len(sums)) - wide
     count = reached - np.where(before >= 0, reached[before], 0)
     total = sums - np.where(before >= 0, sums[before], 0)
-    return LearningCurve(
-        curve.times, total / count, _extreme(curve.low, wide, np.minimum), _extreme(curve.high, wide, np.maximum)
-    )
+    low, high = _extreme(curve.low, wide, np.minimum), _extreme(curve.high, wide, np.maximum)
+    return LearningCurve(curve.times, np.clip(total / count, low, high), low, high)
 
 
 def _extreme(values: Floats, wide: int, extreme: np.ufunc) -> Floats:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -11,6 +13,7 @@ import msgspec
 import numpy as np
 from sqlalchemy import Connection, Row, Select, func, select, update
 
+from onward.core import Unavailable
 from onward.storage import Database, insert_into, schema
 
 from ._intake import Measurements, row_of
@@ -45,6 +48,8 @@ class DurableStore:
         self._pending: list[tuple[Any, ...]] = []
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
+        self._ended = False
+        self._converged, self._looked = 0, -SOON
         if not durable:
             database.serve(self)
 
@@ -65,20 +70,36 @@ class DurableStore:
         """As `add`, inside the caller's transaction."""
         self._intake.add(connection, [row_of(self._tenant, one) for one in measurements])
 
-    def restore(self, measurements: Sequence[Measurement]) -> None:
-        rows = [row_of(self._tenant, one) for one in measurements]
-        known = update(schema.series).where(schema.series.c.tenant == self._tenant)
+    def standings(self) -> dict[str, tuple[int, float | None, float | None]]:
+        table = schema.series
+        query = select(table.c.name, table.c.examined, table.c.level, table.c.within)
+        own = query.where(table.c.tenant == self._tenant, table.c.kind == "task").order_by(table.c.name)
+        with self._reading() as connection:
+            return {row[0]: (row[1], row[2], row[3]) for row in connection.execute(own)}
+
+    def restore(
+        self,
+        measurements: Sequence[Measurement],
+        notes: Sequence[tuple[str, str, dict[str, Any]]],
+        standings: Mapping[str, tuple[int, float | None, float | None]],
+    ) -> None:
+        table, rows = schema.series, [row_of(self._tenant, one) for one in measurements]
 
         def work(connection: Connection) -> None:
             Measurements(examine=False).add(connection, rows)
-            connection.execute(known.values(examined=schema.series.c.size))
+            for name, (examined, level, within) in standings.items():
+                own = (table.c.tenant == self._tenant) & (table.c.kind == "task") & (table.c.name == name)
+                stands = update(table).where(own).values(examined=examined, level=level, within=within)
+                connection.execute(stands)
+            for kind, name, record in notes:
+                self._note(connection, kind, name, record)
 
         self._database.write(work)
 
     def add_one(
         self,
         source: Source,
-        time: float,
+        at: float,
         value: float,
         step: int | None,
         rate: float | None,
@@ -86,19 +107,21 @@ class DurableStore:
         body: str,
     ) -> None:
         """As `add`, for one measurement."""
-        row = (self._tenant, source, time, value, step, rate, convergence, body)
+        row = (self._tenant, source, at, value, step, rate, convergence, body)
         if self._durable:
             self._append([row])
         else:
             self._buffer([row])
 
     def _append(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        for start in range(0, len(rows), TOGETHER):
-            self._database.append(self._intake, rows[start : start + TOGETHER])
+        if rows:
+            self._database.append(self._intake, rows)
 
     def _buffer(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._database.check_open()
         with self._lock:
+            self._database.check_open()
+            if self._ended:
+                raise Unavailable("This workspace is closed.", mend="Open it again.")
             self._pending.extend(rows)
             if len(self._pending) >= TOGETHER:
                 self._hand_over()
@@ -107,23 +130,27 @@ class DurableStore:
                 self._timer.daemon = True
                 self._timer.start()
 
-    def hand_over(self) -> None:
-        """Give what was collected to the database's own buffer."""
+    def hand_over(self, *, last: bool = False) -> None:
+        """Give what was collected to the database's own buffer; after the `last` time nothing is taken."""
         with self._lock:
+            self._ended = self._ended or last
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
             self._hand_over()
 
     def _hand_over(self) -> None:
-        pending, self._pending = self._pending, []
-        for start in range(0, len(pending), TOGETHER):
-            self._database.buffer(self._intake, pending[start : start + TOGETHER])
+        """Whoever is interrupted here leaves what is not handed over yet where it is."""
+        while self._pending:
+            some = self._pending[:TOGETHER]
+            self._database.buffer(self._intake, some)
+            del self._pending[: len(some)]
 
     def flush(self) -> None:
         if not self._durable:
             self.hand_over()
             self._database.flush()
+            self._looked = -SOON
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -139,13 +166,18 @@ class DurableStore:
         return query.order_by(*names)
 
     def quantiles(self, sources: Sequence[Source], wanted: Sequence[float]) -> list[float]:
-        table = schema.bins
+        table, bins = schema.bins, Counter[int]()
+        wished = set(sources)
         with self._reading() as connection:
-            found = [self._find(connection, source) for source in sources]
-            ids = [row.id for row in found if row is not None]
-            query = select(table.c.bin, func.sum(table.c.size)).where(table.c.series.in_(ids)).group_by(table.c.bin)
-            bins = {place: int(count) for place, count in connection.execute(query)}
-        low, high = min(row.low for row in found if row is not None), max(row.high for row in found if row is not None)
+            kinds = {source.kind for source in wished}
+            rows = [row for kind in kinds for row in connection.execute(self._series_of(kind))]
+            found = {row[0]: Summary(*row[5:]) for row in rows if Source(*row[1:5]) in wished}
+            ids = list(found)
+            for start in range(0, len(ids), PAGE):
+                own = table.c.series.in_(ids[start : start + PAGE])
+                sizes = select(table.c.bin, func.sum(table.c.size)).where(own).group_by(table.c.bin)
+                bins.update({place: int(count) for place, count in connection.execute(sizes)})
+        low, high = min(one.low for one in found.values()), max(one.high for one in found.values())
         return quantiles(bins, wanted, low, high)
 
     def _find(self, connection: Connection, source: Source) -> Any:
@@ -181,6 +213,15 @@ class DurableStore:
         rows = connection.execute(query.order_by(table.c.sequence)).all()
         times, values = by_time(*np.array([tuple(row) for row in rows], dtype=float).reshape(-1, 2).T)
         return Curve(times, values, values, values, np.ones(len(values)))
+
+    def converged(self) -> int:
+        if self._durable or time.monotonic() - self._looked >= SOON:
+            table = schema.series
+            own = (table.c.tenant == self._tenant) & (table.c.kind == "convergence")
+            with self._database.read() as connection:
+                self._converged = int(connection.scalar(select(func.sum(table.c.size)).where(own)) or 0)
+            self._looked = time.monotonic()
+        return self._converged
 
     def kept(self, kind: Kind) -> int:
         return sum(summary.size for summary in self.summaries(kind).values())
@@ -224,7 +265,9 @@ class DurableStore:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        self.flush()
+        if not self._durable:  # what was lost is for `flush` to say, not for who reads
+            self.hand_over()
+            self._database.settle()
         with self._database.read() as connection:
             yield connection
 
@@ -236,23 +279,33 @@ class DurableStore:
         with self._database.read() as connection:
             return in_order({row.name: msgspec.json.decode(row.body) for row in connection.execute(query)})
 
-    def revise(self, kind: str, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any] | None]) -> Any:
+    def revise(
+        self,
+        kind: str,
+        name: str,
+        change: Callable[[dict[str, Any] | None], dict[str, Any] | None],
+        also: Sequence[Measurement] = (),
+    ) -> Any:
         table = schema.notes
-        key = {"tenant": self._tenant, "kind": kind, "name": name}
-        query = select(table.c.body).where(*(table.c[column] == value for column, value in key.items()))
+        own = (table.c.tenant == self._tenant) & (table.c.kind == kind) & (table.c.name == name)
+        query = select(table.c.body).where(own)
 
         def work(connection: Connection) -> dict[str, Any] | None:
             body = connection.scalar(query)
             before = None if body is None else msgspec.json.decode(body)
             after = change(before)
+            self.add_in(connection, also)
             if after is None:
                 return before
-            text = msgspec.json.encode(after).decode()
-            noted = insert_into(connection, table).values(**key, body=text)
-            connection.execute(noted.on_conflict_do_update(index_elements=list(key), set_={"body": text}))
+            self._note(connection, kind, name, after)
             return after
 
         return self._database.write(work)
+
+    def _note(self, connection: Connection, kind: str, name: str, record: dict[str, Any]) -> None:
+        text, key = msgspec.json.encode(record).decode(), {"tenant": self._tenant, "kind": kind, "name": name}
+        noted = insert_into(connection, schema.notes).values(**key, body=text)
+        connection.execute(noted.on_conflict_do_update(index_elements=list(key), set_={"body": text}))
 
 
 def _measurement(sources: Mapping[int, Source], row: Row[Any]) -> Measurement:

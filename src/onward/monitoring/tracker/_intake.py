@@ -21,8 +21,6 @@ from ._summary import FACTOR, FINEST, LEVELS, Columns, Summary, bins_of
 Row = tuple[Any, ...]
 Key = tuple[str, Source]
 WRITTEN: Final = ("series", "time", "value", "step", "rate", "convergence", "body")
-SUMS: Final = ("size", "total", "rates", "convergences")
-LATEST: Final = ("last", "last_time")
 
 
 def row_of(tenant: str, one: Measurement) -> Row:
@@ -102,8 +100,11 @@ def _summed_up(connection: Connection, key: Key, before: _Series | None, rows: S
     finest = list(zip(numbers[starts].tolist(), columns.summaries(starts), strict=True))
     new = reduce(Summary.plus, (summary for _, summary in finest))
     series = _make(connection, *key, new) if before is None else _changed(connection, before, new)
-    blocks = [(series.id, level, number, *summary) for level, number, summary in _levels(finest)]
-    add_up(connection, schema.blocks, blocks, sums=SUMS, lows=("low",), highs=("high",), latest=LATEST)
+    blocks = [
+        (series.id, level, number, one.size, one.total, one.low, one.high, one.last_time)
+        for level, number, one in _levels(finest)
+    ]
+    add_up(connection, schema.blocks, blocks, sums=("size", "total"), lows=("low",), highs=("high", "last_time"))
     counts = [(series.id, one, count) for one, count in bins_of(columns.values).items()]
     add_up(connection, schema.bins, counts, sums=("size",))
     return series

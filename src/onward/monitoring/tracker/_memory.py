@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Final
+from weakref import WeakSet
 
 import msgspec
 import numpy as np
@@ -33,10 +36,29 @@ class _Series:
     source: Source
     code: int
     left: int = SOONEST
+    examined: int = 0
     standing: Standing | None = None
     summary: Summary | None = None
     bins: Counter[int] = field(default_factory=Counter)
     tail: Floats = field(default_factory=lambda: np.empty((0, 2)))
+
+
+_FORKED: Final[WeakSet[MemoryStore]] = WeakSet()
+
+
+def _hold() -> None:
+    """Before a fork: nobody is in the middle of recording, for nobody in the child would ever end it."""
+    for store in tuple(_FORKED):
+        store.lock.acquire()
+
+
+def _let_go() -> None:
+    for store in tuple(_FORKED):
+        with suppress(RuntimeError):  # made meanwhile, by another thread
+            store.lock.release()
+
+
+os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
 
 
 class MemoryStore:
@@ -56,8 +78,9 @@ class MemoryStore:
         self._waiting = 0
         self._bodies: dict[int, str] = {}
         self._notes: dict[str, dict[str, dict[str, Any]]] = {}
-        self._examines = True
-        self._lock = threading.RLock()
+        self._examines, self._converged = True, 0
+        self.lock = threading.RLock()
+        _FORKED.add(self)
 
     def add(self, measurements: Sequence[Measurement]) -> None:
         for one in measurements:
@@ -74,7 +97,7 @@ class MemoryStore:
         body: str,
     ) -> None:
         """Keep one measurement: the hot path, so it only notes it; sums are made for thousands at once."""
-        with self._lock:
+        with self.lock:
             series = self._series.get(source) or self._new(source)
             if body:
                 self._bodies[self._absorbed + self._waiting] = body
@@ -93,14 +116,34 @@ class MemoryStore:
             if not series.left or self._waiting == TOGETHER:
                 self._absorb()
 
-    def restore(self, measurements: Sequence[Measurement]) -> None:
-        with self._lock:
+    def standings(self) -> dict[str, tuple[int, float | None, float | None]]:
+        with self.lock:
+            self._absorb()
+            tasks = [one for one in self._codes if one.source.kind == "task"]
+            return {one.source.name: (one.examined, *(one.standing or (None, None))) for one in tasks}
+
+    def restore(
+        self,
+        measurements: Sequence[Measurement],
+        notes: Sequence[tuple[str, str, dict[str, Any]]],
+        standings: Mapping[str, tuple[int, float | None, float | None]],
+    ) -> None:
+        with self.lock:
             self._examines = False
             try:
                 self.add(measurements)
                 self._absorb()
             finally:
                 self._examines = True
+            self._converged = sum(one.source.kind == "convergence" for one in measurements)
+            for name, (examined, level, within) in standings.items():
+                series = self._series.get(Source("task", name))
+                if series is not None and series.summary is not None:
+                    series.examined = examined
+                    series.left = max(1, examined + patience(examined) - series.summary.size)
+                    series.standing = None if level is None or within is None else Standing(level, within)
+            for kind, name, record in notes:
+                self._notes.setdefault(kind, {})[name] = record
 
     def _new(self, source: Source) -> _Series:
         series = self._series[source] = _Series(source, len(self._codes))
@@ -117,8 +160,11 @@ class MemoryStore:
         new = np.frombuffer(self._pending).reshape(-1, WIDTH).T.copy()
         self._pending, self._waiting = array("d"), 0
         self._write(new)
-        for code in np.unique(new[CODE]).astype(int).tolist():
-            self._sum_up(self._codes[code], new[:, new[CODE] == code])
+        order = np.argsort(new[CODE], kind="stable")
+        grouped = new[:, order]
+        starts = np.flatnonzero(np.diff(grouped[CODE], prepend=-1))
+        for part in np.split(grouped, starts[1:], axis=1):
+            self._sum_up(self._codes[int(part[CODE, 0])], part)
         self._forget_bodies()
 
     def _write(self, new: Floats) -> None:
@@ -142,7 +188,8 @@ class MemoryStore:
 
     def _examine(self, series: _Series, new: Floats) -> None:
         assert series.summary is not None
-        series.left = patience(series.summary.size)
+        series.examined = series.summary.size
+        series.left = patience(series.examined)
         if series.source.kind != "task" or not self._examines:
             return
         extremes = series.summary.low, series.summary.high
@@ -150,6 +197,7 @@ class MemoryStore:
         if series.standing and not before:
             last = new[:, -1]
             moment = Measurement(Source("convergence", series.source.name), last[TIME].item(), last[CONVERGENCE].item())
+            self._converged += 1
             self.add([moment])
 
     def _forget_bodies(self) -> None:
@@ -160,13 +208,13 @@ class MemoryStore:
     # Reading ---------------------------------------------------------------------------------------------------------
 
     def summaries(self, kind: Kind) -> dict[Source, Summary]:
-        with self._lock:
+        with self.lock:
             self._absorb()
             found = {one.source: one.summary for one in self._codes if one.source.kind == kind and one.summary}
         return dict(sorted(found.items()))
 
     def quantiles(self, sources: Sequence[Source], wanted: Sequence[float]) -> list[float]:
-        with self._lock:
+        with self.lock:
             self._absorb()
             found = [self._series[source] for source in sources]
             bins = sum((one.bins for one in found), Counter[int]())
@@ -176,7 +224,7 @@ class MemoryStore:
         return quantiles(bins, wanted, low, high)
 
     def tail(self, source: Source, count: int) -> tuple[Floats, Floats]:
-        with self._lock:
+        with self.lock:
             self._absorb()
             series = self._series.get(source)
             if series is None:
@@ -185,7 +233,7 @@ class MemoryStore:
             return times, values
 
     def curve(self, source: Source) -> Curve:
-        with self._lock:
+        with self.lock:
             self._absorb()
             series, size = self._series.get(source), self._ring.shape[1]
             places = self._places(source.kind)
@@ -203,10 +251,13 @@ class MemoryStore:
             np.maximum.reduceat(values, starts),
             counts,
         )
-        return Curve(*by_time(times[np.append(starts[1:], len(values)) - 1], *columns))
+        return Curve(*by_time(np.maximum.reduceat(times, starts), *columns))
+
+    def converged(self) -> int:
+        return self._converged
 
     def kept(self, kind: Kind) -> int:
-        with self._lock:
+        with self.lock:
             self._absorb()
             return len(self._places(kind))
 
@@ -222,13 +273,13 @@ class MemoryStore:
         return own[codes.astype(np.int64)] if len(own) else np.zeros(0, dtype=bool)
 
     def rows(self, kind: Kind, start: int, stop: int) -> Iterator[Measurement]:
-        with self._lock:
+        with self.lock:
             self._absorb()
             return iter(self._measurements(self._places(kind)[start:stop]))
 
     def newest(self, kind: Kind, count: int) -> list[Measurement]:
         """Read from the end, in pieces: there may be millions."""
-        with self._lock:
+        with self.lock:
             self._absorb()
             size, found = self._ring.shape[1], 0
             kept = begin = min(self._absorbed, size)
@@ -257,13 +308,20 @@ class MemoryStore:
     # Notes -----------------------------------------------------------------------------------------------------------
 
     def notes(self, kind: str) -> dict[str, dict[str, Any]]:
-        with self._lock:
+        with self.lock:
             return in_order(msgspec.json.decode(msgspec.json.encode(self._notes.get(kind, {}))))
 
-    def revise(self, kind: str, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any] | None]) -> Any:
-        with self._lock:
+    def revise(
+        self,
+        kind: str,
+        name: str,
+        change: Callable[[dict[str, Any] | None], dict[str, Any] | None],
+        also: Sequence[Measurement] = (),
+    ) -> Any:
+        with self.lock:
             notes = self._notes.setdefault(kind, {})
             changed = change(notes.get(name))
+            self.add(also)
             if changed is not None:
                 notes[name] = changed
             return notes.get(name)

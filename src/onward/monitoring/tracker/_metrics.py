@@ -33,14 +33,15 @@ METRICS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
 
 
-def record_type(name: str, value: object, task: str | None, client: str | None) -> Source:
+def source_of(name: str, value: object, task: str | None, client: str | None) -> Source:
     """The series that a value belongs to.
 
     Raises:
         InvalidInput: the name or the value cannot be used.
     """
     number = check_number("value", value)
-    low, high = METRICS.get(check_name("name", name), (-inf, inf))
+    name = check_name("name", name)
+    low, high = METRICS.get(name, (-inf, inf))
     if not low <= number <= high:
         raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a number between {low:g} and {high:g}.")
     return Source(

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal["task", "metric", "goal", "convergence"]
 """What a series measures: a learner's score on a task, a metric, the way to a goal, or moments of convergence."""
-
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Source(NamedTuple):
@@ -69,7 +66,7 @@ class LearningEvent:
     learning_rate: float
     episode_count: int
     convergence_metric: float
-    metadata: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def at(self) -> datetime:

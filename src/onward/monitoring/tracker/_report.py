@@ -79,19 +79,19 @@ def learning_report(store: Store, goals: Sequence[GoalProgress]) -> dict[str, An
     """All of it."""
     tasks = store.summaries("task")
     analysis = {source.name: _task(store, source, summary) for source, summary in tasks.items()}
-    if not tasks:
-        performance = dynamics = {}
-        total = 0
-    else:
-        whole = reduce(Summary.plus, tasks.values())
-        (median,) = store.quantiles(list(tasks), [0.5])
-        hours, total = _hours(list(tasks.values())), whole.size
-        performance = {"average": whole.average, "best": whole.high, "worst": whole.low, "median": median}
-        dynamics = {
-            "average_learning_rate": whole.rates / total,
-            "average_convergence_metric": whole.convergences / total,
-            "events_per_hour": total / hours if hours else None,
-        }
+    whole = reduce(Summary.plus, tasks.values()) if tasks else None
+    total, hours = whole.size if whole else 0, _hours(list(tasks.values()))
+    performance = {
+        "average": whole.average if whole else None,
+        "best": whole.high if whole else None,
+        "worst": whole.low if whole else None,
+        "median": store.quantiles(list(tasks), [0.5])[0] if whole else None,
+    }
+    dynamics = {
+        "average_learning_rate": whole.rates / total if whole else None,
+        "average_convergence_metric": whole.convergences / total if whole else None,
+        "events_per_hour": total / hours if hours else None,
+    }
     return {
         "total_learning_events": total,
         "overall_performance": performance,

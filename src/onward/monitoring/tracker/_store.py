@@ -62,6 +62,10 @@ class Store(Protocol):
         """All measurements that are kept: each where they are few, else blocks of them."""
         ...
 
+    def converged(self) -> int:
+        """How many moments of convergence there ever were; quick. Of what is buffered, those of a moment ago."""
+        ...
+
     def kept(self, kind: Kind) -> int:
         """How many measurements of a kind can be read back."""
         ...
@@ -74,18 +78,39 @@ class Store(Protocol):
         """The newest ones of a kind, oldest first."""
         ...
 
-    def restore(self, measurements: Sequence[Measurement]) -> None:
-        """Add measurements of a former store, moments of convergence among them: none is looked for again."""
+    def standings(self) -> dict[str, tuple[int, float | None, float | None]]:
+        """How tasks stand: name -> how many events were looked at for convergence; level and distance, if settled."""
+        ...
+
+    def restore(
+        self,
+        measurements: Sequence[Measurement],
+        notes: Sequence[tuple[str, str, dict[str, Any]]],
+        standings: Mapping[str, tuple[int, float | None, float | None]],
+    ) -> None:
+        """Take over all that a former store had, or nothing: moments of convergence are not looked for again.
+
+        Args:
+            measurements: in order of arrival, kind by kind.
+            notes: kind, name and record.
+            standings: as `standings` said.
+        """
         ...
 
     def notes(self, kind: str) -> dict[str, dict[str, Any]]:
         """The notes of a kind: name -> record, by name."""
         ...
 
-    def revise(self, kind: str, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any] | None]) -> Any:
+    def revise(
+        self,
+        kind: str,
+        name: str,
+        change: Callable[[dict[str, Any] | None], dict[str, Any] | None],
+        also: Sequence[Measurement] = (),
+    ) -> Any:
         """Change one note, nobody else in between: from what it was (`None`: there is none) to what it is to be.
 
-        Where `change` returns `None` it stays as it is. Returns what it is then.
+        Where `change` returns `None` it stays as it is. `also` is added with it: both, or neither. Returns the note.
         """
         ...
 

@@ -9,18 +9,20 @@ from time import monotonic
 from time import time as now
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, overload
 
+import msgspec
+
 from onward.core import Clock, InvalidInput, NotFound, SystemClock, log
 from onward.monitoring.statistics import trend
 from onward.storage import Database
 
 from ._batches import measurements_of
-from ._check import check_name, check_number, check_step, is_event, metadata_body, refuse
+from ._check import check_name, check_number, check_step, check_time, is_event, metadata_body, refuse
 from ._curves import LearningCurve, smoothed
 from ._durable import DurableStore
 from ._export import read_export, write_export
 from ._goals import GoalProgress, goal_of, new_goal
 from ._memory import MemoryStore
-from ._metrics import describe, metric_sources, record_type
+from ._metrics import describe, metric_sources, source_of
 from ._records import Kind, LearningEvent, Measurement, Source
 from ._report import convergence_analysis, goal_summary, learning_report, real_time_metrics, trend_of
 from ._store import TAIL, Store
@@ -103,10 +105,11 @@ class LearningProgressTracker:
         if workspace is None:
             self._store = MemoryStore(int(max_history))
         else:
-            self._store = DurableStore(workspace.house.storage.database, tenant, durable=durable)
+            self._store = DurableStore(workspace.house.storage.database, check_name("tenant", tenant), durable=durable)
         self._tasks: dict[str, Source] = {}
         self._told: dict[What, list[Callable[[Any], object]]] = {}
         self._converged = 0
+        self._telling = threading.local()
         self._feeds: tuple[Feed, ...] = ()
         self._lock = threading.Lock()
 
@@ -138,10 +141,13 @@ class LearningProgressTracker:
             InvalidInput: a value is out of its range; nothing is recorded.
             Unavailable: the workspace cannot be written; nothing is recorded.
         """
-        source = self._tasks.get(task_type) or self._task(task_type)
+        try:
+            source = self._tasks[task_type]
+        except (KeyError, TypeError):
+            source = self._task(task_type)
         if not is_event(performance_score, learning_rate, episode_count, convergence_metric):
             raise refuse(performance_score, learning_rate, episode_count, convergence_metric)
-        time = self._now() if timestamp is None else check_number("timestamp", timestamp)
+        time = self._now() if timestamp is None else check_time(timestamp)
         body = metadata_body(metadata) if metadata else ""
         score, rate, near = float(performance_score), float(learning_rate), float(convergence_metric)
         event = (source, time, score, int(episode_count), rate, near, body)
@@ -170,7 +176,8 @@ class LearningProgressTracker:
         return len(measurements)
 
     def _task(self, name: object) -> Source:
-        source = self._tasks[str(name)] = Source("task", check_name("task_type", name))
+        known = check_name("task_type", name)
+        source = self._tasks[known] = Source("task", known)
         return source
 
     def log_metric(
@@ -198,8 +205,8 @@ class LearningProgressTracker:
         Raises:
             InvalidInput: a value is out of its range; nothing is recorded.
         """
-        source = record_type(name, value, task_id, client_id)
-        time = self._now() if timestamp is None else check_number("timestamp", timestamp)
+        source = source_of(name, value, task_id, client_id)
+        time = self._now() if timestamp is None else check_time(timestamp)
         body = metadata_body(metadata or {})
         logged = Measurement(source, time, float(value), check_step(step), None, None, body)
         self._store.add_one(*logged)
@@ -211,8 +218,8 @@ class LearningProgressTracker:
         Raises:
             InvalidInput: JSON cannot hold it.
         """
-        metadata_body(configuration)
-        self._store.revise("experiment", check_name("name", name), lambda _: dict(configuration))
+        kept = msgspec.json.decode(metadata_body(configuration) or "{}")
+        self._store.revise("experiment", check_name("name", name), lambda _: dict(kept))
         self._settle()
 
     def get_experiments(self) -> dict[str, dict[str, Any]]:
@@ -257,7 +264,7 @@ class LearningProgressTracker:
                 raise InvalidInput(f"There is a goal {goal_id!r} already.", mend="Choose another name.")
             return goal.to_dict()
 
-        self._store.revise("goal", goal_id, change)
+        self._store.revise("goal", goal.goal_id, change)
         self._settle()
         return goal
 
@@ -268,7 +275,7 @@ class LearningProgressTracker:
             NotFound: there is no such goal; the known ones are named.
             InvalidInput: the value is no finite number.
         """
-        value, time = check_number("performance", performance), self._now()
+        value, time, known = check_number("performance", performance), self._now(), check_name("goal_id", goal_id)
         was_done = False
 
         def change(before: dict[str, Any] | None) -> dict[str, Any]:
@@ -280,9 +287,8 @@ class LearningProgressTracker:
             was_done = before["is_completed"]
             return goal_of(before).after(value, time).to_dict()
 
-        goal = goal_of(self._store.revise("goal", goal_id, change))
-        reached = Measurement(Source("goal", goal_id), time, value)
-        self._store.add_one(*reached)
+        reached = Measurement(Source("goal", known), time, value)
+        goal = goal_of(self._store.revise("goal", known, change, also=[reached]))
         self._mirror([reached])
         if goal.is_completed and not was_done:
             self._tell("goal", goal)
@@ -324,7 +330,7 @@ class LearningProgressTracker:
     ) -> tuple[NDArray[Any], NDArray[Any]] | LearningCurve:
         """The smoothed scores of a task over time.
 
-        Up to 16,384 events every event is a point; beyond, each point stands for a block of 64, 1,024, ... of them, and
+        Up to 16,384 events every event is a point; beyond, each point stands for a block of 64, 256, ... of them, and
         the band still holds every peak.
 
         Args:
@@ -339,9 +345,10 @@ class LearningProgressTracker:
             NotFound: nothing was recorded of this task; the known ones are named.
             InvalidInput: the window is below 1.
         """
-        if window_size < 1:
+        window = check_number("window_size", window_size)
+        if window < 1:
             raise InvalidInput(f"window_size is {window_size!r}.", mend="Give a whole number of 1 or more.")
-        curve = smoothed(self._store.curve(self._known("task", task_type)), window_size)
+        curve = smoothed(self._store.curve(self._known("task", task_type)), int(window))
         return curve if bands else (curve.times, curve.scores)
 
     def get_performance_trend(self, task_type: str) -> dict[str, Any]:
@@ -358,7 +365,7 @@ class LearningProgressTracker:
         return trend_of(trend(values, times))
 
     def get_convergence_analysis(self) -> dict[str, Any]:
-        """How often tasks converged: see `onward.monitoring.convergence` for the criterion.
+        """How often tasks converged: see `onward.monitoring.statistics.standing` for the criterion.
 
         Keys: `total_convergences`, `convergence_rate` (per hour of what was recorded) and `task_statistics`
         {task: {count, avg_convergence_metric, last_time}}.
@@ -419,7 +426,7 @@ class LearningProgressTracker:
     # Pictures and files ----------------------------------------------------------------------------------------------
 
     def visualize_learning_progress(
-        self, task_types: Iterable[str] | None = None, save_path: str | Path | None = None
+        self, task_types: Iterable[str] | str | None = None, save_path: str | Path | None = None
     ) -> Figure:
         """A figure: curves by task, distribution of scores, learning rate, goals. See `onward.monitoring.pictures`.
 
@@ -434,7 +441,9 @@ class LearningProgressTracker:
         """
         from onward.monitoring.pictures import learning_figure, save_figure
 
-        names = [one.name for one in self._store.summaries("task")] if task_types is None else list(task_types)
+        names = [task_types] if isinstance(task_types, str) else task_types
+        if names is None:
+            names = [one.name for one in self._store.summaries("task")]
         figure = learning_figure(self._store, [self._known("task", name) for name in names], list(self.goals.values()))
         if save_path is not None:
             save_figure(figure, Path(save_path))
@@ -471,7 +480,7 @@ class LearningProgressTracker:
         Args:
             what: "event" (gets a `LearningEvent`), "goal" (a `GoalProgress` that was just completed), "convergence" (a
                 dict: task, time, convergence_metric), or "alert" (an `Alert`).
-            call: what it raises is logged, and harms nobody.
+            call: what it raises is logged, and harms nobody; of what it records itself nobody is told.
 
         Raises:
             InvalidInput: there is no such thing.
@@ -479,8 +488,8 @@ class LearningProgressTracker:
         if what not in WHATS:
             raise InvalidInput(f"{what!r} never happens.", mend="Choose one.", options=WHATS)
         with self._lock:
-            if what == "convergence":
-                self._converged = self._convergences()
+            if what == "convergence" and not self._told.get(what):
+                self._converged = self._store.converged()
             self._told.setdefault(what, []).append(call)
 
         def off() -> None:
@@ -501,25 +510,27 @@ class LearningProgressTracker:
 
     def _new_convergences(self) -> list[dict[str, Any]]:
         with self._lock:
-            since, self._converged = self._converged, self._convergences()
+            since, self._converged = self._converged, self._store.converged()
             new = self._converged - since
             found = self._store.newest("convergence", new) if new else []
         return [{"task": one.source.name, "time": one.time, "convergence_metric": one.value} for one in found]
-
-    def _convergences(self) -> int:
-        """How many there ever were."""
-        return sum(summary.size for summary in self._store.summaries("convergence").values())
 
     def tell(self, alert: object) -> None:
         """Hand an alert to those who asked to be called back."""
         self._tell("alert", alert)
 
     def _tell(self, what: What, about: object) -> None:
-        for call in tuple(self._told.get(what, ())):
-            try:
-                call(about)
-            except Exception as error:  # noqa: BLE001 - whoever listens must not stop whoever records
-                log.warning("callback failed", what=what, exc_info=error)
+        if getattr(self._telling, "now", False):  # whoever listens may record: nobody is told of that
+            return
+        self._telling.now = True
+        try:
+            for call in tuple(self._told.get(what, ())):
+                try:
+                    call(about)
+                except Exception as error:  # noqa: BLE001 - whoever listens must not stop whoever records
+                    log.warning("callback failed", what=what, exc_info=error)
+        finally:
+            self._telling.now = False
 
     # Sinks -----------------------------------------------------------------------------------------------------------
 

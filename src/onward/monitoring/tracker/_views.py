@@ -8,13 +8,13 @@ from typing import Any, overload
 import msgspec
 
 from ._goals import GoalProgress, goal_of
-from ._records import NOTHING, LearningEvent, Measurement
+from ._records import LearningEvent, Measurement
 from ._store import Store
 
 
 def event_of(one: Measurement) -> LearningEvent:
     """A measurement of a task as the event that it was."""
-    metadata: Mapping[str, Any] = msgspec.json.decode(one.body) if one.body else NOTHING
+    metadata = msgspec.json.decode(one.body, type=dict[str, Any]) if one.body else {}
     return LearningEvent(
         one.time, one.source.name, one.value, one.rate or 0.0, one.step or 0, one.convergence or 0.0, metadata
     )
@@ -39,7 +39,10 @@ class Events(Sequence[LearningEvent]):
     def __getitem__(self, place: int | slice) -> LearningEvent | list[LearningEvent]:
         places = range(len(self))[place]
         if isinstance(places, int):
-            return event_of(next(self._store.rows("task", places, places + 1)))
+            one = next(self._store.rows("task", places, places + 1), None)
+            if one is None:
+                raise IndexError("it was dropped meanwhile, for newer ones")
+            return event_of(one)
         if not places:
             return []
         low, high = min(places), max(places)
@@ -49,7 +52,7 @@ class Events(Sequence[LearningEvent]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Events | list | tuple):
             return NotImplemented
-        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+        return list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment] # what changes has no hash
 
@@ -58,7 +61,7 @@ class Events(Sequence[LearningEvent]):
 
 
 class Goals(Mapping[str, GoalProgress]):
-    """Goals by their ids; a slice gives them in that order."""
+    """Goals by their ids; a number or a slice gives them in that order."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -73,12 +76,12 @@ class Goals(Mapping[str, GoalProgress]):
         return iter(self._store.notes("goal"))
 
     @overload
-    def __getitem__(self, goal: str) -> GoalProgress: ...
+    def __getitem__(self, goal: str | int) -> GoalProgress: ...
     @overload
     def __getitem__(self, goal: slice) -> list[GoalProgress]: ...
-    def __getitem__(self, goal: str | slice) -> GoalProgress | list[GoalProgress]:
+    def __getitem__(self, goal: str | int | slice) -> GoalProgress | list[GoalProgress]:
         goals = self._all()
-        return list(goals.values())[goal] if isinstance(goal, slice) else goals[goal]
+        return goals[goal] if isinstance(goal, str) else list(goals.values())[goal]
 
     def __repr__(self) -> str:
         return f"<{len(self)} goals: {', '.join(self)}>"

@@ -113,7 +113,9 @@ def _measurements(op: Operations) -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("measurement_order", "measurements", ["series", "sequence"])
-    op.create_table("blocks", *map(_counted, ("series", "level", "number")), *_summary())
+    sums = (Column(name, Double, nullable=False) for name in ("total", "low", "high", "last_time"))
+    size = Column("size", NUMBER, nullable=False)
+    op.create_table("blocks", *map(_counted, ("series", "level", "number")), size, *sums)
     op.create_table("bins", *map(_counted, ("series", "bin")), Column("size", NUMBER, nullable=False))
     op.create_table(
         "notes",
