@@ -45,7 +45,7 @@ from onward.core import (
 from onward.curation import UNSEEN, Datasets, curate
 from onward.evaluation import EvaluationSets, answerable, bounded, freeze, judge, score_all, scorecard
 from onward.experience import Experience
-from onward.monitoring import Conditions, report_cycle
+from onward.monitoring import Conditions, drift_of_texts, report_cycle
 from onward.monitoring.alerts import held
 from onward.registry import Candidate, Cycles, CycleState, Registry
 from onward.release import keep_records, retain
@@ -494,10 +494,11 @@ def _decide(
     best, tenant = judged[0], state.result.tenant
     status = STATUS[best.verdict.decision]
     new_set = freeze(dataset, house.evaluation_sets.all(tenant))
+    drifted = _drift(dataset)
     blob = house.evaluation_sets.put(new_set) if status == "promoted" and new_set.examples else ""
     reason = best.verdict.reason
 
-    def work(connection: Connection) -> CycleResult:
+    def work(connection: Connection) -> tuple[CycleResult, str]:
         lease.guard(connection)
         withdrawn = house.experience.withdrawn_now(connection, tenant).names
         if state.recipe != _recipe(house, options.quick, withdrawn, house.registry.alias_now(connection, tenant)):
@@ -520,15 +521,22 @@ def _decide(
         elif not best.verdict.trusted:
             house.experience.quarantine(connection, _suspicious(house, state, dataset, reason))
         house.cycles.save(connection, replace(state, result=result))
-        _report(house, connection, result, versions, best.accuracy if result.promoted else best.standing)
-        return result
+        in_service = best.accuracy if result.promoted else best.standing
+        return result, _report(house, connection, result, versions, in_service, drifted)
 
-    result = house.storage.database.write(work)
+    result, untold = house.storage.database.write(work)
+    _tell_untold(house, tenant, untold)
     house.storage.blobs.clear_workbench(result.id)
     _retain(house, lease, tenant)
     keep_records(house.storage)
     log.info("cycle finished", cycle=result.id, status=result.status, candidate=result.candidate, reason=result.reason)
     return result
+
+
+def _drift(dataset: DatasetVersion) -> float | None:
+    """Whether what is new is of another kind than what was learned before."""
+    new = [example.text for example in dataset.examples if example.new]
+    return drift_of_texts([example.text for example in dataset.examples if not example.new], new)
 
 
 def _report(
@@ -537,14 +545,25 @@ def _report(
     result: CycleResult,
     versions: Sequence[ModelVersion] = (),
     in_service: float | None = None,
-) -> None:
-    """Tell the tracker; what it cannot take harms nobody."""
-    rate = house.settings.training.learn_rate
+    drifted: float | None = None,
+) -> str:
+    """Tell the tracker, in the transaction that ends the cycle; why, where it cannot be told: that stops nobody."""
+    rate, database = house.settings.training.learn_rate, house.storage.database
     try:
         with connection.begin_nested():
-            report_cycle(house.storage.database, connection, result, versions, in_service=in_service, rate=rate)
-    except InvalidInput as error:
-        log.warning("cycle not reported to the tracker", cycle=result.id, error=str(error))
+            report_cycle(database, connection, result, versions, in_service=in_service, rate=rate, drifted=drifted)
+    except Exception as error:  # noqa: BLE001 - a transaction that is lost with it ends in its own error
+        log.warning("cycle not reported to the tracker", cycle=result.id, exc_info=error)
+        return f"cycle {result.id} is not in it: {error}"
+    return ""
+
+
+def _tell_untold(house: House, tenant: str, why: str) -> None:
+    """Say in `status` that the tracker lacks a cycle."""
+    if why:
+        house.conditions.note(tenant, "tracker", why)
+    else:
+        house.conditions.clear(tenant, "tracker")
 
 
 def _retain(house: House, lease: Lease, tenant: str) -> None:
@@ -590,12 +609,12 @@ def _close(
     """End a cycle that made no candidate."""
     state = replace(state, result=_finished(house, state, began, status, reason))
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> str:
         lease.guard(connection)
         house.cycles.save(connection, state)
-        _report(house, connection, state.result)
+        return _report(house, connection, state.result)
 
-    house.storage.database.write(work)
+    _tell_untold(house, state.result.tenant, house.storage.database.write(work))
     house.storage.blobs.clear_workbench(state.result.id)
     keep_records(house.storage)
     log.info("cycle finished", cycle=state.result.id, status=status, reason=reason)

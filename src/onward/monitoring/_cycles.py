@@ -18,6 +18,8 @@ from .tracker import LARGEST, DurableStore, Measurement, Source, check_name
 
 IN_SERVICE: Final = "in service"
 """The task under which the accuracy of the version in service is kept, cycle by cycle."""
+FEWEST, MOST = 50, 500
+"""Texts that a change of theirs is told from, at least and at most."""
 DECIDED: Final = ("promoted", "kept", "refused")
 KIB: Final = 1 if sys.platform == "darwin" else 1024
 
@@ -30,6 +32,7 @@ def report_cycle(
     *,
     in_service: float | None = None,
     rate: float = 1.0,
+    drifted: float | None = None,
 ) -> None:
     """Add what a cycle came to, inside the caller's transaction.
 
@@ -45,10 +48,32 @@ def report_cycle(
         versions: its candidates, with scorecards.
         in_service: accuracy, 0..1, of the version that is in service now.
         rate: the learning rate that was set.
+        drifted: what `drift_of_texts` said.
     """
     time = (result.finished or result.started).timestamp()
     measured = [*_events(result, versions, in_service, rate, time), *_metrics(result, versions, time)]
+    if drifted is not None:
+        measured.append(Measurement(Source("metric", "drift"), time, drifted))
     DurableStore(database, result.tenant).add_in(connection, measured)
+
+
+def drift_of_texts(before: Sequence[str], new: Sequence[str]) -> float | None:
+    """1 where new texts are surely of another kind than those before, else 0; `None` where there are too few to tell.
+
+    A classifier is taught to tell them apart (`onward.monitoring.drift.text_drift`) from at most 500 of each.
+
+    >>> drift_of_texts([], ["hello"]) is None
+    True
+    """
+    from .drift import text_drift
+
+    if min(len(before), len(new)) < FEWEST:
+        return None
+    return text_drift(_some(before), _some(new)).share_drifted
+
+
+def _some(texts: Sequence[str]) -> Sequence[str]:
+    return texts[:: -(-len(texts) // MOST)]
 
 
 def _events(

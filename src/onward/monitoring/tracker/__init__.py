@@ -10,5 +10,8 @@ from ._metrics import METRICS as METRICS
 from ._records import LearningEvent as LearningEvent
 from ._records import Measurement as Measurement
 from ._records import Source as Source
+from ._sound import Unsound as Unsound
+from ._sound import sum_up_anew as sum_up_anew
+from ._sound import unsound as unsound
 from ._store import Store as Store
 from ._tracker import LearningProgressTracker as LearningProgressTracker

@@ -93,21 +93,30 @@ def _newest(connection: Connection, series: int, count: int) -> Sequence[RowOf[f
 
 def _summed_up(connection: Connection, key: Key, before: _Series | None, rows: Sequence[Row]) -> _Series:
     """A series with these rows added to its sums, blocks and bins."""
-    columns = _columns(rows)
-    place = before.summary.size if before else 0
-    numbers = (place + np.arange(len(rows))) // FINEST
-    starts = np.append(0, np.flatnonzero(np.diff(numbers)) + 1)
-    finest = list(zip(numbers[starts].tolist(), columns.summaries(starts), strict=True))
+    columns = columns_of(rows)
+    finest = finest_blocks(columns, before.summary.size if before else 0)
     new = reduce(Summary.plus, (summary for _, summary in finest))
     series = _make(connection, *key, new) if before is None else _changed(connection, before, new)
+    add_parts(connection, series.id, finest, columns)
+    return series
+
+
+def finest_blocks(columns: Columns, place: int) -> list[tuple[int, Summary]]:
+    """The parts of the finest blocks that measurements make, the first of which is at this place in its series."""
+    numbers = (place + np.arange(len(columns.values))) // FINEST
+    starts = np.append(0, np.flatnonzero(np.diff(numbers)) + 1)
+    return list(zip(numbers[starts].tolist(), columns.summaries(starts), strict=True))
+
+
+def add_parts(connection: Connection, series: int, finest: list[tuple[int, Summary]], columns: Columns) -> None:
+    """Add measurements to the blocks of every level, and to the bins, of the series of this number."""
     blocks = [
-        (series.id, level, number, one.size, one.total, one.low, one.high, one.last_time)
+        (series, level, number, one.size, one.total, one.low, one.high, one.last_time)
         for level, number, one in _levels(finest)
     ]
     add_up(connection, schema.blocks, blocks, sums=("size", "total"), lows=("low",), highs=("high", "last_time"))
-    counts = [(series.id, one, count) for one, count in bins_of(columns.values).items()]
+    counts = [(series, one, count) for one, count in bins_of(columns.values).items()]
     add_up(connection, schema.bins, counts, sums=("size",))
-    return series
 
 
 def _levels(blocks: list[tuple[int, Summary]]) -> Iterator[tuple[int, int, Summary]]:
@@ -118,7 +127,8 @@ def _levels(blocks: list[tuple[int, Summary]]) -> Iterator[tuple[int, int, Summa
         blocks = [(number, reduce(Summary.plus, (summary for _, summary in some))) for number, some in coarser]
 
 
-def _columns(rows: Sequence[Row]) -> Columns:
+def columns_of(rows: Sequence[Row]) -> Columns:
+    """Time, value, rate and convergence of rows of time, value, step, rate, convergence and body."""
     times, values, _, rates, convergences, _ = zip(*rows, strict=True)
     known = ([one or 0.0 for one in column] for column in (times, values, rates, convergences))
     return Columns(*(np.array(column, dtype=float) for column in known))

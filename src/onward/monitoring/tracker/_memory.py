@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ TOGETHER: Final = 4_096
 WIDTH: Final = 6
 CODE, TIME, VALUE, STEP, RATE, CONVERGENCE = range(WIDTH)
 UNKNOWN: Final = float("nan")
+RARE: Final = frozenset({"goal", "convergence"})
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +63,7 @@ os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_g
 
 
 class MemoryStore:
-    """Keeps the newest measurements of all series together; sums and quantiles count those that were dropped as well.
+    """Keeps the newest events and metrics of all series together; sums and quantiles count what was dropped as well.
 
     Args:
         at_most: measurements kept; each takes 48 bytes, and its metadata.
@@ -77,6 +78,7 @@ class MemoryStore:
         self._pending = array("d")
         self._waiting = 0
         self._bodies: dict[int, str] = {}
+        self._rare: dict[str, deque[Measurement]] = {kind: deque(maxlen=at_most) for kind in RARE}
         self._notes: dict[str, dict[str, dict[str, Any]]] = {}
         self._examines, self._converged = True, 0
         self.lock = threading.RLock()
@@ -99,6 +101,9 @@ class MemoryStore:
         """Keep one measurement: the hot path, so it only notes it; sums are made for thousands at once."""
         with self.lock:
             series = self._series.get(source) or self._new(source)
+            if source.kind in RARE:
+                self._keep_rare(series, Measurement(source, time, value, step, rate, convergence, body))
+                return
             if body:
                 self._bodies[self._absorbed + self._waiting] = body
             self._pending.extend(
@@ -115,6 +120,11 @@ class MemoryStore:
             series.left -= 1
             if not series.left or self._waiting == TOGETHER:
                 self._absorb()
+
+    def _keep_rare(self, series: _Series, one: Measurement) -> None:
+        """Moments of convergence and steps to goals are few, and pushed out by nothing but their like."""
+        self._rare[one.source.kind].append(one)
+        self._sum_up(series, np.array([[series.code, one.time, one.value, UNKNOWN, UNKNOWN, UNKNOWN]]).T)
 
     def standings(self) -> dict[str, tuple[int, float | None, float | None]]:
         with self.lock:
@@ -238,8 +248,10 @@ class MemoryStore:
             series, size = self._series.get(source), self._ring.shape[1]
             places = self._places(source.kind)
             places = places[self._ring[CODE, places % size] == series.code] if series else places[:0]
-            own = self._ring[:, places % size]
-        times, values = own[TIME], own[VALUE]
+            times, values = self._ring[TIME, places % size], self._ring[VALUE, places % size]
+            if source.kind in RARE:
+                rare = [(one.time, one.value) for one in self._rare[source.kind] if one.source == source]
+                times, values = np.array(rare, dtype=float).reshape(-1, 2).T
         if len(values) <= RAW:
             times, values = by_time(times, values)
             return Curve(times, values, values, values, np.ones(len(values)))
@@ -259,7 +271,7 @@ class MemoryStore:
     def kept(self, kind: Kind) -> int:
         with self.lock:
             self._absorb()
-            return len(self._places(kind))
+            return len(self._rare[kind]) if kind in RARE else len(self._places(kind))
 
     def _places(self, kind: Kind) -> NDArray[np.int64]:
         """Which measurements of a kind are kept, as numbered since the beginning, in order."""
@@ -275,12 +287,16 @@ class MemoryStore:
     def rows(self, kind: Kind, start: int, stop: int) -> Iterator[Measurement]:
         with self.lock:
             self._absorb()
+            if kind in RARE:
+                return iter(list(self._rare[kind])[start:stop])
             return iter(self._measurements(self._places(kind)[start:stop]))
 
     def newest(self, kind: Kind, count: int) -> list[Measurement]:
         """Read from the end, in pieces: there may be millions."""
         with self.lock:
             self._absorb()
+            if kind in RARE:
+                return list(self._rare[kind])[-count:]
             size, found = self._ring.shape[1], 0
             kept = begin = min(self._absorbed, size)
             while found < count and begin:
