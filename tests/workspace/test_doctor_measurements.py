@@ -14,12 +14,13 @@ from onward.storage import schema
 from onward.workspace import Workspace
 
 COUNT = 6_000
+NO_NUMBER = "value is 'much'."
 AWAY = "onward restore"
 Change = Callable[[Connection], object]
 
 
 def measure(ws: Workspace) -> LearningProgressTracker:
-    """More than one page of one task, and a few of everything else."""
+    """More than one page of a task, which converges once, and a few of everything else: series 1 to 5."""
     tracker = LearningProgressTracker(workspace=ws)
     scores = np.random.default_rng(1).random(COUNT)
     tracker.record_learning_events({"task_type": "a", "performance_score": scores, "learning_rate": 0.1, "by": "me"})
@@ -76,7 +77,7 @@ TASK = "task 'a' of 'default'"
             f"{SIZE} {COUNT} measurements, {COUNT} in bins, {COUNT + 1} in blocks.",
         ),
         (
-            dropping(schema.blocks, "series = 3"),
+            dropping(schema.blocks, "series = 4"),
             "metric 'loss', task 't', client 'c' of 'default'",
             "Its size is 1; there are 1 measurements, 1 in bins, 0 in blocks.",
         ),
@@ -102,7 +103,7 @@ def rounded(value: Any) -> Any:
 
 def test_measurements_that_are_gone(ws: Workspace) -> None:
     """What is left is summed up; a series of which nothing is left goes."""
-    change(ws, dropping(schema.measurements, f"sequence IN ({COUNT}, {COUNT + 1})"))
+    change(ws, dropping(schema.measurements, f"sequence IN ({COUNT}, {COUNT + 2})"))
     assert [one[1] for one in looked_at(ws, mend=True)] == [TASK, "task 'b' of 'default'"]
     assert looked_at(ws) == []
     tracker = LearningProgressTracker(workspace=ws)
@@ -136,12 +137,23 @@ def test_what_only_a_back_up_mends(work: Change, where: str, what: str, ws: Work
         assert AWAY in found.mend
 
 
+def test_a_measurement_that_is_no_number(ws: Workspace) -> None:
+    """Nothing is summed up over it."""
+    spoil = text("UPDATE measurements SET value = 'much' WHERE sequence = 9")
+    change(ws, lambda connection: connection.execute(spoil))
+    change(ws, setting(schema.series, "id = 1", size=7))
+    sums, row = ws.doctor(mend=True)
+    assert (sums.where, sums.mended, row.where, row.what) == (TASK, False, f"measurement 9, of {TASK}", NO_NUMBER)
+    assert "could not be mended: A measurement is no number" in sums.mend
+    assert [one.where for one in ws.doctor()] == [sums.where, row.where]
+
+
 def test_on_a_server(postgresql_url: str, clock: ManualClock) -> None:
     with onward.open(postgresql_url, settings={"training": {"learners": ["linear"]}}, clock=clock) as ws:
         measure(ws)
         assert looked_at(ws) == []
         change(ws, setting(schema.series, "id = 1", size=7))
-        change(ws, dropping(schema.bins, "series = 2"))
+        change(ws, dropping(schema.bins, "series = 3"))
         orphan = {"sequence": 90_000, "series": 77, "time": 0.0, "value": 0.0, "body": ""}
         change(ws, lambda connection: connection.execute(insert(schema.measurements).values(orphan)))
         found = looked_at(ws, mend=True)

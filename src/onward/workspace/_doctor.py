@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from onward.config import Settings, load_settings
 from onward.core import Busy, Clock, InvalidInput, NotFound, OnwardError, SystemClock
 from onward.experience import Erasure
 from onward.loop import House, Progress, load_model, unwatched
+from onward.monitoring.tracker import sum_up_anew, unsound
 from onward.registry import CycleState
 from onward.release import (
     Ailment,
@@ -33,6 +35,7 @@ from onward.storage import Blobs, Place, open_storage, place_of, stamp
 from ._forget import finish
 from ._house import house_of
 
+FROM_BACK_UP: Final = "Restore a back-up: onward restore SOURCE TO"
 AGREEMENTS = {
     "cycles": (
         CycleState,
@@ -42,7 +45,8 @@ AGREEMENTS = {
             "started": stamp(state.result.started),
             "status": state.result.status,
         },
-    )
+    ),
+    "notes": (dict, lambda _: {}),  # what is in them is for the tracker's users; an object it is always
 }
 
 
@@ -101,7 +105,7 @@ def _lost(place: Place) -> Ailment:
         kind="lost",
         where=str(place) if place.server else f"{place}/onward.db",
         what="The database is gone, or is none.",
-        mend="Restore a back-up: onward restore SOURCE TO; or rebuild what can be: onward doctor --mend",
+        mend=f"{FROM_BACK_UP}; or rebuild what can be: onward doctor --mend",
     )
 
 
@@ -128,6 +132,7 @@ def look_at(house: House, *, mend: bool, repository: Repository | None, progress
         *treated(found, mend=mend),
         *treated(_surviving(_champions(house)), mend=mend),
         *treated(_surviving(_unnoted_lessons(house)), mend=mend),
+        *treated(_surviving(_measured(house)), mend=mend),
     ]
     if mend and repository is not None and any(one.mended for one in ailments):
         Erasure(house.storage.database).reopen()
@@ -179,6 +184,18 @@ def _unnoted_lessons(house: House) -> Iterator[Found]:
                     mend="Note them: onward doctor --mend",
                 )
                 yield Found(ailment, partial(house.datasets.note_again, tenant, dataset))
+
+
+def _measured(house: House) -> Iterator[Found]:
+    """Sums that are not those of the measurements they are of; measurements that cannot be read."""
+    database = house.storage.database
+    for one in unsound(database):
+        if one.series is None:
+            yield Found(Ailment(kind="damaged", where=one.where, what=one.what, mend=FROM_BACK_UP))
+        else:
+            mend = f"{FROM_BACK_UP}; or sum up what is there: onward doctor --mend"
+            ailment = Ailment(kind="disagrees", where=one.where, what=one.what, mend=mend)
+            yield Found(ailment, partial(sum_up_anew, database, one.series))
 
 
 def _champions(house: House) -> Iterator[Found]:

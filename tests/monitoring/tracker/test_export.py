@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from onward.core import InvalidInput, MissingExtra, NotFound, Unavailable
 from onward.monitoring import LearningProgressTracker
@@ -26,7 +28,7 @@ def tracker() -> LearningProgressTracker:
         )
     made.record_learning_event("b", 0.1, 1.0)
     made.log_metric("loss", -2.5, step=3, task_id="t", client_id="c", metadata={"x": 1})
-    made.log_metric("loss", 1e300)
+    made.log_metric("loss", 1e90)
     made.create_goal("g", "words", target_performance=0.9)
     made.create_goal("h", target_performance=0.1, direction="minimize")
     made.update_goal_progress("g", 0.5)
@@ -50,6 +52,45 @@ def test_import_gives_what_export_took(ending: str, tracker: LearningProgressTra
     assert third.generate_dashboard_view() == tracker.generate_dashboard_view()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([file.name, twice.name])
     assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_who_converged_does_not_converge_again(ending: str, workspace: Workspace, tmp_path: Path) -> None:
+    first = LearningProgressTracker()
+    flat = {"task_type": "a", "learning_rate": 0.1, "timestamp": 0.0}
+    first.record_learning_events(flat | {"performance_score": [0.5] * 700})
+    file = first.export_learning_data(tmp_path / f"out{ending}")
+    second, lasting = LearningProgressTracker(), LearningProgressTracker(workspace=workspace)
+    for tracker in (second, lasting):
+        tracker.import_learning_data(file)
+    for tracker in (first, second, lasting):
+        tracker.record_learning_events(flat | {"performance_score": [0.5] * 300})
+        assert tracker.get_convergence_analysis()["total_convergences"] == 1
+    assert first.store.standings() == second.store.standings() == lasting.store.standings()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_memory_forgot_is_not_waited_for(ending: str, tmp_path: Path) -> None:
+    """A task whose events were dropped is looked at again as soon as any other."""
+    first = LearningProgressTracker(max_history=100)
+    first.record_learning_events({"task_type": "gone", "performance_score": [0.5] * 60, "learning_rate": 0.1})
+    rising = np.linspace(0, 1, 5_000)
+    first.record_learning_events({"task_type": "a", "performance_score": rising, "learning_rate": 0.1})
+    again = LearningProgressTracker()
+    assert again.import_learning_data(first.export_learning_data(tmp_path / f"out{ending}")) == 100
+    assert again.store.standings() == {"a": (100, None, None)}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_three_hundred_tasks(ending: str, tmp_path: Path) -> None:
+    """Their report, goals and configurations are longer than an attribute of HDF5 may be."""
+    tracker = LearningProgressTracker()
+    for number in range(300):
+        tracker.record_learning_event(f"task {number}", 0.5, 0.1)
+        tracker.configure_experiment(f"experiment {number}", {"said": "x" * 300})
+    again = LearningProgressTracker()
+    assert again.import_learning_data(tracker.export_learning_data(tmp_path / f"out{ending}")) == 300
+    assert again.get_experiments() == tracker.get_experiments()
 
 
 def rounded(value: Any) -> Any:
@@ -184,3 +225,36 @@ def test_what_is_not_installed(
     with pytest.raises(MissingExtra, match=package):
         LearningProgressTracker().import_learning_data(file)
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A small file of each format."""
+    tracker, place = LearningProgressTracker(), tmp_path_factory.mktemp("exports")
+    tracker.record_learning_events({"task_type": ["a", "b"], "performance_score": 0.5, "learning_rate": 0.1, "by": "ü"})
+    tracker.log_metric("loss", 1.0, step=3, task_id="t")
+    tracker.create_goal("g", target_performance=0.9)
+    tracker.update_goal_progress("g", 0.3)
+    tracker.configure_experiment("e", {"layers": [1]})
+    return {ending: tracker.export_learning_data(place / f"out{ending}").read_bytes() for ending in ENDINGS}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@given(data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_is_read_or_refused(
+    ending: str, exports: dict[str, bytes], tmp_path: Path, data: st.DataObject
+) -> None:
+    content = bytearray(exports[ending])
+    places = st.lists(st.integers(0, len(content) - 1), max_size=4)
+    for place in data.draw(places):
+        content[place] ^= data.draw(st.integers(1, 255))
+    file, tracker = tmp_path / f"out{ending}", LearningProgressTracker()
+    file.write_bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
+    try:
+        count = tracker.import_learning_data(file)
+    except InvalidInput:
+        assert tracker.generate_dashboard_view() == LearningProgressTracker().generate_dashboard_view()
+    else:
+        assert count == len(tracker.learning_events)
+        tracker.generate_dashboard_view()

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
-from math import isfinite
 from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
 
-from onward.core import InvalidInput, NotFound
+from onward.core import InvalidInput, NotFound, OnwardError
 from onward.monitoring._whole import whole
 
-from ._check import is_event, metadata_body
-from ._records import Kind, LearningEvent, Measurement, Source
+from ._admit import FORMAT, Beside, admit, admit_notes, admit_standings
+from ._check import metadata_body
+from ._records import Kind, Measurement, Source
 from ._store import Store
-from ._tables import FORMAT, Notes, notes_of, read_hdf5, read_parquet, write_hdf5, write_parquet
+from ._tables import read_hdf5, read_parquet, write_hdf5, write_parquet
 from ._views import event_of
 
 SECTIONS: Final[Mapping[str, Kind]] = {
@@ -28,6 +27,30 @@ SECTIONS: Final[Mapping[str, Kind]] = {
 }
 AT_ONCE: Final = 5_000
 ENDINGS: Final = (".json", ".parquet", ".h5")
+UNREADABLE: Final = (
+    msgspec.MsgspecError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What msgspec, pyarrow and h5py raise over files that are none of ours."""
+
+
+class Event(msgspec.Struct, forbid_unknown_fields=True):
+    """A learning event in a file."""
+
+    timestamp: float
+    task_type: str
+    performance_score: float
+    learning_rate: float
+    episode_count: float
+    convergence_metric: float
+    metadata: dict[str, Any] = {}
 
 
 class Metric(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,7 +59,7 @@ class Metric(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     timestamp: float
     value: float
-    step: int | None = None
+    step: float | None = None
     task_id: str = ""
     client_id: str = ""
     metadata: dict[str, Any] = {}
@@ -50,17 +73,13 @@ class Moment(msgspec.Struct, forbid_unknown_fields=True):
     value: float
 
 
-class Contents(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class Contents(Beside, forbid_unknown_fields=True, kw_only=True):
     """A whole file."""
 
-    format: str
-    learning_events: list[LearningEvent]
+    learning_events: list[Event]
     metrics: list[Metric]
     goal_history: list[Moment]
     convergence_history: list[Moment]
-    goals: dict[str, dict[str, Any]]
-    experiments: dict[str, dict[str, Any]]
-    report: dict[str, Any]
 
 
 def write_export(store: Store, file: Path, report: Mapping[str, Any]) -> Path:
@@ -70,15 +89,14 @@ def write_export(store: Store, file: Path, report: Mapping[str, Any]) -> Path:
         InvalidInput, MissingExtra, Unavailable: it cannot be written.
     """
     writers: Mapping[str, Callable[[Path], None]] = {
-        ".json": lambda path: _write_json(store, path, report),
-        ".parquet": lambda path: write_parquet(_all(store), _notes(store, report), path),
-        ".h5": lambda path: write_hdf5(_all(store), _notes(store, report), path),
+        ".json": lambda path: _write_json(store, beside, path),
+        ".parquet": lambda path: write_parquet(_all(store), beside, path),
+        ".h5": lambda path: write_hdf5(_all(store), beside, path),
     }
-    write = writers.get(_ending(file))
+    write, beside = writers[_ending(file)], _beside(store, report)
     with whole(file) as part:
         part.touch(mode=0o600)
-        if write is not None:
-            write(part)
+        write(part)
     return file
 
 
@@ -93,32 +111,29 @@ def read_export(store: Store, file: Path) -> int:
     ending = _ending(file)
     if not file.is_file():
         raise NotFound(f"There is no file {file}.", mend="Export one with: tracker.export_learning_data")
+    readers: Mapping[str, Callable[[Path], tuple[Iterable[Measurement], Beside]]] = {
+        ".json": _read_json,
+        ".parquet": lambda path: _with_beside(*read_parquet(path)),
+        ".h5": lambda path: _with_beside(*read_hdf5(path)),
+    }
     try:
-        if ending == ".json":
-            measurements, notes = _read_json(file)
-        else:
-            measurements, notes = (read_parquet if ending == ".parquet" else read_hdf5)(file)
-        _check(measurements)
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, OSError) as error:
-        mend = "Give what tracker.export_learning_data wrote."
-        raise InvalidInput(f"{file} is no export of a tracker.", why=f"{error}.", mend=mend) from error
-    for kind, name, body in notes:
-        store.revise(kind, name, partial(_instead, body))
-    store.restore(measurements)
+        found, beside = readers[ending](file)
+        notes, measurements = admit_notes(beside), admit(found)
+        standings = admit_standings(beside, measurements)
+    except (InvalidInput, *UNREADABLE) as error:
+        raise _refused(file, error) from error
+    store.restore(measurements, notes, standings)
     return sum(one.source.kind == "task" for one in measurements)
 
 
-def _check(measurements: list[Measurement]) -> None:
-    """Raises: ValueError: a value is out of its range."""
-    for number, one in enumerate(measurements):
-        if one.source.kind == "task" and not is_event(one.value, one.rate, one.step, one.convergence):
-            raise ValueError(f"event {number}, counted from 0, has a value out of its range")
-        if not (isfinite(one.time) and isfinite(one.value)):
-            raise ValueError(f"measurement {number}, counted from 0, is not finite")
+def _refused(file: Path, error: Exception) -> InvalidInput:
+    why = f"{error.what} {error.why}".strip() if isinstance(error, OnwardError) else f"{error}."
+    mend = "Give what tracker.export_learning_data wrote."
+    return InvalidInput(f"{file} is no export of a tracker.", why=why, mend=mend)
 
 
-def _instead(body: dict[str, Any], _: dict[str, Any] | None) -> dict[str, Any]:
-    return body
+def _with_beside(measurements: Iterable[Measurement], said: bytes) -> tuple[Iterable[Measurement], Beside]:
+    return measurements, msgspec.json.decode(said, type=Beside)
 
 
 def _ending(file: Path) -> str:
@@ -132,26 +147,22 @@ def _all(store: Store) -> Iterator[Measurement]:
     return chain.from_iterable(store.rows(kind, 0, store.kept(kind)) for kind in SECTIONS.values())
 
 
-def _notes(store: Store, report: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "goals": store.notes("goal"),
-        "experiments": store.notes("experiment"),
-        "report": dict(report),
-    }
+def _beside(store: Store, report: Mapping[str, Any]) -> bytes:
+    notes = {"goals": store.notes("goal"), "experiments": store.notes("experiment"), "standings": store.standings()}
+    return msgspec.json.encode({"format": FORMAT, **notes, "report": report})
 
 
 # JSON ----------------------------------------------------------------------------------------------------------------
 
 
-def _write_json(store: Store, path: Path, report: Mapping[str, Any]) -> None:
+def _write_json(store: Store, beside: bytes, path: Path) -> None:
     with path.open("wb") as file:
         file.write(b"{")
         for section, kind in SECTIONS.items():
             file.write(b'"%s":[\n' % section.encode())
             _write_rows(file, store.rows(kind, 0, store.kept(kind)))
             file.write(b"\n],\n")
-        file.write(msgspec.json.encode(_notes(store, report))[1:])
+        file.write(beside[1:])
 
 
 def _write_rows(file: IO[bytes], rows: Iterator[Measurement]) -> None:
@@ -172,34 +183,27 @@ def _told(one: Measurement) -> Any:
     return Moment(one.source.name, one.time, one.value)
 
 
-def _read_json(file: Path) -> tuple[list[Measurement], Notes]:
+def _read_json(file: Path) -> tuple[Iterable[Measurement], Beside]:
     contents = msgspec.json.decode(file.read_bytes(), type=Contents)
-    notes = notes_of({"format": contents.format, "goals": contents.goals, "experiments": contents.experiments})
     moments: tuple[tuple[Kind, list[Moment]], ...] = (
         ("goal", contents.goal_history),
         ("convergence", contents.convergence_history),
     )
-    found = [
-        *map(_event, contents.learning_events),
-        *map(_metric, contents.metrics),
-        *(Measurement(Source(kind, one.name), one.timestamp, one.value) for kind, some in moments for one in some),
-    ]
-    return found, notes
-
-
-def _event(one: LearningEvent) -> Measurement:
-    source, body = Source("task", one.task_type), metadata_body(one.metadata)
-    return Measurement(
-        source,
-        one.timestamp,
-        one.performance_score,
-        one.episode_count,
-        one.learning_rate,
-        one.convergence_metric,
-        body,
+    found = chain(
+        map(_event, contents.learning_events),
+        map(_metric, contents.metrics),
+        (Measurement(Source(kind, one.name), one.timestamp, one.value) for kind, some in moments for one in some),
     )
+    return found, contents
+
+
+def _event(one: Event) -> Measurement:
+    episodes: Any = one.episode_count  # what is no whole number is refused with all the rest
+    values = (one.timestamp, one.performance_score, episodes, one.learning_rate, one.convergence_metric)
+    return Measurement(Source("task", one.task_type), *values, metadata_body(one.metadata))
 
 
 def _metric(one: Metric) -> Measurement:
+    step: Any = one.step
     source = Source("metric", one.name, one.task_id, one.client_id)
-    return Measurement(source, one.timestamp, one.value, one.step, body=metadata_body(one.metadata))
+    return Measurement(source, one.timestamp, one.value, step, body=metadata_body(one.metadata))

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, delete, exists, func, select, update
 
-from onward.core import Damaged, decode
+from onward.core import Damaged, InvalidInput, decode
 from onward.storage import Database, schema
 
+from ._check import check_number
 from ._intake import add_parts, columns_of, finest_blocks
-from ._summary import Summary
+from ._summary import Columns, Summary
 
 AT_ONCE: Final = 5_000
 SERIES: Final = schema.series
@@ -37,13 +38,13 @@ class Unsound:
 
 
 def unsound(database: Database) -> Iterator[Unsound]:
-    """Series whose sums are not those of their measurements; measurements of no series, or with unreadable metadata.
+    """Series whose sums are not those of their measurements; measurements of no series, or that cannot be read.
 
     Raises:
         Unavailable: the database cannot be read.
     """
     with database.read() as connection:
-        for check in (_sums, _without_series, _bodies):
+        for check in (_sums, _without_series, _rows):
             yield from check(connection)
 
 
@@ -79,15 +80,28 @@ def _without_series(connection: Connection) -> Iterator[Unsound]:
         yield Unsound(f"measurements of series {number}", f"There are {count}, and no series {number}.")
 
 
-def _bodies(connection: Connection) -> Iterator[Unsound]:
-    table = OF_MEASUREMENTS
-    query = select(table.c.sequence, table.c.body, SERIES.c.tenant, SERIES.c.kind, SERIES.c.name)
-    named = query.join(SERIES, SERIES.c.id == table.c.series).where(table.c.body != "").order_by(table.c.sequence)
-    for number, body, tenant, kind, name in _streamed(connection, named):
-        try:
+def _rows(connection: Connection) -> Iterator[Unsound]:
+    """Each measurement, few at a time."""
+    names = (SERIES.c.tenant, SERIES.c.kind, SERIES.c.name)
+    query = select(OF_MEASUREMENTS.c.sequence, *VALUES, *names).join(SERIES, SERIES.c.id == OF_MEASUREMENTS.c.series)
+    for number, time, value, _, _, _, body, *named in _streamed(connection, query.order_by(OF_MEASUREMENTS.c.sequence)):
+        wrong = _wrong(time, value, body)
+        if wrong:
+            tenant, kind, name = named
+            yield Unsound(f"measurement {number}, of {kind} {name!r} of {tenant!r}", wrong)
+
+
+def _wrong(time: object, value: object, body: Any) -> str:
+    try:
+        check_number("time", time)
+        check_number("value", value)
+        if body != "":
             decode(body, dict)
-        except Damaged as error:
-            yield Unsound(f"measurement {number}, of {kind} {name!r} of {tenant!r}", f"Its metadata: {error.why}")
+    except InvalidInput as error:
+        return error.what
+    except Damaged as error:
+        return f"Its metadata: {error.why}"
+    return ""
 
 
 def _streamed(connection: Connection, query: Any) -> Iterator[Any]:
@@ -99,6 +113,7 @@ def sum_up_anew(database: Database, series: int) -> None:
 
     Raises:
         Unavailable: the database cannot be written.
+        Damaged: a measurement is no number; nothing is changed.
     """
     database.write(lambda connection: _sum_up_anew(connection, series))
 
@@ -108,7 +123,7 @@ def _sum_up_anew(connection: Connection, series: int) -> None:
         connection.execute(delete(table).where(table.c.series == series))
     summary: Summary | None = None
     for rows in _pages(connection, series):
-        columns = columns_of(rows)
+        columns = _columns(rows)
         finest = finest_blocks(columns, summary.size if summary else 0)
         add_parts(connection, series, finest, columns)
         new = [one for _, one in finest]
@@ -120,6 +135,13 @@ def _sum_up_anew(connection: Connection, series: int) -> None:
         connection.execute(update(SERIES).where(own).values(**summary._asdict()))
         looked_at = own & (SERIES.c.examined > summary.size)
         connection.execute(update(SERIES).where(looked_at).values(examined=summary.size))
+
+
+def _columns(rows: list[tuple[Any, ...]]) -> Columns:
+    try:
+        return columns_of(rows)
+    except (TypeError, ValueError) as error:
+        raise Damaged("A measurement is no number.", why=f"{error}.", mend="Restore a back-up.") from error
 
 
 def _pages(connection: Connection, series: int) -> Iterator[list[tuple[Any, ...]]]:
