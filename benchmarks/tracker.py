@@ -1,8 +1,8 @@
 """The learning tracker: recording and reading, beside MLflow.
 
 - In memory: `record_learning_event`, and bytes an event.
-- In a workspace (SQLite, synchronous=FULL): one call of one producer, of 64 and of 256 threads is one acknowledged event;
-  batches of 1,000; the buffered mode, which may lose the last second.
+- In a workspace (SQLite, synchronous=FULL): one call is one acknowledged event, of one producer and of 64 and 256
+  threads; batches of 1,000; the buffered mode, which may lose the last second.
 - MLflow beside it (`--mlflow PYTHON`): log_metric, and log_batch of 1,000.
 - Reading at 10 thousand to 10 million events: real-time metrics, trend, summary, report and curve.
 

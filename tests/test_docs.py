@@ -34,7 +34,14 @@ TEXTS = [*PAGES, *sorted(ROOT.glob("[A-Z]*.md")), *sorted((ROOT / "changelog.d")
 SAMPLES = {"conversations": "day1", "next-week": "day2", "imported": "day3_poisoned"}
 LINEAR = {"ONWARD_TRAINING__LEARNERS": '["linear"]'}
 NAME_THEIR_LEARNERS = {"learners.md"}
-FIND_A_WORKSPACE = {"alerts.md", "gate.md", "curation.md", "operating.md", "back-ups.md", "tracker.md"}  # .onward, with two versions
+FIND_A_WORKSPACE = {
+    "alerts.md",
+    "gate.md",
+    "curation.md",
+    "operating.md",
+    "back-ups.md",
+    "tracker.md",
+}  # .onward, with two versions
 FENCE = re.compile(r"^```(?P<language>\w*)(?P<options>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
