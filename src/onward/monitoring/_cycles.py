@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from onward.core import CycleResult, InvalidInput, ModelVersion
 from onward.storage import Database
 
+from .drift import text_drift
 from .tracker import LARGEST, DurableStore, Measurement, Source, check_name
 
 IN_SERVICE: Final = "in service"
@@ -65,8 +66,6 @@ def drift_of_texts(before: Sequence[str], new: Sequence[str]) -> float | None:
     >>> drift_of_texts([], ["hello"]) is None
     True
     """
-    from .drift import text_drift
-
     if min(len(before), len(new)) < FEWEST:
         return None
     return text_drift(_some(before), _some(new)).share_drifted

@@ -1,7 +1,4 @@
-"""Statistics of series of figures: trends, convergence, change points and when a goal will be met.
-
-The door is light: numpy and scipy load with the first figure.
-"""
+"""Statistics of series of figures: trends, convergence, change points and when a goal will be met."""
 
 from ._changes import ChangePoint as ChangePoint
 from ._changes import change_points as change_points

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ._checks import checked_count, checked_level
+from ._numbers import Numbers, instants, series
+from ._steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike
 
-    from ._numbers import Numbers
 
 SHORTEST: Final = 20  # points of a stretch in which a change is looked for
 # Parts of it: a share of its length, at least so many points, and what the p-value is taken times.
@@ -61,8 +62,6 @@ def change_points(
     >>> [change.index for change in change_points([0.8, 0.81, 0.79] * 10 + [0.7, 0.71, 0.69] * 10)]
     [30]
     """
-    from ._numbers import instants, series
-
     level, points = checked_level(level), series(values)
     when, most = instants(times, len(points)), checked_count(at_most, "at_most", 1)
     found = sorted(_search(points, 0, level, 1.0), key=lambda change: (change[1], change[0]))[:most]
@@ -93,8 +92,6 @@ def _search(points: Numbers, offset: int, level: float, times: float) -> list[tu
 
 def _best(points: Numbers) -> tuple[int, float] | None:
     """The surest step of a stretch, in it all or in a part of it."""
-    from ._steps import step
-
     found = []
     for low, high, times in _parts(len(points)):
         one = step(points[low:high])

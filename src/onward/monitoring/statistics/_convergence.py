@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ._checks import checked_convergence_level, checked_count, checked_tolerance
+from ._numbers import Numbers, block_means, series, thinning
+from ._pairs import line, mann_kendall
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ._numbers import Numbers
 
 WINDOW: Final = 200
 SHORTEST: Final = 40
@@ -67,8 +68,6 @@ def convergence(
     >>> convergence(learning[:250]).converged, convergence(learning).converged, convergence(learning).since
     (False, True, 120)
     """
-    from ._numbers import block_means, series
-
     points, window = series(values), checked_count(window, "window", SHORTEST)
     tolerance, level = checked_tolerance(tolerance), checked_convergence_level(level)
     if len(points) < window:
@@ -94,9 +93,6 @@ def settled(window: Numbers, tolerance: float | None, least: float, level: float
     """Judge one window; `least` is the least tolerance where none is given."""
     import numpy as np
 
-    from ._numbers import block_means, thinning
-    from ._pairs import line, mann_kendall
-
     bound = max(least, _noise_around_line(window)) if tolerance is None else tolerance
     middle, spread = float(window.mean()), spread_of(window)
     if spread > bound:
@@ -117,8 +113,6 @@ def settled(window: Numbers, tolerance: float | None, least: float, level: float
 
 def fifths_of(window: Numbers) -> Numbers:
     """Means of the fifths of a window."""
-    from ._numbers import block_means
-
     size = len(window) // PARTS
     return block_means(window[-size * PARTS :], size)
 

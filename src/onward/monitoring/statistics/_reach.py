@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from onward.core import InvalidInput
 
 from ._checks import LARGEST, checked_convergence_level
+from ._noise import block_size
+from ._numbers import Numbers, block_means, instants, series
+from ._pairs import line, mann_kendall
+from ._trend import trend
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ._numbers import Numbers
 
 LATER: Final = 20  # points of a later half that is looked at by itself
 
@@ -64,9 +67,6 @@ def time_to_reach(
     """
     import numpy as np
 
-    from ._numbers import instants, series
-    from ._trend import trend
-
     level, points = checked_convergence_level(level), series(values)
     when = instants(times, len(points))
     goal, sign = _checked_target(target), _sign(direction)
@@ -90,8 +90,6 @@ def _now(when: Numbers | None) -> Reach:
 
 def _ahead(points: Numbers, where: Numbers, goal: float, level: float, now: float) -> Reach:
     """Along the line to a goal above; along the later half's where that has another slope."""
-    from ._pairs import line, mann_kendall
-
     slope, interval = line(points, where, level)
     half = len(points) // 2
     if half >= LATER and where[-1] > where[half]:
@@ -108,9 +106,6 @@ def _along(
 ) -> Reach:
     """Every slope of the interval is that of a line through the middle of the blocks' means."""
     import numpy as np
-
-    from ._noise import block_size
-    from ._numbers import block_means
 
     def left(by: float) -> float:
         level = block_means(points - by * (where - where[-1]), block_size(len(points)))

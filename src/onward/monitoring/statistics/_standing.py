@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ._convergence import RANGE, SHORTEST, WINDOW, settled, spread_of
+from ._numbers import series
+from ._pairs import mann_kendall
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -49,9 +51,6 @@ def standing(
     >>> round(settles.level, 3), standing([0.5, 0.51] * 50, settles, (0.2, 0.91))
     (0.905, None)
     """
-    from ._numbers import series
-    from ._pairs import mann_kendall
-
     newest = series(values)[-window:]
     if len(newest) < SHORTEST:
         return before

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ._checks import checked_level
+from ._numbers import FEWEST, Numbers, instants, series
+from ._pairs import line, mann_kendall
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ._numbers import Numbers
 
 Direction = Literal["rising", "falling", "flat", "unknown"]
 
@@ -65,8 +66,6 @@ def trend(values: ArrayLike, times: ArrayLike | None = None, *, level: float = 0
     >>> trend([0.8, 0.7]).direction
     'unknown'
     """
-    from ._numbers import FEWEST, instants, series
-
     level, points = checked_level(level), series(values)
     when = instants(times, len(points))
     recent = points[-max(10, len(points) // 10) :]
@@ -78,8 +77,6 @@ def trend(values: ArrayLike, times: ArrayLike | None = None, *, level: float = 0
 
 def _judged(points: Numbers, when: Numbers | None, level: float, average: float) -> Trend:
     import numpy as np
-
-    from ._pairs import line, mann_kendall
 
     statistic, p_value = mann_kendall(points)
     slope, interval = line(points, np.arange(len(points), dtype=np.float64), level)
