@@ -279,6 +279,18 @@ def figures() -> Iterator[str]:
     yield from personal_data_rows()
     yield from recording_rows()
     yield from scale_rows()
+    yield from tracker_rows()
+
+
+def tracker_rows() -> Iterator[str]:
+    found = result("tracker")
+    columns = {"a second": 0, "a CPU-second": 0, "p50 ms": 1, "p99 ms": 1}
+    for name, row in found["recording"].items():
+        cells = [f"{row[key]:,.{digits}f}" if key in row else "-" for key, digits in columns.items()]
+        yield f"| {name} | {' | '.join(cells)} |"
+    for place, rows in found["reading"].items():
+        for row in rows:
+            yield f"| {place}, {row['events']:,} | {' | '.join(f'{took:,.1f}' for took in row['ms'].values())} |"
 
 
 def recording_rows() -> Iterator[str]:

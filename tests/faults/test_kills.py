@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ import pytest
 from sqlalchemy import func, select, true
 
 import onward
-from onward.core import plain
-from onward.storage import schema
+from onward.core import SystemClock, plain
+from onward.registry import Registry
+from onward.storage import open_storage, schema
 from onward.workspace import Workspace
 from tests.conversations import lines
 from tests.faults.harness import (
@@ -276,8 +277,8 @@ def on_server(site: Site) -> bool:
     if not site.url.startswith("postgresql"):
         return False
     try:
-        with reopened(site) as ws:
-            return ws.champion() is not None
+        with closing(open_storage(site.url, create=False)) as storage:
+            return Registry(storage.database, SystemClock()).alias("default") is not None
     except onward.OnwardError:
         return False
 
@@ -297,5 +298,6 @@ def test_killed_while_forgetting(scene: Scene) -> None:
                 ws.forget(user)
             ws.record_many(lines(60, intents=FOUR, seed=number, source="after"))
             scene.memory.remember(ws)
-            assert ws.cycle(force=True).status in {"promoted", "kept", "refused"}
+            result = ws.cycle(force=True)
+            assert result.status in {"promoted", "kept", "refused"} or not result.counts["examples"]
             scene.memory.remember(ws)

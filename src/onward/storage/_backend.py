@@ -57,6 +57,10 @@ class Backend:
             ) from error
         except (OverflowError, UnicodeEncodeError) as error:
             raise unstorable(error) from error
+        except UnicodeDecodeError as error:
+            raise Damaged(
+                f"{self.name} holds a text that is none.", why=f"{error}.", mend="Restore a back-up."
+            ) from error
 
 
 def driver(connection: Connection) -> Any:

@@ -132,7 +132,7 @@ def stands_in(file: Path) -> bool | None:
             return connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone() is not None or None
     except sqlite3.OperationalError as error:
         return None if "no such table" in str(error) or "no such column" in str(error) else True
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # of what is scrambled, even a name may be no text
         return False
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from onward.config import Settings, load_settings
-from onward.core import Busy, Clock, InvalidInput, NotFound, OnwardError, SystemClock
+from onward.core import Busy, Clock, InvalidInput, NotFound, OnwardError, SystemClock, Unavailable
 from onward.experience import Erasure
 from onward.loop import House, Progress, load_model, unwatched
 from onward.monitoring.tracker import sum_up_anew, unsound
@@ -144,9 +144,15 @@ def look_at(house: House, *, mend: bool, repository: Repository | None, progress
 
 
 def _surviving(found: Iterator[Found]) -> Iterator[Found]:
-    """What is found; where damage ends it, that too."""
+    """What is found; where damage ends it, that too.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
     try:
         yield from found
+    except Unavailable:
+        raise
     except OnwardError as error:
         yield Found(Ailment(kind="damaged", where="records", what=str(error.what), mend=error.mend))
 

@@ -74,7 +74,8 @@ def _by_key(connection: Connection, table: Table) -> Iterator[Iterator[Row[Any]]
 
 
 def _stream(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
-    return iter(connection.execute(query, execution_options={"yield_per": READ_AT_ONCE}))
+    with connection.execute(query, execution_options={"yield_per": READ_AT_ONCE}) as rows:
+        yield from rows
 
 
 def rows_of(repository: Repository, part: TablePart, table: Table) -> Iterator[dict[str, Any]]:
