@@ -25,6 +25,7 @@ from onward.core import (
     DatasetVersion,
     Decision,
     EvaluationSet,
+    Head,
     InvalidInput,
     Labels,
     Mark,
@@ -43,9 +44,18 @@ from onward.core import (
     plain,
 )
 from onward.curation import UNSEEN, Datasets, curate
-from onward.evaluation import EvaluationSets, answerable, bounded, freeze, judge, score_all, scorecard
+from onward.evaluation import (
+    EvaluationSets,
+    answerable,
+    bounded,
+    freeze,
+    judge,
+    recall_by_label,
+    score_all,
+    scorecard,
+)
 from onward.experience import Experience
-from onward.monitoring import Conditions, drift_of_texts, report_cycle
+from onward.monitoring import Conditions, Figures, drift_of_texts, report_cycle
 from onward.monitoring.alerts import held
 from onward.registry import Candidate, Cycles, CycleState, Registry
 from onward.release import keep_records, retain
@@ -102,12 +112,14 @@ class Champion:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A candidate with its verdict; and the accuracy of the champion on the same sets, where there is one."""
+    """A candidate with its verdict; the accuracy of the champion on the same sets, where there is one; and the
+    candidate's recall by head and label."""
 
     version: ModelVersion
     verdict: Verdict
     accuracy: float
     standing: float | None
+    recalls: Mapping[Head, Mapping[str, float]]
 
 
 def run_cycle(house: House, tenant: str, options: Options, progress: Progress = unwatched) -> CycleResult:
@@ -455,7 +467,7 @@ def _prove(
         )
         card = scorecard(scored)
         proven = replace(version, scorecard=card, verdict=verdict)
-        judged.append(Judged(proven, verdict, card.overall.accuracy, standing))
+        judged.append(Judged(proven, verdict, card.overall.accuracy, standing, recall_by_label(scored)))
     progress("prove", len(judged), len(judged), "done")
     return state, sorted(judged, key=lambda j: (BEST_FIRST.index(j.verdict.decision), -j.accuracy))
 
@@ -522,7 +534,8 @@ def _decide(
             house.experience.quarantine(connection, _suspicious(house, state, dataset, reason))
         house.cycles.save(connection, replace(state, result=result))
         in_service = best.accuracy if result.promoted else best.standing
-        return result, _report(house, connection, result, versions, in_service, drifted)
+        figures = Figures(in_service, house.settings.training.learn_rate, drifted, best.recalls)
+        return result, _report(house, connection, result, versions, figures)
 
     result, untold = house.storage.database.write(work)
     _tell_untold(house, tenant, untold)
@@ -544,14 +557,12 @@ def _report(
     connection: Connection,
     result: CycleResult,
     versions: Sequence[ModelVersion] = (),
-    in_service: float | None = None,
-    drifted: float | None = None,
+    figures: Figures | None = None,
 ) -> str:
     """Tell the tracker, in the transaction that ends the cycle; why, where it cannot be told: that stops nobody."""
-    rate, database = house.settings.training.learn_rate, house.storage.database
     try:
         with connection.begin_nested():
-            report_cycle(database, connection, result, versions, in_service=in_service, rate=rate, drifted=drifted)
+            report_cycle(house.storage.database, connection, result, versions, figures or Figures())
     except Exception as error:  # noqa: BLE001 - a transaction that is lost with it ends in its own error
         log.warning("cycle not reported to the tracker", cycle=result.id, exc_info=error)
         return f"cycle {result.id} is not in it: {error}"

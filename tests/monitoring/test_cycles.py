@@ -42,6 +42,7 @@ def test_every_cycle_reports(workspace: Workspace) -> None:
     assert tracker.get_metric_summary("accuracy", task_id="intent", client_id="linear")["count"] == 2
     assert tracker.get_metric_summary("training_seconds", task_id="linear")["count"] == 2
     assert tracker.get_metric_summary("drift")["max"] == 1  # the fourth intent is new
+    assert tracker.get_metric_summary("recall", task_id="gift_card", client_id="intent")["latest"] > 0.9
     assert skipped.status == "skipped"
 
 

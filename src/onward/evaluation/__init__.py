@@ -1,5 +1,6 @@
 """Metrics, paired comparison, forgetting and the gate: predictions in, scorecard and verdict out."""
 
+from ._by_label import recall_by_label as recall_by_label
 from ._forgetting import Loss as Loss
 from ._forgetting import forgetting as forgetting
 from ._gate import judge as judge

@@ -6,12 +6,14 @@ import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection
 
-from onward.core import CycleResult, InvalidInput, ModelVersion
+from onward.core import CycleResult, Head, InvalidInput, ModelVersion
 from onward.storage import Database
 
 from .drift import text_drift
@@ -19,10 +21,31 @@ from .tracker import LARGEST, DurableStore, Measurement, Source, check_name
 
 IN_SERVICE: Final = "in service"
 """The task under which the accuracy of the version in service is kept, cycle by cycle."""
+LABELS: Final = 200
 FEWEST, MOST = 50, 500
 """Texts that a change of theirs is told from, at least and at most."""
 DECIDED: Final = ("promoted", "kept", "refused")
 KIB: Final = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a cycle found beside its versions.
+
+    Args:
+        in_service: accuracy, 0..1, of the version that is in service now.
+        rate: the learning rate that was set.
+        drifted: what `drift_of_texts` said.
+        recalls: head -> label -> recall, 0..1, of the best candidate; the 200 commonest labels of each are kept.
+    """
+
+    in_service: float | None = None
+    rate: float = 1.0
+    drifted: float | None = None
+    recalls: Mapping[Head, Mapping[str, float]] = field(default_factory=dict)
+
+
+NO_FIGURES: Final = Figures()
 
 
 def report_cycle(
@@ -30,31 +53,26 @@ def report_cycle(
     connection: Connection,
     result: CycleResult,
     versions: Sequence[ModelVersion] = (),
-    *,
-    in_service: float | None = None,
-    rate: float = 1.0,
-    drifted: float | None = None,
+    figures: Figures = NO_FIGURES,
 ) -> None:
     """Add what a cycle came to, inside the caller's transaction.
 
     As learning events: each candidate's accuracy under its learner's name, with its figures by head as metadata; and
     that of the version in service afterwards, on the same evaluation sets, under "in service". As metrics: seconds,
     examples, peak memory, the status of the cycle, seconds of each
-    training, its losses and validation scores by head and epoch, and each candidate's accuracy by head.
+    training, its losses and validation scores by head and epoch, and each candidate's accuracy by head,
+    and the best candidate's recall of every label.
 
     Args:
         database: of the workspace.
         connection: of the transaction.
         result: the cycle's.
         versions: its candidates, with scorecards.
-        in_service: accuracy, 0..1, of the version that is in service now.
-        rate: the learning rate that was set.
-        drifted: what `drift_of_texts` said.
+        figures: what else was found.
     """
     time = (result.finished or result.started).timestamp()
-    measured = [*_events(result, versions, in_service, rate, time), *_metrics(result, versions, time)]
-    if drifted is not None:
-        measured.append(Measurement(Source("metric", "drift"), time, drifted))
+    events = _events(result, versions, figures.in_service, figures.rate, time)
+    measured = [*events, *_metrics(result, versions, time), *_of_labels(figures, time)]
     DurableStore(database, result.tenant).add_in(connection, measured)
 
 
@@ -108,6 +126,15 @@ def _metrics(result: CycleResult, versions: Sequence[ModelVersion], time: float)
             yield Measurement(Source("metric", "cycle_examples", name), time, float(result.counts[name]))
     for version in versions:
         yield from _of_training(version, time)
+
+
+def _of_labels(figures: Figures, time: float) -> Iterator[Measurement]:
+    if figures.drifted is not None:
+        yield Measurement(Source("metric", "drift"), time, figures.drifted)
+    for head, recalls in figures.recalls.items():
+        for label, recall in islice(recalls.items(), LABELS):
+            with suppress(InvalidInput):  # a label may be longer than a name
+                yield Measurement(Source("metric", "recall", check_name("label", label), head), time, recall)
 
 
 def _of_training(version: ModelVersion, time: float) -> Iterator[Measurement]:

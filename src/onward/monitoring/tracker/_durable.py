@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from onward.storage import Database, insert_into, schema
 
 from ._intake import Measurements, row_of
 from ._records import Kind, Measurement, Source
-from ._store import POINTS, RAW, Curve, by_time, in_order
+from ._store import POINTS, RAW, Change, Curve, Notes, Standings, by_time, in_order
 from ._summary import LEVELS, Floats, Summary, quantiles
 
 TOGETHER: Final = 2_000
@@ -70,19 +70,14 @@ class DurableStore:
         """As `add`, inside the caller's transaction."""
         self._intake.add(connection, [row_of(self._tenant, one) for one in measurements])
 
-    def standings(self) -> dict[str, tuple[int, float | None, float | None]]:
+    def standings(self) -> Standings:
         table = schema.series
         query = select(table.c.name, table.c.examined, table.c.level, table.c.within)
         own = query.where(table.c.tenant == self._tenant, table.c.kind == "task").order_by(table.c.name)
         with self._reading() as connection:
             return {row[0]: (row[1], row[2], row[3]) for row in connection.execute(own)}
 
-    def restore(
-        self,
-        measurements: Sequence[Measurement],
-        notes: Sequence[tuple[str, str, dict[str, Any]]],
-        standings: Mapping[str, tuple[int, float | None, float | None]],
-    ) -> None:
+    def restore(self, measurements: Sequence[Measurement], notes: Notes, standings: Standings) -> None:
         table, rows = schema.series, [row_of(self._tenant, one) for one in measurements]
 
         def work(connection: Connection) -> None:
@@ -279,13 +274,7 @@ class DurableStore:
         with self._database.read() as connection:
             return in_order({row.name: msgspec.json.decode(row.body) for row in connection.execute(query)})
 
-    def revise(
-        self,
-        kind: str,
-        name: str,
-        change: Callable[[dict[str, Any] | None], dict[str, Any] | None],
-        also: Sequence[Measurement] = (),
-    ) -> Any:
+    def revise(self, kind: str, name: str, change: Change, also: Sequence[Measurement] = ()) -> Any:
         table = schema.notes
         own = (table.c.tenant == self._tenant) & (table.c.kind == kind) & (table.c.name == name)
         query = select(table.c.body).where(own)

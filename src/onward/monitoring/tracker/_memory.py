@@ -6,7 +6,7 @@ import os
 import threading
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isnan
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onward.monitoring.statistics import Standing, standing
 
 from ._records import Kind, Measurement, Source
-from ._store import POINTS, RAW, SOONEST, TAIL, Curve, by_time, in_order, patience
+from ._store import POINTS, RAW, SOONEST, TAIL, Change, Curve, Notes, Standings, by_time, in_order, patience
 from ._summary import Columns, Floats, Summary, bins_of, quantiles
 
 TOGETHER: Final = 4_096
@@ -126,18 +126,13 @@ class MemoryStore:
         self._rare[one.source.kind].append(one)
         self._sum_up(series, np.array([[series.code, one.time, one.value, UNKNOWN, UNKNOWN, UNKNOWN]]).T)
 
-    def standings(self) -> dict[str, tuple[int, float | None, float | None]]:
+    def standings(self) -> Standings:
         with self.lock:
             self._absorb()
             tasks = [one for one in self._codes if one.source.kind == "task"]
             return {one.source.name: (one.examined, *(one.standing or (None, None))) for one in tasks}
 
-    def restore(
-        self,
-        measurements: Sequence[Measurement],
-        notes: Sequence[tuple[str, str, dict[str, Any]]],
-        standings: Mapping[str, tuple[int, float | None, float | None]],
-    ) -> None:
+    def restore(self, measurements: Sequence[Measurement], notes: Notes, standings: Standings) -> None:
         with self.lock:
             self._examines = False
             try:
@@ -327,13 +322,7 @@ class MemoryStore:
         with self.lock:
             return in_order(msgspec.json.decode(msgspec.json.encode(self._notes.get(kind, {}))))
 
-    def revise(
-        self,
-        kind: str,
-        name: str,
-        change: Callable[[dict[str, Any] | None], dict[str, Any] | None],
-        also: Sequence[Measurement] = (),
-    ) -> Any:
+    def revise(self, kind: str, name: str, change: Change, also: Sequence[Measurement] = ()) -> Any:
         with self.lock:
             notes = self._notes.setdefault(kind, {})
             changed = change(notes.get(name))

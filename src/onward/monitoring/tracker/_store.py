@@ -21,6 +21,14 @@ SOONEST: Final = 50
 SHARE: Final = 16
 
 
+Change = Callable[[dict[str, Any] | None], dict[str, Any] | None]
+"""What a note is to be, from what it was; `None`: there is none, or it stays."""
+Standings = Mapping[str, tuple[int, float | None, float | None]]
+"""Task -> how many of its events were looked at for convergence; level and distance, where it has settled."""
+Notes = Sequence[tuple[str, str, dict[str, Any]]]
+"""Kind, name and record of each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Curve:
     """A series by time: its measurements, or blocks of them.
@@ -78,16 +86,11 @@ class Store(Protocol):
         """The newest ones of a kind, oldest first."""
         ...
 
-    def standings(self) -> dict[str, tuple[int, float | None, float | None]]:
-        """How tasks stand: name -> how many events were looked at for convergence; level and distance, if settled."""
+    def standings(self) -> Standings:
+        """How tasks stand."""
         ...
 
-    def restore(
-        self,
-        measurements: Sequence[Measurement],
-        notes: Sequence[tuple[str, str, dict[str, Any]]],
-        standings: Mapping[str, tuple[int, float | None, float | None]],
-    ) -> None:
+    def restore(self, measurements: Sequence[Measurement], notes: Notes, standings: Standings) -> None:
         """Take over all that a former store had, or nothing: moments of convergence are not looked for again.
 
         Args:
@@ -101,13 +104,7 @@ class Store(Protocol):
         """The notes of a kind: name -> record, by name."""
         ...
 
-    def revise(
-        self,
-        kind: str,
-        name: str,
-        change: Callable[[dict[str, Any] | None], dict[str, Any] | None],
-        also: Sequence[Measurement] = (),
-    ) -> Any:
+    def revise(self, kind: str, name: str, change: Change, also: Sequence[Measurement] = ()) -> Any:
         """Change one note, nobody else in between: from what it was (`None`: there is none) to what it is to be.
 
         Where `change` returns `None` it stays as it is. `also` is added with it: both, or neither. Returns the note.
