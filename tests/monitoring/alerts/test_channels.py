@@ -16,7 +16,14 @@ from tests.monitoring.alerts.servers import certificate, free_port, post_office,
 from onward.config import AlertSettings
 from onward.monitoring.alerts import Down, Message, Refused, channels_of, signature
 
-BODY = json.dumps({"id": "dl_1", "event": "opened", "tenant": "shop", "alert": {"id": "al_1", "message": "Slöw."}})
+BODY = json.dumps(
+    {
+        "id": "dl_1",
+        "event": "opened",
+        "tenant": "shop",
+        "alert": {"id": "al_1", "severity": "warning", "message": "Slöw."},
+    }
+)
 MESSAGE = Message("dl_1", "Onward: opened,\nshop", BODY)
 
 

@@ -106,7 +106,7 @@ def fill(tracker: LearningProgressTracker) -> None:
     )
     tracker.record_learning_event(ODD, 0.25, 0.5, 7, timestamp=10.5)
     tracker.log_metric("loss", -2.5, task_id="t", client_id="c", timestamp=1.0)
-    tracker.log_metric("loss", 1e300, timestamp=2.0, step=5)
+    tracker.log_metric("loss", 1e90, timestamp=2.0, step=5)
     tracker.log_metric(ODD, 3.0, task_id=ODD)
     tracker.update_goal_progress("g", 0.45)
     tracker.update_goal_progress("g", 0.95)

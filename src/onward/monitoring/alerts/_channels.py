@@ -75,7 +75,7 @@ def channels_of(settings: AlertSettings) -> dict[str, Channel]:
 def to_log(message: Message) -> None:
     """Write it to the log: critical ones as errors, warnings as such, and the rest as information."""
     said: dict[str, Any] = msgspec.json.decode(message.body)
-    write = {"critical": log.error, "warning": log.warning}.get(said["alert"]["severity"], log.info)
+    write = {"critical": log.error, "warning": log.warning}.get(said["alert"].get("severity"), log.info)
     write("alert", delivery=message.id, what=said["event"], tenant=said["tenant"], alert=said["alert"])
 
 
