@@ -238,27 +238,29 @@ class MemoryStore:
             return times, values
 
     def curve(self, source: Source) -> Curve:
-        with self.lock:
+        with self.lock:  # to the end: what is kept is not copied
             self._absorb()
-            series, size = self._series.get(source), self._ring.shape[1]
-            places = self._places(source.kind)
-            places = places[self._ring[CODE, places % size] == series.code] if series else places[:0]
-            times, values = self._ring[TIME, places % size], self._ring[VALUE, places % size]
-            if source.kind in RARE:
-                rare = [(one.time, one.value) for one in self._rare[source.kind] if one.source == source]
-                times, values = np.array(rare, dtype=float).reshape(-1, 2).T
-        if len(values) <= RAW:
-            times, values = by_time(times, values)
-            return Curve(times, values, values, values, np.ones(len(values)))
-        starts = np.linspace(0, len(values), POINTS, endpoint=False).astype(np.int64)
-        counts = np.diff(np.append(starts, len(values))).astype(float)
-        columns = (
-            np.add.reduceat(values, starts) / counts,
-            np.minimum.reduceat(values, starts),
-            np.maximum.reduceat(values, starts),
-            counts,
-        )
-        return Curve(*by_time(np.maximum.reduceat(times, starts), *columns))
+            return _drawn(*self._history(source))
+
+    def _history(self, source: Source) -> tuple[Floats, Floats]:
+        """Times and values of all that is kept of a series, in order of arrival."""
+        if source.kind in RARE:
+            rare = [(one.time, one.value) for one in self._rare[source.kind] if one.source == source]
+            times, values = np.array(rare, dtype=float).reshape(-1, 2).T
+            return times, values
+        series = self._series.get(source)
+        own: NDArray[np.bool_] = self._column(CODE) == (series.code if series else -1)
+        times, values = self._column(TIME), self._column(VALUE)
+        return (times, values) if own.all() else (times[own], values[own])
+
+    def _column(self, number: int) -> Floats:
+        """One column of what is kept, in order of arrival."""
+        size = self._ring.shape[1]
+        column: Floats = self._ring[number]
+        if self._absorbed <= size:
+            return column[: self._absorbed]
+        begin = self._absorbed % size
+        return np.concatenate([column[begin:], column[:begin]])
 
     def converged(self) -> int:
         return self._converged
@@ -333,3 +335,19 @@ class MemoryStore:
 
     def flush(self) -> None:
         """Everything is where it stays."""
+
+
+def _drawn(times: Floats, values: Floats) -> Curve:
+    """A curve of measurements, or of as many blocks of them as it may have."""
+    if len(values) <= RAW:
+        times, values = by_time(times, values)
+        return Curve(times, values, values, values, np.ones(len(values)))
+    starts = np.linspace(0, len(values), POINTS, endpoint=False).astype(np.int64)
+    counts = np.diff(np.append(starts, len(values))).astype(float)
+    columns = (
+        np.add.reduceat(values, starts) / counts,
+        np.minimum.reduceat(values, starts),
+        np.maximum.reduceat(values, starts),
+        counts,
+    )
+    return Curve(*by_time(np.maximum.reduceat(times, starts), *columns))
