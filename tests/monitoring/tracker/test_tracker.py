@@ -478,7 +478,7 @@ def test_it_lasts(tmp_path: Path) -> None:
         assert events[0].metadata == {"optimizer": "adam"}
 
 
-# What a hard reviewer tried -------------------------------------------------------------------------------------------
+# Odd and hard cases ---------------------------------------------------------------------------------------------------
 
 
 def test_a_process_that_ends_without_closing_loses_nothing(tmp_path: Path) -> None:
