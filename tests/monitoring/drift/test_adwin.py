@@ -154,3 +154,11 @@ def test_what_is_no_stream_is_refused_and_changes_nothing(values: object) -> Non
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(InvalidInput):
         Adwin(**options)
+
+
+@pytest.mark.parametrize("value", ["x", None, [1.0], "1.5x"])
+def test_what_is_no_number_is_refused_one_by_one(value: object) -> None:
+    detector = Adwin()
+    with pytest.raises(InvalidInput, match="stream"):
+        detector.update(value)  # type: ignore[arg-type]
+    assert detector.state_dict() == Adwin().state_dict()

@@ -92,7 +92,7 @@ class Adwin:
         Raises:
             InvalidInput: it is not a finite number; nothing has changed.
         """
-        number = float(value)
+        number = value if type(value) is float else finite([value]).item()
         if not math.isfinite(number):
             finite([number])
         if len(self._pending) + 1 < self.block:

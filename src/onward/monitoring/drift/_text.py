@@ -178,7 +178,7 @@ def _chosen(texts: Sequence[str], most: int, seed: int) -> list[int]:
 
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
         raise InvalidInput("Something here is no text.", mend="Hand in a list of strings.")
-    enough(len(texts), max(most, 0), "The drift of texts")
+    enough(len(texts), min(len(texts), max(most, 0)), "The drift of texts")
     kept = np.random.default_rng(seed).choice(len(texts), min(most, len(texts)), replace=False)
     return sorted(kept.tolist())
 
