@@ -1,0 +1,7 @@
+"""Few-shot tasks and what samples them: arrays, torch data sets, tables, workspaces, and built-in families."""
+
+from ._task import Examples as Examples
+from ._task import MetaLearningTask as MetaLearningTask
+from ._task import TaskBatch as TaskBatch
+from ._task import TaskDistribution as TaskDistribution
+from ._task import grouped as grouped

@@ -1,0 +1,1 @@
+"""Rates, and any other hyper-parameter, that change as training goes on."""
