@@ -1,0 +1,167 @@
+"""Examples on a device, and where those of each class lie."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from onward.core import InvalidInput
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Examples by class.
+
+    Args:
+        x: (n, ...) inputs; bytes are pixels, given as 0..1.
+        order: row numbers of `x`, class by class.
+        starts: (classes,) where each class begins in `order`.
+        sizes: (classes,) how many examples each has; the same on the CPU in `counts`.
+        labels: what each class is called.
+        counts: as `sizes`.
+    """
+
+    x: Tensor
+    order: Tensor
+    starts: Tensor
+    sizes: Tensor
+    labels: tuple[Hashable, ...]
+    counts: tuple[int, ...]
+
+    def take(self, rows: Tensor) -> Tensor:
+        """The inputs at positions (T, S) of `order`: (T, S, ...)."""
+        taken = self.x.index_select(0, self.order[rows.flatten()])
+        if taken.dtype == torch.uint8:
+            taken = taken.to(torch.get_default_dtype()).div_(255)
+        return taken.view(*rows.shape, *self.x.shape[1:])
+
+
+def make_pool(x: Any, y: Any, device: torch.device | str, *, rotations: bool) -> Pool:
+    """Sort examples by class, once; with `rotations` every class is there four times, turned by 0 to 270 degrees.
+
+    Raises:
+        InvalidInput: `x` and `y` differ in length, hold what is no number, or cannot be turned.
+    """
+    inputs, labels, codes = _inputs(x).to(device), *_classes(y)
+    if inputs.ndim == 0 or len(inputs) != len(codes) or not len(codes):
+        raise InvalidInput(
+            f"There are {_length(inputs)} inputs for {len(codes)} classes of examples.", mend="Give one y for each x."
+        )
+    counts = np.bincount(codes, minlength=len(labels))
+    order = torch.from_numpy(np.argsort(codes, kind="stable")).to(device)
+    starts = torch.from_numpy(np.cumsum(counts) - counts).to(device)
+    sizes = torch.from_numpy(counts).to(device)
+    pool = Pool(inputs, order, starts, sizes, labels, tuple(counts.tolist()))
+    return _turned(pool) if rotations else pool
+
+
+def _turned(pool: Pool) -> Pool:
+    """Classes c, then the same turned by 90 degrees, by 180, by 270: class `c + turns * classes`."""
+    if pool.x.ndim < 3 or pool.x.shape[-1] != pool.x.shape[-2]:
+        raise InvalidInput(
+            f"Inputs of shape {tuple(pool.x.shape[1:])} cannot be turned by 90 degrees.",
+            mend="Give square images (n, ..., H, H), or rotations=False.",
+        )
+    n = len(pool.x)
+    return Pool(
+        torch.cat([torch.rot90(pool.x, turns, (-2, -1)) for turns in range(4)]),
+        torch.cat([pool.order + turns * n for turns in range(4)]),
+        torch.cat([pool.starts + turns * n for turns in range(4)]),
+        pool.sizes.repeat(4),
+        pool.labels + tuple((label, 90 * turns) for turns in (1, 2, 3) for label in pool.labels),
+        pool.counts * 4,
+    )
+
+
+def _length(x: Tensor) -> int:
+    return len(x) if x.ndim else 0
+
+
+def _inputs(x: Any) -> Tensor:
+    """A tensor; real numbers of an array or a list become torch's default dtype, for which networks are made."""
+    if isinstance(x, Tensor):
+        inputs = x.detach()
+    else:
+        array = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
+        if array.dtype.kind not in "fiub":
+            raise InvalidInput(f"The inputs are of dtype {array.dtype}.", mend="Give numbers.")
+        inputs = torch.as_tensor(np.ascontiguousarray(array))
+        inputs = inputs.to(torch.get_default_dtype()) if array.dtype.kind == "f" else inputs
+    if inputs.is_floating_point() and not (finite := inputs.isfinite()).all():
+        bad = int((~finite.flatten(1).all(1)).sum()) if inputs.ndim > 1 else int((~finite).sum())
+        raise InvalidInput(
+            f"{bad} of {_length(inputs)} inputs hold NaN or infinity.", mend="Leave them out, or fill them in."
+        )
+    return inputs
+
+
+def _classes(y: Any) -> tuple[tuple[Hashable, ...], np.ndarray[Any, np.dtype[np.int64]]]:
+    """The labels in order, and for each example the number of its own."""
+    array = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    if array.ndim != 1:
+        raise InvalidInput(f"The classes have shape {array.shape}.", mend="Give one label an example: (n,).")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InvalidInput(
+            f"{int((~np.isfinite(array)).sum())} of {len(array)} classes are NaN or infinite.",
+            mend="Leave those examples out.",
+        )
+    if array.dtype.kind == "O":
+        array = _texts(array)
+    labels, codes = np.unique(array, return_inverse=True)
+    return tuple(labels.tolist()), codes
+
+
+def _texts(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if any(not isinstance(label, str) for label in array):
+        raise InvalidInput("The classes are neither all text nor all numbers.", mend="Give labels of one kind.")
+    return array.astype(str)
+
+
+def divide(labels: Sequence[Hashable], split: Any, seed: int) -> Mapping[str, list[int]]:
+    """Whole classes to splits: name -> class numbers. See `from_arrays` for what `split` may be.
+
+    Raises:
+        InvalidInput: it does not fit these classes.
+    """
+    if split is None:
+        return {"all": list(range(len(labels)))}
+    if isinstance(split, Mapping):
+        return _as_told(labels, split)
+    parts = list(split)
+    counts = _counts(parts, len(labels))
+    names = {2: ("train", "test"), 3: ("train", "validation", "test")}[len(parts)]
+    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).tolist()
+    ends = np.cumsum(counts).tolist()
+    return {name: sorted(shuffled[end - count : end]) for name, count, end in zip(names, counts, ends, strict=True)}
+
+
+def _counts(parts: list[Any], classes: int) -> list[int]:
+    good = len(parts) in (2, 3) and all(isinstance(part, int | float) and part >= 0 for part in parts)
+    if good and all(isinstance(part, int) for part in parts) and sum(parts) == classes:
+        return parts
+    if good and abs(sum(parts) - 1) < 1e-6 and any(isinstance(part, float) for part in parts):
+        ends = [round(float(end) * classes) for end in np.cumsum(parts)]
+        return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    raise InvalidInput(
+        f"The split {tuple(parts)} does not divide {classes} classes.",
+        mend="Give shares that add up to 1, or numbers of classes that add up to all: train, (validation,) test.",
+    )
+
+
+def _as_told(labels: Sequence[Hashable], split: Mapping[str, Any]) -> dict[str, list[int]]:
+    numbers = {label: number for number, label in enumerate(labels)}
+    told = [label for members in split.values() for label in members]
+    unknown = [label for label in told if label not in numbers]
+    if unknown or len(set(told)) != len(told):
+        what = (
+            f"has {len(unknown)} classes that no example has, such as {unknown[0]!r}"
+            if unknown
+            else "names a class twice"
+        )
+        raise InvalidInput(f"The split {what}.", mend="Name each class of `y` once, or leave it out.")
+    return {name: [numbers[label] for label in members] for name, members in split.items()}

@@ -1,0 +1,67 @@
+"""Regression on sinusoids, the first benchmark of MAML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ._stream import Stream, Told, check_counts, halves
+from ._task import TaskBatch
+
+
+class Sinusoid:
+    """Tasks y = amplitude * sin(x - phase), drawn anew each time (Finn, Abbeel and Levine 2017, section 5.1).
+
+    Amplitudes are uniform in 0.1..5, phases in 0..pi, inputs in -5..5; no noise.
+
+    Args:
+        shots: support examples.
+        queries: query examples.
+        seed: of the stream of tasks.
+        device: where they are made.
+
+    >>> tasks = Sinusoid(shots=10, queries=20, seed=3).sample_batch(4)
+    >>> tuple(tasks.support_x.shape), tuple(tasks.query_y.shape)
+    ((4, 10, 1), (4, 20, 1))
+    """
+
+    def __init__(
+        self, shots: int = 10, queries: int = 10, *, seed: int = 0, device: torch.device | str = "cpu"
+    ) -> None:
+        check_counts(shots=shots, queries=queries)
+        self.shots, self.queries, self.seed, self.device = shots, queries, seed, device
+        self._stream = Stream(seed, "train", device)
+
+    def split(self, name: str, *, seed: int | None = None) -> Sinusoid:
+        """An independent stream of tasks: the tasks are endless, so every name is a split."""
+        other = Sinusoid(self.shots, self.queries, seed=self.seed if seed is None else seed, device=self.device)
+        other._stream = Stream(other.seed, name, self.device)
+        return other
+
+    def sample_batch(self, batch_size: int) -> TaskBatch:
+        """So many tasks, inputs and targets (T, shots, 1) and (T, queries, 1); metadata tells amplitude and phase.
+
+        Raises:
+            InvalidInput: `batch_size` is below 1.
+        """
+        ids, draw = self._stream.ids(batch_size), self._stream.uniform
+        amplitude, phase = draw(0.1, 5.0, batch_size, 1, 1), draw(0.0, math.pi, batch_size, 1, 1)
+        x = draw(-5.0, 5.0, batch_size, self.shots + self.queries, 1)
+        y = amplitude * torch.sin(x - phase)
+        told = Told({"amplitude": amplitude.flatten(), "phase": phase.flatten()})
+        return TaskBatch(*halves(x, y, self.shots), ids, told)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream of tasks stands."""
+        return self._stream.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state_dict` was taken.
+
+        Raises:
+            InvalidInput: it is no such state.
+        """
+        self._stream.load_state_dict(state)
