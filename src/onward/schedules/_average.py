@@ -121,7 +121,9 @@ def _finite(value: Any, where: str) -> Any:
     import numpy as np
 
     if isinstance(value, Mapping):
-        return {str(key): _finite(part, f"{where}[{key!r}]") for key, part in value.items()}
+        if odd := [key for key in value if not isinstance(key, str)]:
+            raise InvalidInput(f"{where} has the keys {odd}.", mend="Give keys that are texts, as JSON has them.")
+        return {key: _finite(part, f"{where}[{key!r}]") for key, part in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         found = value.astype(value.dtype if value.dtype.kind == "f" else np.float64)
         if np.isfinite(found).all():
@@ -169,5 +171,5 @@ def _restored(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     if "mapping" in value:
-        return {key: _restored(part) for key, part in value["mapping"].items()}
+        return {key: _restored(part) for key, part in dict(value["mapping"]).items()}
     return np.array(value["array"], dtype=value["dtype"]).reshape(value["shape"])
