@@ -12,7 +12,8 @@ import torch
 from onward.core import InvalidInput
 from onward.datasets import find
 
-from ._episodes import Episodes, from_arrays
+from ._arrays import from_arrays
+from ._episodes import Episodes
 from ._pool import divide
 
 FILES: Final = tuple(f"omniglot/omniglot_{part}_28x28_u8.npz" for part in ("background", "evaluation"))

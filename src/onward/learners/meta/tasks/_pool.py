@@ -12,6 +12,8 @@ from torch import Tensor
 
 from onward.core import InvalidInput
 
+Codes = np.ndarray[Any, np.dtype[np.int64]]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
@@ -19,11 +21,12 @@ class Pool:
 
     Args:
         x: (n, ...) inputs; bytes are pixels, given as 0..1.
-        order: row numbers of `x`, class by class.
+        order: (n,) row numbers of `x`, class by class.
         starts: (classes,) where each class begins in `order`.
         sizes: (classes,) how many examples each has; the same on the CPU in `counts`.
         labels: what each class is called.
         counts: as `sizes`.
+        y: (n, ...) real targets; `None` where the class is the target.
     """
 
     x: Tensor
@@ -32,13 +35,14 @@ class Pool:
     sizes: Tensor
     labels: tuple[Hashable, ...]
     counts: tuple[int, ...]
+    y: Tensor | None = None
 
-    def take(self, rows: Tensor) -> Tensor:
-        """The inputs at positions (T, S) of `order`: (T, S, ...)."""
-        taken = self.x.index_select(0, self.order[rows.flatten()])
+    def take(self, places: Tensor) -> Tensor:
+        """The inputs at places (T, S) of `order`: (T, S, ...)."""
+        taken = self.x.index_select(0, self.order[places.flatten()])
         if taken.dtype == torch.uint8:
             taken = taken.to(torch.get_default_dtype()).div_(255)
-        return taken.view(*rows.shape, *self.x.shape[1:])
+        return taken.view(*places.shape, *self.x.shape[1:])
 
 
 def make_pool(x: Any, y: Any, device: torch.device | str, *, rotations: bool) -> Pool:
@@ -47,17 +51,25 @@ def make_pool(x: Any, y: Any, device: torch.device | str, *, rotations: bool) ->
     Raises:
         InvalidInput: `x` and `y` differ in length, hold what is no number, or cannot be turned.
     """
-    inputs, labels, codes = _inputs(x).to(device), *_classes(y)
-    if inputs.ndim == 0 or len(inputs) != len(codes) or not len(codes):
-        raise InvalidInput(
-            f"There are {_length(inputs)} inputs for {len(codes)} classes of examples.", mend="Give one y for each x."
-        )
-    counts = np.bincount(codes, minlength=len(labels))
-    order = torch.from_numpy(np.argsort(codes, kind="stable")).to(device)
-    starts = torch.from_numpy(np.cumsum(counts) - counts).to(device)
-    sizes = torch.from_numpy(counts).to(device)
-    pool = Pool(inputs, order, starts, sizes, labels, tuple(counts.tolist()))
+    labels, codes = classes_of(y)
+    pool = pool_of(inputs_of(x).to(device), codes, labels)
     return _turned(pool) if rotations else pool
+
+
+def pool_of(x: Tensor, codes: Codes, labels: tuple[Hashable, ...], y: Tensor | None = None) -> Pool:
+    """Examples and the number of the class of each.
+
+    Raises:
+        InvalidInput: there are none, or more of one than of the other.
+    """
+    if len(x) != len(codes) or not len(codes):
+        raise InvalidInput(f"There are {len(x)} inputs and {len(codes)} labels.", mend="Give one label for each input.")
+    counts = np.bincount(codes, minlength=len(labels))
+    order, starts, sizes = (
+        torch.from_numpy(part).to(x.device)
+        for part in (np.argsort(codes, kind="stable"), np.cumsum(counts) - counts, counts)
+    )
+    return Pool(x, order, starts, sizes, labels, tuple(counts.tolist()), y)
 
 
 def _turned(pool: Pool) -> Pool:
@@ -78,48 +90,53 @@ def _turned(pool: Pool) -> Pool:
     )
 
 
-def _length(x: Tensor) -> int:
-    return len(x) if x.ndim else 0
+def inputs_of(x: Any) -> Tensor:
+    """A tensor; real numbers of an array or a list become torch's default dtype, for which networks are made.
 
-
-def _inputs(x: Any) -> Tensor:
-    """A tensor; real numbers of an array or a list become torch's default dtype, for which networks are made."""
+    Raises:
+        InvalidInput: they are no numbers, or not finite.
+    """
     if isinstance(x, Tensor):
         inputs = x.detach()
     else:
         array = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
         if array.dtype.kind not in "fiub":
-            raise InvalidInput(f"The inputs are of dtype {array.dtype}.", mend="Give numbers.")
+            raise InvalidInput(f"The inputs are of dtype {array.dtype}.", mend="Give numbers, in rows of equal length.")
         inputs = torch.as_tensor(np.ascontiguousarray(array))
         inputs = inputs.to(torch.get_default_dtype()) if array.dtype.kind == "f" else inputs
-    if inputs.is_floating_point() and not (finite := inputs.isfinite()).all():
-        bad = int((~finite.flatten(1).all(1)).sum()) if inputs.ndim > 1 else int((~finite).sum())
+    inputs = inputs.reshape(1) if inputs.ndim == 0 else inputs
+    finite = inputs.isfinite()
+    if not finite.all():
+        bad = len(inputs) - int(finite.flatten(1).all(1).sum() if inputs.ndim > 1 else finite.sum())
         raise InvalidInput(
-            f"{bad} of {_length(inputs)} inputs hold NaN or infinity.", mend="Leave them out, or fill them in."
+            f"{bad} of {len(inputs)} inputs hold NaN or infinity.", mend="Leave them out, or fill them in."
         )
     return inputs
 
 
-def _classes(y: Any) -> tuple[tuple[Hashable, ...], np.ndarray[Any, np.dtype[np.int64]]]:
-    """The labels in order, and for each example the number of its own."""
+def classes_of(y: Any) -> tuple[tuple[Hashable, ...], Codes]:
+    """The labels in order, and for each example the number of its own.
+
+    Raises:
+        InvalidInput: there is not one label an example, or they cannot be told apart.
+    """
     array = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
     if array.ndim != 1:
-        raise InvalidInput(f"The classes have shape {array.shape}.", mend="Give one label an example: (n,).")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InvalidInput(
-            f"{int((~np.isfinite(array)).sum())} of {len(array)} classes are NaN or infinite.",
-            mend="Leave those examples out.",
-        )
+        raise InvalidInput(f"The labels have shape {array.shape}.", mend="Give one label an example: (n,).")
     if array.dtype.kind == "O":
-        array = _texts(array)
+        array = _of_one_kind(array)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = len(array) - np.count_nonzero(np.isfinite(array))
+        raise InvalidInput(f"{bad} of {len(array)} labels are NaN or infinite.", mend="Leave those examples out.")
     labels, codes = np.unique(array, return_inverse=True)
     return tuple(labels.tolist()), codes
 
 
-def _texts(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if any(not isinstance(label, str) for label in array):
-        raise InvalidInput("The classes are neither all text nor all numbers.", mend="Give labels of one kind.")
-    return array.astype(str)
+def _of_one_kind(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    for kind, dtype in ((str, np.str_), (int | np.integer, np.int64)):
+        if all(isinstance(label, kind) for label in array):
+            return array.astype(dtype)
+    raise InvalidInput("The labels are neither all texts nor all whole numbers.", mend="Give labels of one kind.")
 
 
 def divide(labels: Sequence[Hashable], split: Any, seed: int) -> Mapping[str, list[int]]:

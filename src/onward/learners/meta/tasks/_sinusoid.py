@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from ._stream import Stream, Told, check_counts, halves
 from ._task import TaskBatch
 
 
+@dataclass(frozen=True, slots=True)
 class Sinusoid:
     """Tasks y = amplitude * sin(x - phase), drawn anew each time (Finn, Abbeel and Levine 2017, section 5.1).
 
@@ -22,24 +24,27 @@ class Sinusoid:
         queries: query examples.
         seed: of the stream of tasks.
         device: where they are made.
+        name: of the stream; see `split`.
+
+    Raises:
+        InvalidInput: a count is below 1.
 
     >>> tasks = Sinusoid(shots=10, queries=20, seed=3).sample_batch(4)
     >>> tuple(tasks.support_x.shape), tuple(tasks.query_y.shape)
     ((4, 10, 1), (4, 20, 1))
     """
 
-    def __init__(
-        self, shots: int = 10, queries: int = 10, *, seed: int = 0, device: torch.device | str = "cpu"
-    ) -> None:
-        check_counts(shots=shots, queries=queries)
-        self.shots, self.queries, self.seed, self.device = shots, queries, seed, device
-        self._stream = Stream(seed, "train", device)
+    shots: int = 10
+    queries: int = 10
+    _: KW_ONLY
+    seed: int = 0
+    device: torch.device | str = "cpu"
+    name: str = "train"
+    _stream: Stream = field(init=False, repr=False, compare=False)
 
-    def split(self, name: str, *, seed: int | None = None) -> Sinusoid:
-        """An independent stream of tasks: the tasks are endless, so every name is a split."""
-        other = Sinusoid(self.shots, self.queries, seed=self.seed if seed is None else seed, device=self.device)
-        other._stream = Stream(other.seed, name, self.device)
-        return other
+    def __post_init__(self) -> None:
+        check_counts(shots=self.shots, queries=self.queries)
+        object.__setattr__(self, "_stream", Stream(self.seed, self.name, self.device))
 
     def sample_batch(self, batch_size: int) -> TaskBatch:
         """So many tasks, inputs and targets (T, shots, 1) and (T, queries, 1); metadata tells amplitude and phase.
@@ -53,6 +58,10 @@ class Sinusoid:
         y = amplitude * torch.sin(x - phase)
         told = Told({"amplitude": amplitude.flatten(), "phase": phase.flatten()})
         return TaskBatch(*halves(x, y, self.shots), ids, told)
+
+    def split(self, name: str, *, seed: int | None = None) -> Sinusoid:
+        """An independent stream of tasks: they are endless, so every name is a split."""
+        return replace(self, name=name, seed=self.seed if seed is None else seed)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream of tasks stands."""

@@ -46,6 +46,10 @@ class Stream:
         """Numbers in [low, high), of torch's default dtype."""
         return torch.rand(shape, generator=self.generator, device=self.generator.device) * (high - low) + low
 
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, of torch's default dtype."""
+        return torch.randn(shape, generator=self.generator, device=self.generator.device)
+
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on from here."""
         return {"generator": self.generator.get_state(), "drawn": self.drawn}
@@ -126,7 +130,9 @@ class Told(Sequence[Mapping[str, Any]]):
 
     def _read(self, name: str, value: Any) -> Any:
         known = self._names.get(name)
-        return value if known is None else tuple(known[number] for number in value)
+        if known is None:
+            return value
+        return tuple(known[number] for number in value) if isinstance(value, list) else known[value]
 
 
 def check_counts(**counts: object) -> None:

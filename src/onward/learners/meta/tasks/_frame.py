@@ -1,0 +1,127 @@
+"""Tasks from tables: each project, user or tenant is a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from onward.core import InvalidInput, NotFound
+
+from ._arrays import Split
+from ._episodes import Episodes
+from ._groups import Episode, Group, Rules
+from ._pool import classes_of, divide, inputs_of, pool_of
+
+
+def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and how it is drawn
+    frame: Any,
+    *,
+    task_column: str,
+    target_column: str,
+    feature_columns: Sequence[str] | None = None,
+    shots: int = 5,
+    queries: int = 5,
+    kind: Literal["classification", "regression"] = "classification",
+    split: Split = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    drop_small: bool = False,
+) -> Episodes:
+    """Tasks from a table, each of the rows of one project, user or tenant.
+
+    Args:
+        frame: whatever gives columns by name: a mapping, a pandas or polars frame, an Arrow table, a structured array.
+        task_column: what tells the tasks apart.
+        target_column: what is to be predicted. Classification: a task has every class, a class the same number in
+            every task (its place among the sorted labels). Regression: a real number, y of shape (T, n, 1).
+        feature_columns: inputs, all numbers; every other column where left out.
+        shots: support examples, of each class where there are classes.
+        queries: query examples, likewise.
+        kind: of the target.
+        split: of whole tasks into train, validation and test, as in `from_arrays`.
+        seed: of the division and of every stream of tasks.
+        device: where the examples are kept and the tasks are made.
+        drop_small: leave out tasks with too few examples, or too few of a class, instead of refusing them.
+
+    Returns:
+        what samples tasks; `whole_tasks()` gives each once with all the rest of its rows as queries.
+
+    Raises:
+        NotFound: there is no such column; or no such kind.
+        InvalidInput: features or targets are no finite numbers; or examples are too few.
+
+    >>> import numpy as np
+    >>> rows = np.arange(120)
+    >>> table = {"project": rows % 4, "size": rows % 7, "age": rows % 5, "bug": rows // 4 % 2 == 1}
+    >>> train = from_frame(table, task_column="project", target_column="bug", shots=5, queries=5, split=(0.5, 0.5))
+    >>> train
+    Episodes(train: 2 groups, 2 classes, 2-way 5-shot, 5 queries)
+    >>> tuple(train.sample_batch(8).support_x.shape)
+    (8, 10, 2)
+    """
+    if kind not in ("classification", "regression"):
+        raise NotFound(f"There is no kind {kind!r}.", mend="Take one.", options=("classification", "regression"))
+    names = _names(frame)
+    taken = {task_column, target_column}
+    features = [name for name in names if name not in taken] if feature_columns is None else list(feature_columns)
+    if not features:
+        raise InvalidInput("There are no feature columns.", mend="Name some.", options=names)
+    x = inputs_of(_numbers(frame, features, names)).to(device)
+    groups, group = classes_of(_column(frame, task_column, names))
+    if kind == "regression":
+        y = inputs_of(_numbers(frame, [target_column], names)).to(device)
+        ways, pool = 1, pool_of(x, group, (target_column,) * len(groups), y)
+    else:
+        labels, code = classes_of(_column(frame, target_column, names))
+        ways, pool = len(labels), pool_of(x, group * len(labels) + code, labels * len(groups))
+    splits = {
+        name: [Group(groups[at], range(at * ways, (at + 1) * ways)) for at in members]
+        for name, members in divide(groups, split, seed).items()
+    }
+    return Episodes(
+        pool, splits, next(iter(splits)), Rules(Episode(ways, shots, queries), seed, drop_small, fixed=True)
+    )
+
+
+def _names(frame: Any) -> list[str]:
+    """The columns, whatever kind of frame it is."""
+    for told in ("column_names", "columns", "keys"):
+        names = getattr(frame, told, None)
+        if names is not None:
+            return [str(name) for name in (names() if callable(names) else names)]
+    names = getattr(getattr(frame, "dtype", None), "names", None)
+    if names is None:
+        raise InvalidInput(
+            f"A {type(frame).__name__} gives no columns by name.", mend="Give a frame, or a mapping of name to column."
+        )
+    return list(names)
+
+
+def _column(frame: Any, name: str, names: Sequence[str]) -> np.ndarray[Any, Any]:
+    if name not in names:
+        raise NotFound(f"There is no column {name!r}.", mend="Name one of these.", options=names)
+    return np.asarray(frame[name])
+
+
+def _numbers(frame: Any, features: Sequence[str], names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The columns side by side (n, d), all of finite numbers."""
+    columns = {name: _column(frame, name, names) for name in features}
+    for name, column in columns.items():
+        try:
+            columns[name] = column.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(
+                f"Column {name!r} is not all numbers: {error}.", mend="Encode it, or leave it out."
+            ) from error
+        bad = len(column) - np.count_nonzero(np.isfinite(columns[name]))
+        if bad:
+            raise InvalidInput(
+                f"{bad} of {len(column)} values of column {name!r} are NaN or infinite.",
+                mend="Fill them in, or leave those rows out.",
+            )
+    if len({len(column) for column in columns.values()}) > 1:
+        raise InvalidInput("The columns differ in length.", mend="Give one value a row.")
+    return np.stack(list(columns.values()), 1)
