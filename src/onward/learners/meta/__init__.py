@@ -3,6 +3,14 @@
 Needs the extra `neural` (PyTorch).
 """
 
+from ._aggregate import Aggregate as Aggregate
+from ._learner import AdaptedModel as AdaptedModel
+from ._learner import MetaLearner as MetaLearner
+from .algorithms import ANIL as ANIL
+from .algorithms import MAML as MAML
+from .algorithms import Algorithm as Algorithm
+from .algorithms import MAMLPlusPlus as MAMLPlusPlus
+from .algorithms import MetaSGD as MetaSGD
 from .tasks import Examples as Examples
 from .tasks import MetaLearningTask as MetaLearningTask
 from .tasks import TaskBatch as TaskBatch

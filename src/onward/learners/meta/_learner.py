@@ -1,0 +1,330 @@
+"""One learner for every algorithm: meta-train it, adapt it, judge it, keep it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import torch
+from torch import Tensor, nn
+
+from onward.core import InvalidInput, log
+
+from ._aggregate import Aggregate
+from ._gradient import Work, diverged_tasks, finite, gradient_of, joined
+from ._processes import refuse_medians, share, summed
+from .algorithms import MAML, Adapted, Algorithm, MetaGradient, Setting, accuracy
+from .engine import Choice, Engine, Loss, LossFunction, Params, choose_engine, loss_of
+from .tasks import MetaLearningTask, TaskBatch, grouped
+
+OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+}
+MANY_SHAPES: Final = 8
+SEEDS: Final = 65_536
+EVALUATED: Final = 64
+
+
+class AdaptedModel:
+    """A network that has learned one task. Calling it gives outputs for (n, ...) inputs."""
+
+    def __init__(self, learner: MetaLearner, adapted: Adapted) -> None:
+        self._learner, self._adapted = learner, adapted
+
+    @property
+    def losses(self) -> list[float]:
+        """Loss on the support set before each step, and after the last; none of an algorithm without steps."""
+        return [] if not self._adapted.losses.numel() else [float(loss) for loss in self._adapted.losses[:, 0]]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n, ...) inputs -> (n, ...): scores of classes, or real values."""
+        return self._learner.outputs(self._adapted, torch.as_tensor(x).unsqueeze(0))[0]
+
+    def predict(self, x: Tensor) -> Tensor:
+        """(n,) classes of (n, ...) inputs."""
+        return self(x).argmax(-1)
+
+
+class MetaLearner:
+    """Learns from many small tasks, and then a new one from a handful of examples.
+
+    Args:
+        model: any torch module that takes (n, ...) inputs; it is not changed.
+        algorithm: how; `MAML()` if not said.
+        loss: "cross_entropy" for classes, "mse" for real targets, or a function of one task's (outputs, y).
+        outer_rate: learning rate of the meta-parameters, above 0.
+        outer_schedule: step -> factor of `outer_rate` for that meta-training step; `None`: always 1.
+        optimizer: "adam", "sgd", or a function of the meta-parameters; the algorithm's own if not said.
+        clip: largest norm of the meta-gradient; `None`: no bound.
+        aggregate: from task gradients to the meta-gradient; their mean if not said.
+        diverged: "raise" or "skip" tasks whose losses or gradients are not finite.
+        seed: of dropout in training.
+        device: where to work; where the model's parameters are if not said.
+
+    Raises:
+        InvalidInput: a setting cannot be used.
+
+    >>> from onward.learners.meta.tasks import Sinusoid
+    >>> net = nn.Sequential(nn.Linear(1, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 1))
+    >>> learner = MetaLearner(net, MAML(inner_steps=1, inner_rate=0.01), loss="mse")
+    >>> sorted(learner.meta_train_step(Sinusoid(seed=0).sample_batch(4)))
+    ['gradient_norm', 'learning_rate', 'meta_loss', 'skipped_tasks', 'task_adaptation_loss']
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        algorithm: Algorithm | None = None,
+        *,
+        loss: str | LossFunction = "cross_entropy",
+        outer_rate: float = 1e-3,
+        outer_schedule: Callable[[int], float] | None = None,
+        optimizer: str | Callable[[Sequence[Tensor]], torch.optim.Optimizer] | None = None,
+        clip: float | None = None,
+        aggregate: Aggregate | None = None,
+        diverged: Literal["raise", "skip"] = "raise",
+        seed: int = 0,
+        device: str | torch.device | None = None,
+    ) -> None:
+        self.algorithm: Algorithm = MAML() if algorithm is None else algorithm
+        if diverged not in {"raise", "skip"}:
+            raise InvalidInput(f"diverged is {diverged!r}.", mend="Choose one.", options=("raise", "skip"))
+        if not outer_rate > 0:
+            raise InvalidInput(f"outer_rate is {outer_rate}.", mend="Give a rate above 0.")
+        own = {name: p.detach().clone() for name, p in model.named_parameters()}
+        if not own:
+            raise InvalidInput("The model has no parameters to learn.", mend="Give a module with parameters.")
+        self.device = torch.device(device) if device is not None else next(iter(own.values())).device
+        self._model = model
+        more = self.algorithm.start(own)
+        self._meta: Params = {n: p.to(self.device).requires_grad_(False) for n, p in (own | more).items()}
+        self._loss, self._seed, self._rate, self._clip = loss_of(loss), seed, outer_rate, clip
+        self._schedule, self._aggregate, self._diverged = outer_schedule, aggregate or Aggregate(), diverged
+        self._optimizer = self._optimizer_of(self.algorithm.optimizer if optimizer is None else optimizer)
+        self._choice: Choice | None = None
+        self.step = 0
+
+    def _optimizer_of(self, named: str | Callable[[Sequence[Tensor]], torch.optim.Optimizer]) -> torch.optim.Optimizer:
+        values = list(self._meta.values())
+        if callable(named):
+            return named(values)
+        if named not in OPTIMIZERS:
+            raise InvalidInput(f"No optimiser is called {named!r}.", mend="Name one.", options=OPTIMIZERS)
+        return OPTIMIZERS[named](values, lr=self._rate)
+
+    @property
+    def engine(self) -> str | None:
+        """Which engine works on the network and why; `None` before the first task."""
+        return None if self._choice is None else self._choice.why
+
+    def meta_gradient(self, tasks: Sequence[MetaLearningTask]) -> dict[str, Tensor]:
+        """The mean over tasks of the gradient of the outer loss, by name of meta-parameter; nothing is changed."""
+        return self._reduced(self._gradients(tasks), len(tasks))[0]
+
+    def meta_train_step(self, tasks: Sequence[MetaLearningTask]) -> dict[str, float]:
+        """One step of the outer optimiser.
+
+        Where `torch.distributed` runs, every process gives the same tasks, works on its share of them, and the sums
+        are reduced over all: the step is that of one process.
+
+        Returns:
+            meta_loss, task_adaptation_loss (support, before the first inner step), task_evaluation_accuracy (0..1, for
+            classes), gradient_norm (before clipping), learning_rate, skipped_tasks.
+
+        Raises:
+            InvalidInput: a task diverged, or, where such are skipped, all of them did.
+        """
+        rate = self._rate * (1.0 if self._schedule is None else self._schedule(self.step))
+        grads, figures = self._reduced(self._gradients(tasks), len(tasks))
+        for name, value in self._meta.items():
+            value.grad = grads[name]
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        bound = float("inf") if self._clip is None else self._clip
+        norm = torch.nn.utils.clip_grad_norm_(list(self._meta.values()), bound)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self.step += 1
+        return figures | {"gradient_norm": float(norm), "learning_rate": rate}
+
+    def _gradients(self, tasks: Sequence[MetaLearningTask]) -> MetaGradient | None:
+        """Of this process's share of the tasks that have finite ones; `None` where its share is empty."""
+        found, names, shapes = [], [], 0
+        for _, batch in grouped(tasks):
+            shapes += 1
+            mine = share(batch)
+            if len(mine):
+                seed = self._seed + self.step * SEEDS
+                work = Work(self.algorithm, self._choose(mine), self._loss, self.step, seed)
+                found.append(gradient_of(work, self._packed(), mine.to(self.device)))
+                names.extend(mine.task_ids or [""] * len(mine))
+        if shapes >= MANY_SHAPES:
+            log.warning("tasks of many shapes are slow", tasks=len(tasks), shapes=shapes)
+        return self._sound(joined(found), names) if found else None
+
+    def _sound(self, found: MetaGradient, names: Sequence[str]) -> MetaGradient:
+        """Without the tasks that diverged, where that is the policy."""
+        bad = diverged_tasks(found, names)
+        if bad is None:
+            return found
+        if self._diverged == "raise":
+            raise bad
+        log.warning("tasks skipped", why=str(bad))
+        held = finite(found)
+        return MetaGradient(
+            {name: value[held] for name, value in found.grads.items()},
+            found.losses[:, held],
+            None if found.accuracy is None else found.accuracy[held],
+        )
+
+    def _reduced(self, found: MetaGradient | None, asked: int) -> tuple[Params, dict[str, float]]:
+        """The meta-gradient over all processes, in the module's layout, and the figures of the step."""
+        refuse_medians(self._aggregate.kind)
+        some = found is not None and found.losses.shape[1] > 0
+        dtype = next(iter(self._meta.values())).dtype
+        zero = torch.zeros(4, dtype=dtype, device=self.device)
+        count = found.losses.shape[1] if found is not None and some else 0
+        grads: Params = {n: torch.zeros_like(p) for n, p in self._meta.items()}
+        if found is not None and some:
+            mean = {n: value.unsqueeze(0) * count for n, value in self._aggregate(found.grads).items()}
+            unpacked = self.algorithm.unpack(self._chosen().engine, mean)
+            grads |= {n: value[0].to(dtype).contiguous() for n, value in unpacked.items()}
+            right = zero[0] if found.accuracy is None else found.accuracy.sum()
+            known = torch.tensor(found.accuracy is not None, device=self.device)
+            first, last = found.losses[0].sum(), found.losses[-1].sum()
+            zero = torch.stack([part.to(dtype) for part in (first, last, right, known)])
+        total, figures, *sums = summed(
+            [torch.tensor(float(count), dtype=dtype, device=self.device), zero, *grads.values()]
+        )
+        done = int(total)
+        if not done:
+            raise InvalidInput(
+                "Every task of the step diverged.",
+                why="Their losses or gradients are not finite.",
+                mend="Lower the inner rate, or look at the tasks.",
+            )
+        first, last, right, known = (figures / total).tolist()
+        said = {"meta_loss": last, "task_adaptation_loss": first, "skipped_tasks": float(asked - done)}
+        if known:
+            said["task_evaluation_accuracy"] = right
+        return {n: value / total for n, value in zip(grads, sums, strict=True)}, said
+
+    def _packed(self) -> Params:
+        """The meta-parameters as the engine wants them."""
+        meta = {n: p.detach().unsqueeze(0) for n, p in self._meta.items()}
+        return self.algorithm.pack(self._chosen().engine, meta)
+
+    def _chosen(self) -> Choice:
+        assert self._choice is not None
+        return self._choice
+
+    def _choose(self, batch: TaskBatch) -> Engine:
+        """The engine, chosen by the first task seen."""
+        if self._choice is None:
+            x, y = batch.support_x[0].to(self.device), batch.support_y[0].to(self.device)
+            model = copy.deepcopy(self._model).to(self.device)
+            self._choice = choose_engine(model, x, y, self._loss)
+            log.info("engine chosen", engine=self._choice.engine.name, why=self._choice.why)
+        return self._choice.engine
+
+    # Adapting ----------------------------------------------------------------------------------------------------
+
+    def adapt(
+        self, task: MetaLearningTask, num_steps: int | None = None, learning_rate: float | None = None
+    ) -> AdaptedModel:
+        """Learn a task from its support set.
+
+        Args:
+            num_steps: gradient steps, 0 or more; the algorithm's own number if not said.
+            learning_rate: above 0; the algorithm's own if not said.
+        """
+        return AdaptedModel(self, self._adapted(TaskBatch.of([task]), num_steps, learning_rate))
+
+    def _adapted(self, batch: TaskBatch, steps: int | None = None, rate: float | None = None) -> Adapted:
+        if (steps is not None and steps < 0) or (rate is not None and not rate > 0):
+            raise InvalidInput(
+                f"{steps} steps at a rate of {rate} cannot adapt.", mend="Give 0 steps or more, and a rate above 0."
+            )
+        setting = Setting(self._choose(batch), self._loss)
+        x, y = batch.support_x.to(self.device), batch.support_y.to(self.device)
+        return self.algorithm.adapt_tasks(setting, self._packed(), x, y, steps, rate)
+
+    def outputs(self, adapted: Adapted, x: Tensor) -> Tensor:
+        """(T, n, ...) outputs of T learned tasks for (T, n, ...) inputs."""
+        return self.algorithm.outputs(Setting(self._chosen().engine, self._loss), adapted, x.to(self.device))
+
+    def evaluate(self, adapted: AdaptedModel, task: MetaLearningTask) -> dict[str, float]:
+        """loss, and accuracy (0..1, for classes), of a learned task on its query set."""
+        return judged(self._loss, adapted(task.query_set.x).unsqueeze(0), task.query_set.y.unsqueeze(0).to(self.device))
+
+    def evaluate_tasks(
+        self, tasks: Sequence[MetaLearningTask], num_steps: int | None = None, learning_rate: float | None = None
+    ) -> dict[str, list[float]]:
+        """loss, and accuracy for classes, of each task on its query set after learning its support set; all at once."""
+        found: dict[str, list[float]] = {}
+        for positions, batch in grouped(tasks):
+            for start in range(0, len(batch), EVALUATED):
+                part = batch[start : start + EVALUATED].to(self.device)
+                outputs = self.outputs(self._adapted(part, num_steps, learning_rate), part.query_x)
+                losses = self._loss.value(outputs, part.query_y)[0]
+                right = accuracy(outputs, part.query_y)
+                each = {"loss": losses} if right is None else {"loss": losses, "accuracy": right}
+                for name, values in each.items():
+                    row = found.setdefault(name, [0.0] * len(tasks))
+                    for at, value in zip(positions[start:], values.tolist(), strict=False):
+                        row[at] = value
+        return found
+
+    # Keeping -----------------------------------------------------------------------------------------------------
+
+    def meta_parameters(self) -> Params:
+        """A copy of the meta-parameters: the network's by their names, and what the algorithm adds."""
+        return {name: value.detach().clone() for name, value in self._meta.items()}
+
+    def set_meta_parameters(self, values: Mapping[str, Tensor]) -> None:
+        """Go on from these.
+
+        Raises:
+            InvalidInput: names or shapes are not those of the learner.
+        """
+        shapes = {name: tuple(value.shape) for name, value in values.items()}
+        own = {name: tuple(value.shape) for name, value in self._meta.items()}
+        if shapes != own:
+            wrong = sorted(n for n in shapes.keys() | own.keys() if shapes.get(n) != own.get(n))
+            raise InvalidInput(
+                f"These are not the meta-parameters of this learner: {', '.join(wrong)} differ.",
+                why="They belong to another network or algorithm.",
+                mend="Give what `meta_parameters` of such a learner gave.",
+            )
+        for name, value in values.items():
+            self._meta[name].copy_(value)
+
+    def model(self) -> nn.Module:
+        """A copy of the network with its parameters as they are now."""
+        model = copy.deepcopy(self._model).to(self.device)
+        for name, p in model.named_parameters():
+            p.detach().copy_(self._meta[name])
+        return model
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a resumed training needs: meta-parameters, the optimiser's state, the number of the step."""
+        return {"meta": self.meta_parameters(), "optimizer": self._optimizer.state_dict(), "step": self.step}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken.
+
+        Raises:
+            InvalidInput: it is of another learner.
+        """
+        self.set_meta_parameters(state["meta"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+
+
+def judged(loss: Loss, outputs: Tensor, y: Tensor) -> dict[str, float]:
+    """Loss, and accuracy for classes, of one task's (1, n, ...) outputs."""
+    right = accuracy(outputs, y)
+    said = {"loss": float(loss.value(outputs, y)[0])}
+    return said if right is None else said | {"accuracy": float(right)}

@@ -1,0 +1,11 @@
+"""The algorithms, one file each: frozen settings that `MetaLearner` works with."""
+
+from ._algorithm import Adapted as Adapted
+from ._algorithm import Algorithm as Algorithm
+from ._algorithm import MetaGradient as MetaGradient
+from ._algorithm import Setting as Setting
+from ._algorithm import accuracy as accuracy
+from ._anil import ANIL as ANIL
+from ._maml import MAML as MAML
+from ._maml_plus_plus import MAMLPlusPlus as MAMLPlusPlus
+from ._meta_sgd import MetaSGD as MetaSGD

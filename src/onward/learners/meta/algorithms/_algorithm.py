@@ -1,0 +1,113 @@
+"""What every algorithm of meta-learning offers, and what it works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+from onward.learners.meta.engine import Chance, Engine, Loss, Params
+from onward.learners.meta.tasks import TaskBatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """What a chunk of tasks is worked on with.
+
+    Args:
+        engine: the network.
+        loss: of each task.
+        chance: where dropout comes from; none outside training.
+        at: number of the meta-training step, from 0 on, for what changes as training goes on.
+    """
+
+    engine: Engine
+    loss: Loss
+    chance: Chance = field(default_factory=Chance)
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetaGradient:
+    """What T tasks say of the meta-parameters.
+
+    Args:
+        grads: gradient of each task's outer loss, (T, ...) in the engine's layout; a name that is missing has none.
+        losses: (steps + 1, T) support loss before each inner step; its last row is the outer loss.
+        accuracy: (T,) share of the queries right, 0..1; `None` for regression.
+    """
+
+    grads: Params
+    losses: Tensor
+    accuracy: Tensor | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adapted:
+    """T tasks learned.
+
+    Args:
+        params: (T, ...) in the engine's layout.
+        losses: (steps + 1, T) support losses before each step and after the last; none of an algorithm without steps.
+        support: what else predictions need, e.g. prototypes.
+    """
+
+    params: Params
+    losses: Tensor
+    support: Params = field(default_factory=dict)
+
+
+class Algorithm(Protocol):
+    """A way to learn from tasks how to learn. Frozen settings; the state is the meta-parameters.
+
+    Meta-parameters are the network's own, by name, and whatever `start` adds. Each stands here as (1, ...) in the
+    engine's layout. Its functions may be called by several threads at once.
+    """
+
+    @property
+    def optimizer(self) -> str:
+        """The outer optimiser it was published with: "adam" or "sgd"."""
+        ...
+
+    def start(self, params: Params) -> Params:
+        """Further meta-parameters, beside (*shape) ones of the network: (*shape) each, in the module's layout."""
+        ...
+
+    def pack(self, engine: Engine, meta: Params) -> Params:
+        """Meta-parameters (1, *shape) in the module's layout -> in the engine's."""
+        ...
+
+    def unpack(self, engine: Engine, meta: Params) -> Params:
+        """The way back."""
+        ...
+
+    def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
+        """Gradients of the outer loss of every task of a batch."""
+        ...
+
+    def adapt_tasks(
+        self, setting: Setting, meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | None
+    ) -> Adapted:
+        """Learn T tasks from their support sets, (T, n, ...) and (T, n, ...).
+
+        Args:
+            steps: instead of the algorithm's own number.
+            rate: instead of the algorithm's own inner learning rate.
+        """
+        ...
+
+    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
+        """What T learned tasks say of (T, n, ...) inputs: (T, n, ...), scores of classes or real values."""
+        ...
+
+
+def accuracy(outputs: Tensor, y: Tensor) -> Tensor | None:
+    """(T,) share of (T, n, classes) outputs whose largest is that of (T, n) classes; `None` for real targets.
+
+    >>> accuracy(torch.tensor([[[0.1, 0.9], [0.8, 0.2]]]), torch.tensor([[1, 1]]))
+    tensor([0.5000])
+    """
+    if y.is_floating_point():
+        return None
+    return (outputs.argmax(-1) == y).float().mean(1)

@@ -1,0 +1,129 @@
+"""Normalisation by the statistics of the batch, task by task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._engine import Chance, Params
+from ._op import Asked, Back
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm:
+    """Each channel of (T, n, ..., c) to mean 0 and variance 1 over the task's own examples and places.
+
+    Always by the statistics of what it is given, in training and after it, so that nothing leaks from task to task.
+    Sums rather than `var_mean`: over a dimension that is not the last, that is many times slower on a CPU.
+    """
+
+    weight: str | None
+    bias: str | None
+    eps: float
+    fresh: bool = True
+    random: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.weight, self.bias) if name is not None)
+
+    def pack(self, name: str, value: Tensor) -> Tensor:  # noqa: ARG002
+        return value.unsqueeze(1)
+
+    def unpack(self, name: str, value: Tensor) -> Tensor:  # noqa: ARG002
+        return value.squeeze(1)
+
+    def forward(self, params: Params, inputs: tuple[Tensor, ...], own: bool, chance: Chance) -> tuple[Tensor, Any]:  # noqa: ARG002
+        x = inputs[0]
+        rows = x.flatten(1, -2)
+        count = rows.shape[1]
+        mean = rows.sum(1, keepdim=True).div_(count)
+        unit = rows.sub_(mean) if own else rows - mean
+        scale = (unit * unit).sum(1, keepdim=True).div_(count).add_(self.eps).rsqrt_()
+        unit.mul_(scale)
+        if self.weight is None or self.bias is None:
+            return unit.clone().view(x.shape), (unit, scale, x.shape)
+        return torch.addcmul(params[self.bias], unit, params[self.weight]).view(x.shape), (unit, scale, x.shape)
+
+    def backward(self, params: Params, kept: Any, cotangent: Tensor, asked: Asked) -> Back:
+        unit, scale, shape = kept
+        rows = cotangent.flatten(1, -2)
+        count = rows.shape[1]
+        along = (rows * unit).sum(1, keepdim=True)
+        total = rows.sum(1, keepdim=True)
+        grads = self._grads(along, total, asked)
+        gain = scale if self.weight is None else params[self.weight] * scale
+        if not (asked.inputs or asked.tape):
+            return Back((None,), grads)
+        if not asked.tape:
+            centred = rows.sub_(total / count).addcmul_(unit, along, value=-1 / count)
+            return Back((centred.mul_(gain).view(shape),), grads)
+        centred = torch.sub(rows, total / count).addcmul_(unit, along, value=-1 / count)
+        back = (centred * gain).view(shape) if asked.inputs else None
+        return Back((back,), grads, (rows, centred, along, gain))
+
+    def tangent(
+        self, params: Params, kept: Any, moved: tuple[Tensor | None, ...], direction: Params
+    ) -> tuple[Tensor, Any]:
+        unit, scale, shape = kept
+        by = moved[0]
+        turned = shrunk = None
+        out: Tensor | None = None
+        if by is not None:
+            rows = by.flatten(1, -2)
+            count = rows.shape[1]
+            lean = (unit * rows).sum(1, keepdim=True).div_(count)
+            turned = rows - rows.sum(1, keepdim=True).div_(count)
+            turned.addcmul_(unit, lean, value=-1).mul_(scale)
+            shrunk = lean.mul_(scale).mul_(scale).neg_()
+            out = turned if self.weight is None else turned * params[self.weight]
+        if self.weight in direction:
+            by_weight = direction[self.weight or ""]
+            out = unit * by_weight if out is None else out.addcmul_(unit, by_weight)
+        if self.bias in direction:
+            by_bias = direction[self.bias or ""]
+            out = by_bias.expand_as(unit).contiguous() if out is None else out.add_(by_bias)
+        assert out is not None
+        return (out.clone() if out is turned else out).view(shape), (turned, shrunk)
+
+    def backward_tangent(
+        self, params: Params, kept: tuple[Any, Any, Any], cotangent: Tensor, direction: Params, asked: Asked
+    ) -> Back:
+        (unit, scale, shape), (rows, centred, along, gain), (turned, shrunk) = kept
+        moved = cotangent.flatten(1, -2)
+        count = moved.shape[1]
+        lean = moved * unit
+        if turned is not None:
+            lean.addcmul_(rows, turned)
+        moved_along = lean.sum(1, keepdim=True)
+        moved_total = moved.sum(1, keepdim=True)
+        grads = self._grads(moved_along, moved_total, asked)
+        if not asked.inputs:
+            return Back((None,), grads)
+        back = moved.sub_(moved_total / count)
+        if turned is not None:
+            back.addcmul_(turned, along, value=-1 / count)
+        back.addcmul_(unit, moved_along, value=-1 / count).mul_(gain)
+        slope = self._slope(params, scale, shrunk, direction)
+        if slope is not None:
+            back.addcmul_(centred, slope)
+        return Back((back.view(shape),), grads)
+
+    def _slope(self, params: Params, scale: Tensor, shrunk: Tensor | None, direction: Params) -> Tensor | None:
+        """How weight * scale moves."""
+        slope = None if shrunk is None else (shrunk if self.weight is None else params[self.weight] * shrunk)
+        if self.weight in direction:
+            by = direction[self.weight or ""] * scale
+            slope = by if slope is None else slope + by
+        return slope
+
+    def _grads(self, along: Tensor, total: Tensor, asked: Asked) -> Params:
+        grads: Params = {}
+        if self.weight in asked.names:
+            grads[self.weight or ""] = along
+        if self.bias in asked.names:
+            grads[self.bias or ""] = total
+        return grads

@@ -1,0 +1,77 @@
+"""Which engine works on a network: the fastest that gives what the module itself gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from ._engine import Chance, Engine, Params
+from ._functional import Func, Loop, stateless
+from ._losses import Loss
+from ._program import Program
+from ._rules import Rules
+from ._trace import Ruleless, nodes_of
+
+TOLERANCE: Final = {torch.float32: 1e-3, torch.float64: 1e-8}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The engine chosen, and why."""
+
+    engine: Engine
+    why: str
+
+
+def choose_engine(module: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Choice:
+    """The engine for a module, tried on the examples of one task.
+
+    Layers with rules are the fastest. They are taken when every layer of the module has some, and when their loss and
+    gradients on (n, ...) inputs `x` and targets `y` are those of the module itself. Everything else goes through
+    `torch.func`: all tasks at once, or, where there are convolutions on a CPU, task by task, which is faster there.
+
+    >>> net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+    >>> from onward.learners.meta.engine import loss_of
+    >>> choose_engine(net, torch.randn(5, 2), torch.randn(5, 1), loss_of("mse")).engine.name
+    'rules'
+    """
+    general = _general(module, x)
+    try:
+        rules = Rules(Program(tuple(nodes_of(module))), general.names)
+        off = _difference(rules, general, module, x, y, loss)
+    except Ruleless as said:
+        return Choice(general, f"{general.name}, since {said}")
+    except (RuntimeError, ValueError, IndexError) as error:
+        return Choice(general, f"{general.name}, since the rules do not fit the module ({error})")
+    if not off <= TOLERANCE.get(x.dtype if x.is_floating_point() else torch.float32, 1e-3):
+        return Choice(general, f"{general.name}, since the rules differ from the module by {off:.1g}")
+    return Choice(rules, "rules, since every layer has some, and they agree with the module")
+
+
+def _general(module: nn.Module, x: Tensor) -> Engine:
+    convolves = any(isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d) for m in module.modules())
+    names = frozenset(name for name, _ in module.named_parameters())
+    by_task = convolves and x.device.type == "cpu"
+    return Loop(stateless(module), names) if by_task else Func(stateless(module), names)
+
+
+def _difference(rules: Engine, general: Engine, module: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> float:
+    """The largest difference of loss and gradients, relative to the largest gradient."""
+    params = {name: value.detach().unsqueeze(0) for name, value in module.named_parameters()}
+    loss_one, ours = _gradient(rules, params, x, y, loss)
+    loss_two, theirs = _gradient(general, params, x, y, loss)
+    size = max(float(value.abs().max()) for value in theirs.values())
+    worst = max(
+        float((ours[n] - value).abs().max()) if n in ours else float(value.abs().max()) for n, value in theirs.items()
+    )
+    return max(worst / max(size, 1e-12), abs(loss_one - loss_two) / max(abs(loss_two), 1e-12))
+
+
+def _gradient(engine: Engine, params: Params, x: Tensor, y: Tensor, loss: Loss) -> tuple[float, Params]:
+    packed = engine.pack(params)
+    prepared = engine.prepare(packed, x.unsqueeze(0), engine.names, Chance())
+    step = engine.gradient(prepared, packed, y.unsqueeze(0), loss, every=True)
+    return float(step.loss), engine.unpack(step.grads)

@@ -1,0 +1,167 @@
+"""Layers run forwards and backwards over many tasks at once, and the tangents of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from ._engine import Chance, Params
+from ._op import Asked, Back, Curved, Weighted
+from ._trace import INPUT, Node
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a program's layers.
+
+    Args:
+        order: numbers of the nodes, in the order they run.
+        needs: numbers of the values that they take from outside.
+        inner: by node, whether any of its inputs comes from inside.
+    """
+
+    order: tuple[int, ...]
+    needs: frozenset[int]
+    inner: Mapping[int, bool]
+
+    def gives(self, value: int) -> bool:
+        """Whether a value comes from inside."""
+        return value - 1 in self.inner
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One pass over a part.
+
+    Args:
+        params: those it was made with.
+        values: by number, what it started from, and what others start from.
+        kept: by node, of forward; `back`: of backward.
+        cotangents: of the values that others started from, added up as they come.
+    """
+
+    params: Params
+    values: dict[int, Tensor]
+    kept: dict[int, Any] = field(default_factory=dict)
+    back: dict[int, Any] = field(default_factory=dict)
+    cotangents: dict[int, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A net of layers. Value 0 is the input, value i + 1 that of node i; the last one is the output."""
+
+    nodes: tuple[Node, ...]
+
+    @cached_property
+    def own(self) -> tuple[bool, ...]:
+        """By node, whether it may overwrite its input: nobody else reads it."""
+        users = [0] * (len(self.nodes) + 1)
+        for node in self.nodes:
+            for at in node.inputs:
+                users[at] += 1
+
+        def single(at: int) -> bool:
+            return at != INPUT and users[at] == 1 and self.nodes[at - 1].op.fresh
+
+        return tuple(len(node.inputs) == 1 and single(node.inputs[0]) for node in self.nodes)
+
+    @cached_property
+    def weighted(self) -> dict[str, Weighted]:
+        """The layer that each parameter belongs to."""
+        return {name: node.op for node in self.nodes if isinstance(node.op, Weighted) for name in node.op.names}
+
+    def depends(self, names: frozenset[str], *, chance: bool) -> set[int]:
+        """The nodes whose values depend on any of these parameters, or, if asked, on chance."""
+        found: set[int] = set()
+        for at, node in enumerate(self.nodes):
+            own = isinstance(node.op, Weighted) and not names.isdisjoint(node.op.names)
+            if own or (chance and node.op.random) or any(i - 1 in found for i in node.inputs):
+                found.add(at)
+        return found
+
+    def part(self, which: set[int]) -> Part:
+        """The part that these nodes make."""
+        order = tuple(sorted(which))
+        taken = {at: self.nodes[at].inputs for at in order}
+        needs = frozenset(i for inputs in taken.values() for i in inputs if i - 1 not in which)
+        return Part(order, needs, {at: any(i - 1 in which for i in inputs) for at, inputs in taken.items()})
+
+    def forward(self, part: Part, run: Run, chance: Chance, keep: frozenset[int] = frozenset()) -> Tensor | None:
+        """Run a part from the values in `run`; the values `keep` stay there.
+
+        Returns:
+            The value of its last layer, if it has any.
+        """
+        values, out = dict(run.values), None
+        for at in part.order:
+            node = self.nodes[at]
+            own = self.own[at] and node.inputs[0] not in run.values and node.inputs[0] not in keep
+            out, run.kept[at] = node.op.forward(run.params, tuple([values[i] for i in node.inputs]), own, chance)
+            values[at + 1] = out
+        run.values.update((i, values[i]) for i in keep if i in values)
+        return out
+
+    def backward(self, part: Part, run: Run, tops: Mapping[int, Tensor], asked: Asked) -> Params:
+        """Gradients by name, from cotangents of the values `tops`.
+
+        Cotangents of what the part started from are added to those in `run`, where `asked.inputs`.
+        """
+        grads: Params = {}
+        cotangents = dict(tops)
+        for at in reversed(part.order):
+            cotangent = cotangents.pop(at + 1, None)
+            if cotangent is None:
+                continue
+            wanted = asked._replace(inputs=asked.inputs or part.inner[at])
+            back = self.nodes[at].op.backward(run.params, run.kept[at], cotangent, wanted)
+            run.back[at] = back.kept
+            self._spread(part, run, at, back, asked.inputs, cotangents, grads)
+        return grads
+
+    def tangent(self, part: Part, run: Run, direction: Params) -> tuple[Tensor, dict[int, Any]]:
+        """How the output moves when parameters move by `direction`, and what each moving layer keeps of it."""
+        moved: dict[int, Tensor] = {}
+        kept: dict[int, Any] = {}
+        for at in part.order:
+            node = self.nodes[at]
+            inputs = tuple([moved.get(i) for i in node.inputs])
+            own = isinstance(node.op, Weighted) and any(name in direction for name in node.op.names)
+            if own or any(i is not None for i in inputs):
+                moved[at + 1], kept[at] = node.op.tangent(run.params, run.kept[at], inputs, direction)
+        return moved[len(self.nodes)], kept
+
+    def backward_tangent(
+        self, part: Part, run: Run, moved: Mapping[int, Any], top: Tensor, direction: Params, asked: Asked
+    ) -> Params:
+        """How `backward` moves: with the layers that moved, and with the cotangent of the output, by `top`."""
+        grads: Params = {}
+        cotangents = {len(self.nodes): top}
+        for at in reversed(part.order):
+            cotangent = cotangents.pop(at + 1, None)
+            if cotangent is None:
+                continue
+            op, wanted = self.nodes[at].op, asked._replace(inputs=asked.inputs or part.inner[at])
+            if at in moved and isinstance(op, Curved):
+                kept = run.kept[at], run.back[at], moved[at]
+                back = op.backward_tangent(run.params, kept, cotangent, direction, wanted)
+            else:
+                back = op.backward(run.params, run.kept[at], cotangent, wanted)
+            self._spread(part, run, at, back, asked.inputs, cotangents, grads)
+        return grads
+
+    def _spread(
+        self, part: Part, run: Run, at: int, back: Back, outside: bool, cotangents: dict[int, Tensor], grads: Params
+    ) -> None:
+        """Hand on what one layer's backward pass gave."""
+        for name, value in back.grads.items():
+            grads[name] = value if name not in grads else grads[name].add_(value)
+        for i, cotangent in zip(self.nodes[at].inputs, back.inputs, strict=True):
+            if cotangent is None or not (outside or part.gives(i)):
+                continue
+            target = cotangents if part.gives(i) else run.cotangents
+            target[i] = cotangent if i not in target else target[i].add_(cotangent)

@@ -1,0 +1,123 @@
+"""The engine of layers with rules: no autograd, no graph, all tasks at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ._engine import Chance, Params, Step
+from ._linear import Linear
+from ._losses import Loss
+from ._op import Asked
+from ._program import Part, Program, Run
+
+CHUNK: Final = 4
+"""Tasks of a convolution worked on together on a CPU: more do not fit its caches, fewer leave it idle."""
+
+
+class Split(NamedTuple):
+    """A program cut where parameters begin to matter.
+
+    Args:
+        upper: all that depends on them; lower: the rest; learned: what of the rest has or follows parameters.
+    """
+
+    upper: Part
+    lower: Part
+    learned: Part
+
+
+class Prepared(NamedTuple):
+    """The lower part of a forward pass, done, and where the upper one starts."""
+
+    split: Split
+    run: Run
+    wrt: frozenset[str]
+    chance: Chance
+
+
+class Tape(NamedTuple):
+    """One pass over the upper part, and what the loss kept."""
+
+    prepared: Prepared
+    run: Run
+    loss: Loss
+    kept: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rules:
+    """A network whose layers all have rules."""
+
+    program: Program
+    names: frozenset[str]
+    name: str = "rules"
+
+    def pack(self, params: Mapping[str, Tensor]) -> Params:
+        weighted = self.program.weighted
+        return {n: weighted[n].pack(n, value) if n in weighted else value for n, value in params.items()}
+
+    def unpack(self, params: Mapping[str, Tensor]) -> Params:
+        weighted = self.program.weighted
+        return {n: weighted[n].unpack(n, value) if n in weighted else value for n, value in params.items()}
+
+    def prepare(self, params: Params, x: Tensor, wrt: frozenset[str], chance: Chance) -> Prepared:
+        split = _split(self.program, wrt)
+        if x.ndim == 5:
+            x = x.permute(0, 1, 3, 4, 2).contiguous()
+        run = Run(params, {0: x})
+        self.program.forward(split.lower, run, chance, keep=split.upper.needs)
+        return Prepared(split, run, wrt, chance)
+
+    def outputs(self, prepared: Prepared, params: Params) -> Tensor:
+        return self._forward(prepared, params)[1]
+
+    def _forward(self, prepared: Prepared, params: Params) -> tuple[Run, Tensor]:
+        below = prepared.run
+        run = Run(params, below.values, cotangents=below.cotangents)
+        out = self.program.forward(prepared.split.upper, run, prepared.chance)
+        return run, below.values[len(self.program.nodes)] if out is None else out
+
+    def gradient(
+        self, prepared: Prepared, params: Params, y: Tensor, loss: Loss, *, tape: bool = False, every: bool = False
+    ) -> Step:
+        run, outputs = self._forward(prepared, params)
+        losses, top, kept = loss.value(outputs, y)
+        learned = bool(prepared.split.learned.order)
+        asked = Asked(inputs=every and learned, names=self.names if every else prepared.wrt, tape=tape)
+        grads = self.program.backward(prepared.split.upper, run, {len(self.program.nodes): top}, asked)
+        return Step(losses, outputs, grads, Tape(prepared, run, loss, kept) if tape else None)
+
+    def product(self, tape: Tape, direction: Params) -> Params:
+        upper = tape.prepared.split.upper
+        moved_outputs, moved = self.program.tangent(upper, tape.run, direction)
+        top = tape.loss.tangent(tape.kept, moved_outputs)
+        asked = Asked(inputs=bool(tape.prepared.split.learned.order), names=self.names, tape=False)
+        return self.program.backward_tangent(upper, tape.run, moved, top, direction, asked)
+
+    def rest(self, prepared: Prepared) -> Params:
+        run, learned = prepared.run, prepared.split.learned
+        tops = {i: cotangent for i, cotangent in run.cotangents.items() if learned.gives(i)}
+        return self.program.backward(learned, run, tops, Asked(inputs=False, names=self.names, tape=False))
+
+    def plan(self, tasks: int) -> tuple[int, int]:
+        if not self._convolves:
+            return tasks, 1
+        return min(CHUNK, tasks), torch.get_num_threads()
+
+    @property
+    def _convolves(self) -> bool:
+        return any(isinstance(node.op, Linear) and node.op.window is not None for node in self.program.nodes)
+
+
+@lru_cache(maxsize=64)
+def _split(program: Program, wrt: frozenset[str]) -> Split:
+    upper = program.depends(wrt, chance=True)
+    lower = set(range(len(program.nodes))) - upper
+    learned = program.depends(frozenset(program.weighted), chance=False) - upper
+    return Split(program.part(upper), program.part(lower), program.part(learned))

@@ -1,0 +1,248 @@
+"""A torch module as a list of layers with rules, read off its `forward` by torch.fx."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - what everybody calls it
+from torch import Tensor, fx, nn
+
+from ._batch_norm import BatchNorm
+from ._layer_norm import Scale, Standardise
+from ._linear import Linear
+from ._maps import Flatten, MeanPool, Pair, SpatialMean, Unfold
+from ._op import Mapped, Op
+from ._pointwise import Add, Dropout, Embedding, Pointwise, Relu
+from ._pool import MaxPool
+
+INPUT: Final = 0
+
+
+class Ruleless(Exception):
+    """A part of a module has no rules; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A layer and the numbers of the values that it takes; value 0 is the input, value i + 1 that of node i."""
+
+    op: Op
+    inputs: tuple[int, ...]
+
+
+POINTWISE: Final[dict[type[nn.Module], Callable[[Any], Callable[[Tensor], Tensor]]]] = {
+    nn.Tanh: lambda _: torch.tanh,
+    nn.Sigmoid: lambda _: torch.sigmoid,
+    nn.SiLU: lambda _: _silu,
+    nn.GELU: lambda m: lambda x: F.gelu(x, approximate=m.approximate),
+    nn.ELU: lambda m: lambda x: F.elu(x, m.alpha),
+    nn.Softplus: lambda m: lambda x: F.softplus(x, m.beta, m.threshold),
+    nn.LeakyReLU: lambda m: lambda x: F.leaky_relu(x, m.negative_slope),
+}
+FUNCTIONS: Final[dict[Any, Callable[[Tensor], Tensor]]] = {
+    torch.tanh: torch.tanh,
+    F.tanh: torch.tanh,
+    "tanh": torch.tanh,
+    torch.sigmoid: torch.sigmoid,
+    F.sigmoid: torch.sigmoid,
+    "sigmoid": torch.sigmoid,
+}
+RELU: Final = {F.relu, torch.relu, torch.relu_, "relu", "relu_"}
+ADD: Final = {operator.add, torch.add, operator.iadd, "add", "add_"}
+FLATTEN: Final = {torch.flatten, "flatten"}
+RESHAPE: Final = {"view", "reshape", torch.reshape}
+MEAN: Final = {torch.mean, "mean"}
+
+
+def _silu(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(x)
+
+
+def nodes_of(module: nn.Module) -> list[Node]:
+    """The layers of a module in the order they run, the last one giving the output.
+
+    Raises:
+        Ruleless: some part of it has no rules.
+    """
+    try:
+        graph = fx.symbolic_trace(module).graph
+    except Exception as error:
+        raise Ruleless(f"its forward cannot be traced ({type(error).__name__}: {error})") from error
+    return _Reading(module).read(graph)
+
+
+class _Reading:
+    """One pass over a traced graph."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._modules = dict(module.named_modules())
+        self._nodes: list[Node] = []
+        self._value: dict[fx.Node, int] = {}
+        self._sizes: set[fx.Node] = set()  # the number of examples, asked for by `x.size(0)` or `x.shape[0]`
+
+    def read(self, graph: fx.Graph) -> list[Node]:
+        for node in graph.nodes:
+            match node.op:
+                case "placeholder":
+                    if self._value:
+                        raise Ruleless("its forward takes more than one input")
+                    self._value[node] = INPUT
+                case "call_module":
+                    self._layer(node, self._modules[str(node.target)], str(node.target))
+                case "call_function" | "call_method":
+                    self._function(node)
+                case "output":
+                    return self._finished(node.args[0])
+                case _:
+                    raise Ruleless(f"its forward reads {node.target} directly")
+        raise Ruleless("its forward returns nothing")
+
+    def _finished(self, result: Any) -> list[Node]:
+        if not isinstance(result, fx.Node) or result not in self._value or not self._nodes:
+            raise Ruleless("its forward does not return what a layer gives")
+        if self._value[result] != len(self._nodes):
+            raise Ruleless("its forward does not return the value of its last layer")
+        return self._nodes
+
+    def _add(self, node: fx.Node, *ops: Op) -> None:
+        """Layers one after the other on the node's input."""
+        at = self._at(node.args[0])
+        for op in ops:
+            self._nodes.append(Node(op, (at,)))
+            at = len(self._nodes)
+        self._value[node] = at
+
+    def _at(self, argument: Any) -> int:
+        if not isinstance(argument, fx.Node) or argument not in self._value:
+            raise Ruleless(f"{argument!r} is no value of a layer")
+        return self._value[argument]
+
+    def _layer(self, node: fx.Node, module: nn.Module, name: str) -> None:
+        if len(node.args) != 1 or node.kwargs:
+            raise Ruleless(f"{name} takes more than one input")
+        self._add(node, *_ops(module, name, self._leads_to_batch_norm(node)))
+
+    def _leads_to_batch_norm(self, node: fx.Node) -> bool:
+        (user,) = node.users if len(node.users) == 1 else (None,)
+        return (
+            user is not None
+            and user.op == "call_module"
+            and isinstance(self._modules[str(user.target)], nn.BatchNorm1d | nn.BatchNorm2d)
+        )
+
+    def _function(self, node: fx.Node) -> None:
+        target, args = node.target, node.args
+        if target in ADD and len(args) == 2 and not node.kwargs:
+            self._nodes.append(Node(Add(), (self._at(args[0]), self._at(args[1]))))
+            self._value[node] = len(self._nodes)
+        elif self._asks_size(node):
+            self._sizes.add(node)
+        elif target in RELU:
+            self._add(node, Relu())
+        elif target in FUNCTIONS and len(args) == 1:
+            self._add(node, Pointwise(FUNCTIONS[target]))
+        elif self._flattens(node):
+            self._add(node, Mapped(Flatten()))
+        elif target in MEAN and (dims := _argument(node, 1, "dim")) is not None:
+            if {d % 4 for d in dims} != {2, 3}:
+                raise Ruleless(f"a mean over {dims}")
+            self._add(node, Mapped(SpatialMean(bool(_argument(node, 2, "keepdim")))))
+        elif target is F.max_pool2d:
+            named = dict(zip(("kernel_size", "stride", "padding", "dilation", "ceil_mode"), args[1:], strict=False))
+            self._add(node, _max_pool(nn.MaxPool2d(**cast("dict[str, Any]", {**node.kwargs, **named}))))
+        else:
+            raise Ruleless(f"{getattr(target, '__name__', target)} has no rules")
+
+    def _asks_size(self, node: fx.Node) -> bool:
+        """`x.size(0)`, `x.shape`, `x.shape[0]`, `x.size()`."""
+        target, args = node.target, node.args
+        if target is operator.getitem:
+            return args[0] in self._sizes and args[1] == 0
+        shape = target is getattr and args[1] == "shape"
+        return (target == "size" and tuple(args[1:]) in {(), (0,)} and not node.kwargs) or shape
+
+    def _flattens(self, node: fx.Node) -> bool:
+        if node.target in FLATTEN:
+            return _argument(node, 1, "start_dim") == 1 and _argument(node, 2, "end_dim") in {None, -1}
+        shape: Sequence[Any] = node.args[1:]
+        if len(shape) == 1 and isinstance(shape[0], tuple):
+            shape = shape[0]
+        return node.target in RESHAPE and len(shape) == 2 and shape[0] in self._sizes and shape[1] == -1
+
+
+def _argument(node: fx.Node, at: int, name: str) -> Any:
+    return node.args[at] if len(node.args) > at else node.kwargs.get(name)
+
+
+def _pair(value: Any) -> Pair:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _ops(module: nn.Module, name: str, batch_norm_follows: bool) -> list[Op]:
+    """The rules of a layer.
+
+    A bias that batch normalisation takes out again is left out: nothing depends on it, and its gradient is zero.
+    """
+    match module:
+        case nn.Identity():
+            return []
+        case nn.Linear():
+            bias = f"{name}.bias" if module.bias is not None and not batch_norm_follows else None
+            return [Linear(f"{name}.weight", bias)]
+        case nn.Conv2d():
+            return _convolution(module, name, batch_norm_follows)
+        case nn.BatchNorm1d() | nn.BatchNorm2d():
+            affine = module.affine
+            return [BatchNorm(f"{name}.weight" if affine else None, f"{name}.bias" if affine else None, module.eps)]
+        case nn.LayerNorm():
+            if len(module.normalized_shape) not in {1, 3}:
+                raise Ruleless(f"{name} normalises {len(module.normalized_shape)} dimensions")
+            scale = _scale(module, name, tuple(module.normalized_shape)) if module.elementwise_affine else []
+            return [Standardise(0, len(module.normalized_shape), module.eps), *scale]
+        case nn.GroupNorm():
+            scale = _scale(module, name, (module.num_channels,)) if module.affine else []
+            return [Standardise(module.num_groups, 0, module.eps), *scale]
+        case nn.ReLU():
+            return [Relu()]
+        case nn.Flatten() if (module.start_dim, module.end_dim) == (1, -1):
+            return [Mapped(Flatten())]
+        case nn.MaxPool2d():
+            return [_max_pool(module)]
+        case nn.AvgPool2d() if _pair(module.kernel_size) == _pair(module.stride) and module.padding == 0:
+            if module.ceil_mode or module.divisor_override:
+                raise Ruleless(f"{name} rounds up, or divides by another number")
+            return [Mapped(MeanPool(_pair(module.kernel_size)))]
+        case nn.AdaptiveAvgPool2d() if module.output_size in {1, (1, 1)}:
+            return [Mapped(SpatialMean(keep=True))]
+        case nn.Dropout() | nn.Dropout2d():
+            return [Dropout(module.p, channels=isinstance(module, nn.Dropout2d))]
+        case nn.Embedding() if module.max_norm is None and not module.scale_grad_by_freq and not module.sparse:
+            return [Embedding(f"{name}.weight", module.padding_idx)]
+        case _ if type(module) in POINTWISE:
+            return [Pointwise(POINTWISE[type(module)](module))]
+        case _:
+            raise Ruleless(f"{name} ({type(module).__name__}) has no rules")
+
+
+def _convolution(module: nn.Conv2d, name: str, batch_norm_follows: bool) -> list[Op]:
+    if module.groups != 1 or _pair(module.dilation) != (1, 1) or module.padding_mode != "zeros":
+        raise Ruleless(f"{name} is grouped, dilated or padded with something else than zeros")
+    if isinstance(module.padding, str):
+        raise Ruleless(f"{name} is padded by {module.padding!r}; give numbers")
+    kernel, stride, padding = _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
+    bias = f"{name}.bias" if module.bias is not None and not batch_norm_follows else None
+    return [Mapped(Unfold(kernel, stride, padding)), Linear(f"{name}.weight", bias, kernel)]
+
+
+def _scale(module: nn.LayerNorm | nn.GroupNorm, name: str, shape: tuple[int, ...]) -> list[Op]:
+    return [Scale(f"{name}.weight", f"{name}.bias" if module.bias is not None else None, shape)]
+
+
+def _max_pool(module: nn.MaxPool2d) -> MaxPool:
+    if module.ceil_mode or module.return_indices or _pair(module.dilation) != (1, 1):
+        raise Ruleless("a max-pool that rounds up or is dilated")
+    return MaxPool(_pair(module.kernel_size), _pair(module.stride), _pair(module.padding))
