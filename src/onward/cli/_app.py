@@ -17,6 +17,7 @@ from ._backup import backup
 from ._call import DEFAULT_TENANT, DEFAULT_WORKSPACE, JSON, TENANT, Call, Command
 from ._compare import compare
 from ._cycle import cycle
+from ._datasets import datasets
 from ._demo import demo
 from ._doctor import doctor
 from ._errors import (
@@ -51,7 +52,7 @@ from ._versions import versions
 from ._watch import watch
 
 COMMANDS: Final[Mapping[str, tuple[Command, ...]]] = {
-    "Set up and feed": (demo, init, record, feedback, forget, quarantine),
+    "Set up and feed": (demo, init, record, feedback, forget, quarantine, datasets),
     "Learn": (cycle, schedule),
     "Use and ask": (predict, trace, status),
     "Versions": (versions, show, compare, promote, rollback, history, pin),

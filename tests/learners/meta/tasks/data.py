@@ -3,13 +3,12 @@
 import pytest
 
 from onward.core import NotFound
-from onward.datasets import find
-from onward.learners.meta.tasks._omniglot import FILES
+from onward.datasets import DATA_SETS, find
 
 
 def _missing() -> str:
     try:
-        find("omniglot", *FILES)
+        find("omniglot", *DATA_SETS["omniglot"].files)
     except NotFound as error:
         return str(error)
     return ""

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 
 from onward.core import InvalidInput
-from onward.datasets import find
+from onward.datasets import DATA_SETS, find
 
 from ._arrays import from_arrays
 from ._episodes import Episodes
 from ._pool import divide
 
-FILES: Final = tuple(f"omniglot/omniglot_{part}_28x28_u8.npz" for part in ("background", "evaluation"))
 TRAIN: Final = 1200
 """Characters to train on in the usual protocol, those for validation among them."""
 
@@ -80,7 +79,7 @@ def omniglot(
 def _load(folder: str | Path | None) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.uint8]], list[str], int]:
     """Images (characters, drawers, 28, 28), names, and how many of them are of the background set."""
     images, names, background = [], [], 0
-    for file in find("omniglot", *FILES, folder=folder):
+    for file in find("omniglot", *DATA_SETS["omniglot"].files, folder=folder):
         with np.load(file) as part:
             images.append(part["images"])
             pairs = zip(part["alphabet_names"][part["alphabet"]], part["character"], strict=True)
