@@ -63,7 +63,7 @@ SAME_AS_TORCH: list[tuple[str, Callable[[], Curve], Callable[[], list[float]]]] 
         (
             f"one cycle {shape} {three} {warm_up}",
             lambda shape=shape, three=three, warm_up=warm_up: one_cycle(
-                0.1, STEPS, shape=shape[:6].rstrip(), three_phase=three, warm_up=warm_up
+                0.1, STEPS, shape=shape, three_phase=three, warm_up=warm_up
             ),
             lambda shape=shape, three=three, warm_up=warm_up: of_torch(
                 "OneCycleLR",
