@@ -1,0 +1,75 @@
+"""What else a step costs: memory, sampling, more tasks, two processes. Measured in fresh processes (`alone.py`)."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.meta_peers.rounds import ROOT, environment
+from benchmarks.meta_peers.work import Work, make, save
+
+Row = dict[str, Any]
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def prepared(work: Work) -> str:
+    folder = Path(tempfile.mkdtemp(prefix="meta_speed_"))
+    save(folder, work, make(work))
+    return str(folder)
+
+
+def alone(threads: int, *arguments: str, run: tuple[str, ...] = ()) -> Row:
+    command = [sys.executable, *run, "-m", "benchmarks.meta_peers.alone", *arguments]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(threads), check=False)
+    if said.returncode:
+        return {"error": said.stderr.strip().splitlines()[-1]}
+    told: Row = json.loads(said.stdout.splitlines()[-1])
+    return told
+
+
+def memory(work: Work) -> Row:
+    """MiB that one step adds to a process, by threads."""
+    folder = prepared(work)
+    found: dict[str, Row] = {}
+    for threads in (1, 2):
+        row = {name: alone(threads, "peak", folder, name) for name in ("onward", "learn2learn")}
+        mib: Row = {name: told.get("MiB", told.get("error")) for name, told in row.items()}
+        found[str(threads)] = mib
+        if not any("error" in told for told in row.values()):
+            mib["of learn2learn's"] = round(mib["onward"] / mib["learn2learn"], 2)
+    return found
+
+
+def growing(works: dict[str, Work]) -> Row:
+    """Tasks a second, by the number of tasks in a step; two threads."""
+    return {name: alone(2, "growing", prepared(work)) for name, work in works.items()}
+
+
+def sampling(works: dict[str, Work]) -> Row:
+    return {name: alone(1, "sampling", prepared(work)) for name, work in works.items()}
+
+
+def processes(work: Work, rounds: int = 3) -> Row:
+    """One process of one thread, and two under torchrun, in turn."""
+    folder, one, two = prepared(work), [], []
+    for _ in range(rounds):
+        one.append(alone(1, "spread", folder))
+        two.append(alone(1, "spread", folder, run=TORCHRUN))
+    for told in (*one, *two):
+        if "error" in told:
+            return told
+    single, double = np.array(one[0]["gradient"]), np.array(two[0]["gradient"])
+    ratios = [alike["seconds"] / apart["seconds"] for alike, apart in zip(one, two, strict=True)]
+    return {
+        "tasks a second, one": round(work.tasks / statistics.median(told["seconds"] for told in one), 2),
+        "tasks a second, two": round(work.tasks / statistics.median(told["seconds"] for told in two), 2),
+        "times as fast": round(statistics.median(ratios), 2),
+        "relative error": float(f"{np.linalg.norm(single - double) / np.linalg.norm(single):.2g}"),
+    }
