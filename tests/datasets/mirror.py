@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import socket
+import struct
 import threading
 import zipfile
 from contextlib import contextmanager
@@ -19,12 +21,14 @@ class Mirror:
     Args:
         files: path -> bytes.
         cuts: after so many bytes of each answer the connection breaks; one answer each, then none break.
+        rude: whether it breaks by a reset.
         ranges: whether a range is understood.
     """
 
     files: dict[str, bytes]
     cuts: list[int] = field(default_factory=list)
     ranges: bool = True
+    rude: bool = False
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
 
@@ -47,6 +51,10 @@ def serving(mirror):
             self.send_header("Content-Length", str(len(body) - start))
             self.end_headers()
             self.wfile.write(body[start : start + mirror.cuts.pop(0)] if mirror.cuts else body[start:])
+            if mirror.rude:
+                self.wfile.flush()
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
 
         def log_message(self, *_):
             pass

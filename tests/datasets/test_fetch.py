@@ -1,11 +1,12 @@
 """Data sets over the network: checked, resumed, whole or not at all."""
 
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
-from onward.core import Damaged, InvalidInput, NotFound, Unavailable
+from onward.core import Damaged, InvalidInput, MissingExtra, NotFound, Unavailable
 from onward.datasets import DATA_SETS, DataSet, Source, fetch, find
 from onward.datasets._omniglot import convert
 from onward.learners.meta.tasks import omniglot
@@ -89,6 +90,20 @@ def test_what_is_cut_off_too_often_goes_on_with_the_next_call(mirror, tmp_path):
         fetch(small(mirror), tmp_path)
     assert (tmp_path / "omniglot" / "images_background.zip.part").read_bytes() == BACKGROUND[:2000]
     assert fetch(small(mirror), tmp_path).downloaded == len(BACKGROUND) - 2000 + len(EVALUATION)
+
+
+def test_a_connection_that_is_reset(mirror, tmp_path):
+    mirror.cuts, mirror.rude = [10, 10, 10], True
+    with pytest.raises(Unavailable, match="broke 3 times"):
+        fetch(small(mirror), tmp_path)
+
+
+def test_without_pillow(mirror, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(MissingExtra, match=r"Pillow is not installed.*onward\[plots\]"):
+        fetch(small(mirror), tmp_path)
+    monkeypatch.undo()
+    assert fetch(small(mirror), tmp_path).downloaded == len(EVALUATION)
 
 
 def test_all_here_but_not_converted_yet(mirror, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,8 @@ from ._arrays import Split
 from ._episodes import Episodes
 from ._groups import Episode, Group, Rules
 from ._pool import classes_of, divide, inputs_of, pool_of
+
+Column = np.ndarray[Any, Any]
 
 
 def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and how it is drawn
@@ -69,13 +71,14 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
     features = [name for name in names if name not in taken] if feature_columns is None else list(feature_columns)
     if not features:
         raise InvalidInput("There are no feature columns.", mend="Name some.", options=names)
-    x = inputs_of(_numbers(frame, features, names)).to(device)
-    groups, group = classes_of(_column(frame, task_column, names))
+    columns = _columns(frame, [task_column, target_column, *features], names)
+    x = inputs_of(_numbers(columns, features)).to(device)
+    groups, group = classes_of(columns[task_column])
     if kind == "regression":
-        y = inputs_of(_numbers(frame, [target_column], names)).to(device)
+        y = inputs_of(_numbers(columns, [target_column])).to(device)
         ways, pool = 1, pool_of(x, group, (target_column,) * len(groups), y)
     else:
-        labels, code = classes_of(_column(frame, target_column, names))
+        labels, code = classes_of(columns[target_column])
         ways, pool = len(labels), pool_of(x, group * len(labels) + code, labels * len(groups))
     splits = {
         name: [Group(groups[at], range(at * ways, (at + 1) * ways)) for at in members]
@@ -100,28 +103,32 @@ def _names(frame: Any) -> list[str]:
     return list(names)
 
 
-def _column(frame: Any, name: str, names: Sequence[str]) -> np.ndarray[Any, Any]:
-    if name not in names:
-        raise NotFound(f"There is no column {name!r}.", mend="Name one of these.", options=names)
-    return np.asarray(frame[name])
+def _columns(frame: Any, wanted: Sequence[str], names: Sequence[str]) -> dict[str, Column]:
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise NotFound(f"There is no column {unknown[0]!r}.", mend="Name one of these.", options=names)
+    columns = {name: np.asarray(frame[name]) for name in wanted}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InvalidInput(f"The columns differ in length: {lengths}.", mend="Give one value a row.")
+    return columns
 
 
-def _numbers(frame: Any, features: Sequence[str], names: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The columns side by side (n, d), all of finite numbers."""
-    columns = {name: _column(frame, name, names) for name in features}
-    for name, column in columns.items():
+def _numbers(columns: Mapping[str, Column], wanted: Sequence[str]) -> Column:
+    """Columns side by side (n, d), all of finite numbers."""
+    found = []
+    for name in wanted:
+        column = columns[name]
         try:
-            columns[name] = column.astype(np.float64)
+            found.append(column.astype(np.float64))
         except (TypeError, ValueError) as error:
             raise InvalidInput(
                 f"Column {name!r} is not all numbers: {error}.", mend="Encode it, or leave it out."
             ) from error
-        bad = len(column) - np.count_nonzero(np.isfinite(columns[name]))
+        bad = len(column) - np.count_nonzero(np.isfinite(found[-1]))
         if bad:
             raise InvalidInput(
                 f"{bad} of {len(column)} values of column {name!r} are NaN or infinite.",
                 mend="Fill them in, or leave those rows out.",
             )
-    if len({len(column) for column in columns.values()}) > 1:
-        raise InvalidInput("The columns differ in length.", mend="Give one value a row.")
-    return np.stack(list(columns.values()), 1)
+    return np.stack(found, 1)

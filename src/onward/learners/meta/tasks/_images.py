@@ -15,6 +15,7 @@ from onward.core import InvalidInput, MissingExtra, NotFound
 
 from ._arrays import Split, from_arrays
 from ._episodes import Episodes
+from ._stream import check_counts
 
 KINDS: Final = frozenset({".png", ".jpg", ".jpeg"})
 SPLITS: Final[Mapping[str, Sequence[str]]] = {
@@ -122,13 +123,14 @@ def read_images(files: Sequence[Path], size: int, colours: Literal["RGB", "L"]) 
 
     Raises:
         NotFound: there are none.
-        InvalidInput: one cannot be read.
+        InvalidInput: one cannot be read, or `size` is below 1.
         MissingExtra: Pillow is not installed.
     """
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise MissingExtra("Pillow", "plots") from error
+    check_counts(size=size)
     if not files:
         raise NotFound(
             "There are no images.", mend=f"Put them into a folder for each class, as {', '.join(sorted(KINDS))}."
