@@ -223,9 +223,8 @@ class MetaLearner:
     def _choose(self, batch: TaskBatch) -> Engine:
         """The engine, chosen by the first task seen."""
         if self._choice is None:
-            x, y = batch.support_x[0].to(self.device), batch.support_y[0].to(self.device)
             model = copy.deepcopy(self._model).to(self.device)
-            self._choice = choose_engine(model, x, y, self._loss)
+            self._choice = choose_engine(model, batch.support_x[0].to(self.device))
             log.info("engine chosen", engine=self._choice.engine.name, why=self._choice.why)
         return self._choice.engine
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from ._engine import Chance, Engine, Params
 from ._functional import Func, Loop, stateless
-from ._losses import Loss
 from ._program import Program
 from ._rules import Rules
 from ._trace import Ruleless, nodes_of
@@ -26,22 +25,21 @@ class Choice:
     why: str
 
 
-def choose_engine(module: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> Choice:
+def choose_engine(module: nn.Module, x: Tensor) -> Choice:
     """The engine for a module, tried on the examples of one task.
 
-    Layers with rules are the fastest. They are taken when every layer of the module has some, and when their loss and
-    gradients on (n, ...) inputs `x` and targets `y` are those of the module itself. Everything else goes through
-    `torch.func`: all tasks at once, or, where there are convolutions on a CPU, task by task, which is faster there.
+    Layers with rules are the fastest. They are taken when every layer of the module has some, and when their outputs
+    and gradients on (n, ...) inputs `x` are those of the module itself. Everything else goes through `torch.func`: all
+    tasks at once, or, where there are convolutions on a CPU, task by task, which is faster there.
 
     >>> net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
-    >>> from onward.learners.meta.engine import loss_of
-    >>> choose_engine(net, torch.randn(5, 2), torch.randn(5, 1), loss_of("mse")).engine.name
+    >>> choose_engine(net, torch.randn(5, 2)).engine.name
     'rules'
     """
     general = _general(module, x)
     try:
         rules = Rules(Program(tuple(nodes_of(module))), general.names)
-        off = _difference(rules, general, module, x, y, loss)
+        off = _difference(rules, general, module, x)
     except Ruleless as said:
         return Choice(general, f"{general.name}, since {said}")
     except (RuntimeError, ValueError, IndexError) as error:
@@ -58,20 +56,24 @@ def _general(module: nn.Module, x: Tensor) -> Engine:
     return Loop(stateless(module), names) if by_task else Func(stateless(module), names)
 
 
-def _difference(rules: Engine, general: Engine, module: nn.Module, x: Tensor, y: Tensor, loss: Loss) -> float:
-    """The largest difference of loss and gradients, relative to the largest gradient."""
+def _difference(rules: Engine, general: Engine, module: nn.Module, x: Tensor) -> float:
+    """The largest difference of outputs and gradients, each relative to the largest one."""
     params = {name: value.detach().unsqueeze(0) for name, value in module.named_parameters()}
-    loss_one, ours = _gradient(rules, params, x, y, loss)
-    loss_two, theirs = _gradient(general, params, x, y, loss)
+    said_one, ours = _pulled(rules, params, x)
+    said_two, theirs = _pulled(general, params, x)
+    if said_one.shape != said_two.shape:
+        return float("inf")
     size = max(float(value.abs().max()) for value in theirs.values())
     worst = max(
         float((ours[n] - value).abs().max()) if n in ours else float(value.abs().max()) for n, value in theirs.items()
     )
-    return max(worst / max(size, 1e-12), abs(loss_one - loss_two) / max(abs(loss_two), 1e-12))
+    off = float((said_one - said_two).abs().max())
+    return max(worst / max(size, 1e-12), off / max(float(said_two.abs().max()), 1e-12))
 
 
-def _gradient(engine: Engine, params: Params, x: Tensor, y: Tensor, loss: Loss) -> tuple[float, Params]:
+def _pulled(engine: Engine, params: Params, x: Tensor) -> tuple[Tensor, Params]:
+    """Outputs, and gradients of a sum of them by random weights, always the same ones."""
     packed = engine.pack(params)
-    prepared = engine.prepare(packed, x.unsqueeze(0), engine.names, Chance())
-    step = engine.gradient(prepared, packed, y.unsqueeze(0), loss, every=True)
-    return float(step.loss), engine.unpack(step.grads)
+    outputs, tape = engine.run(engine.prepare(packed, x.unsqueeze(0), engine.names, Chance()), packed)
+    weights = torch.randn(outputs.shape, dtype=outputs.dtype, generator=torch.Generator().manual_seed(0))
+    return outputs, engine.unpack(engine.pull(tape, weights.to(outputs.device)))

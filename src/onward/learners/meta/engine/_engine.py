@@ -98,6 +98,14 @@ class Engine(Protocol):
         """Gradients of the parameters that only the prepared part uses, of all that was kept there."""
         ...
 
+    def run(self, prepared: Any, params: Params) -> tuple[Tensor, Any]:
+        """(T, n, ...) what the networks say, and what `pull` starts from."""
+        ...
+
+    def pull(self, tape: Any, cotangent: Tensor) -> Params:
+        """Gradients of <outputs, cotangent> with respect to the parameters `wrt` of `prepare`; takes the cotangent."""
+        ...
+
     def plan(self, tasks: int) -> tuple[int, int]:
         """(tasks in a chunk, threads to work on chunks) that are fast for so many tasks."""
         ...

@@ -37,6 +37,14 @@ class Tape(NamedTuple):
     graph: Any = None
 
 
+class Pass(NamedTuple):
+    """What a pull starts from."""
+
+    prepared: Prepared
+    params: Params
+    seed: int | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stateless:
     """A module as a function of its parameters that leaves no trace: batch statistics are used, never kept.
@@ -102,10 +110,11 @@ class Func:
         return Prepared(x, wrt, chance)
 
     def outputs(self, prepared: Prepared, params: Params) -> Tensor:
-        seed = _seed(prepared.chance)
+        return self.run(prepared, params)[0]
+
+    def _said(self, x: Tensor, stacked: Params, seed: int | None) -> Tensor:
         with torch.no_grad(), _seeded(seed):
-            stacked = _stacked(params, self.names, len(prepared.x))
-            return vmap(lambda p, x: self.module(p, x, seed), randomness="different")(stacked, prepared.x)
+            return vmap(lambda p, each: self.module(p, each, seed), randomness="different")(stacked, x)
 
     def gradient(
         self, prepared: Prepared, params: Params, y: Tensor, loss: Loss, *, tape: bool = False, every: bool = False
@@ -136,6 +145,18 @@ class Func:
 
     def rest(self, prepared: Prepared) -> Params:  # noqa: ARG002
         return {}
+
+    def run(self, prepared: Prepared, params: Params) -> tuple[Tensor, Pass]:
+        seed, stacked = _seed(prepared.chance), _stacked(params, self.names, len(prepared.x))
+        return self._said(prepared.x, stacked, seed), Pass(prepared, stacked, seed)
+
+    def pull(self, tape: Pass, cotangent: Tensor) -> Params:
+        def task(p: Params, x: Tensor, top: Tensor) -> Tensor:
+            return (self.module(p, x, tape.seed) * top).sum()
+
+        with _seeded(tape.seed):
+            grads = vmap(grad(task), randomness="different")(tape.params, tape.prepared.x, cotangent)
+        return {n: g for n, g in grads.items() if n in tape.prepared.wrt}
 
     def plan(self, tasks: int) -> tuple[int, int]:
         return tasks, 1
@@ -196,6 +217,23 @@ class Loop:
 
     def rest(self, prepared: Prepared) -> Params:  # noqa: ARG002
         return {}
+
+    def run(self, prepared: Prepared, params: Params) -> tuple[Tensor, Any]:
+        seed = _seed(prepared.chance)
+        stacked = _stacked(params, self.names, len(prepared.x))
+        wanted, graph = sorted(prepared.wrt), []
+        with torch.enable_grad(), _seeded(seed):
+            for t, x in enumerate(prepared.x):
+                leaves = {n: p.detach().requires_grad_() for n, p in _at(stacked, t).items()}
+                graph.append((self.module(leaves, x, seed), [leaves[n] for n in wanted]))
+        return torch.stack([said.detach() for said, _ in graph]), (wanted, graph)
+
+    def pull(self, tape: Any, cotangent: Tensor) -> Params:
+        wanted, graph = tape
+        found = [
+            _autograd([said], leaves, [top], graph=False) for (said, leaves), top in zip(graph, cotangent, strict=True)
+        ]
+        return {n: torch.stack([each[i] for each in found]) for i, n in enumerate(wanted)}
 
     def plan(self, tasks: int) -> tuple[int, int]:
         return min(4, tasks), 1

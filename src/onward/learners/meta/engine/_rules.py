@@ -105,6 +105,15 @@ class Rules:
         tops = {i: cotangent for i, cotangent in run.cotangents.items() if learned.gives(i)}
         return self.program.backward(learned, run, tops, Asked(inputs=False, names=self.names, tape=False))
 
+    def run(self, prepared: Prepared, params: Params) -> tuple[Tensor, tuple[Prepared, Run]]:
+        run, outputs = self._forward(prepared, params)
+        return outputs, (prepared, run)
+
+    def pull(self, tape: tuple[Prepared, Run], cotangent: Tensor) -> Params:
+        prepared, run = tape
+        asked = Asked(inputs=False, names=prepared.wrt, tape=False)
+        return self.program.backward(prepared.split.upper, run, {len(self.program.nodes): cotangent}, asked)
+
     def plan(self, tasks: int) -> tuple[int, int]:
         if not self._convolves:
             return tasks, 1
