@@ -104,7 +104,7 @@ def test_a_loss_and_its_negative_as_a_score_are_the_same() -> None:
     assert [one.step(loss) for loss in losses] == [other.step(-loss) for loss in losses]
 
 
-def test_a_divergence_is_the_worst_reward() -> None:
+def test_a_divergence_is_a_loss_that_rose_without_end() -> None:
     for broken in (math.nan, math.inf):
         bandit = Bandit([1.0, 2.0])
         for loss in (1.0, broken, 0.99):
