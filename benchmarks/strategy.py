@@ -1,11 +1,12 @@
 """Strategies for new tasks: predicted without a trial, beside defaults, random search and Optuna with trials.
 
-Run alone: `OMP_NUM_THREADS=1 python -m benchmarks.strategy [--write]` where Optuna 5.0.0 is installed; ONWARD_DATA holds Omniglot,
-BANKING77 and the defect data. About five minutes of CPU.
+Run alone: `OMP_NUM_THREADS=1 python -m benchmarks.strategy [--write]`, with a Python that has Optuna 5.0.0, and with
+ONWARD_DATA for Omniglot, BANKING77 and the defect data. About five minutes of CPU.
 
-A history of 16 random configurations on each of 96 tasks is recorded; 48 tasks of other classes (digits: other images) or
-projects are new. A trial trains the network on the support set and sees the accuracy (defects: the AUC) on 5 examples a class;
-what is reported is that on 10 others. Regret is the distance from the best test figure that any trial on the task reached.
+A history of 16 random configurations on each of 96 tasks is recorded; 48 tasks of other classes (digits: other images)
+or projects are new. A trial trains the network on the support set and sees the accuracy (defects: the AUC) on 5
+examples a class; what is reported is that on 10 others. Regret is the distance from the best test figure that any
+trial on the task reached.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def search(bench: Bench, at: int, begin: Sequence[Strategy]) -> list[float]:
 
 
 def new_tasks(bench: Bench) -> dict[str, Any]:
-    """Test figure of each way, by trials on the new task, with its regret and the paired difference from the prediction."""
+    """Test figures of each way by trials on the new task, with regret and paired difference from the prediction."""
     everything = sorted({shape.family for shape in SHAPES})
     predictor = bench.predictor(everything)
     ways: dict[str, Any] = {
@@ -166,7 +167,7 @@ def new_tasks(bench: Bench) -> dict[str, Any]:
 
 
 def average(bench: Bench) -> Configuration:
-    """The configuration that did best against its tasks' means, of those that a whole shape's tasks were trained with."""
+    """The configuration of the history that did best against its tasks' means, smoothed over similar ones."""
     rows = [row for found in bench.history.values() for row in found]
     means = {id(task): np.mean([out for other, _, out in rows if other is task]) for task, _, _ in rows}
     tried = [one for _, one, _ in rows]

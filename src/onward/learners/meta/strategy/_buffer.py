@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -82,7 +82,7 @@ class ExperienceBuffer:
     def add(
         self,
         task_id: str,
-        vector: Floats | list[float],
+        vector: Floats | Sequence[float],
         configuration: Mapping[str, Any] | Strategy,
         outcome: float,
         defaults: Strategy | None = None,
@@ -171,8 +171,10 @@ def buffer_of(card: BufferCard) -> ExperienceBuffer:
     """
     try:
         buffer = ExperienceBuffer(card.limit)
+        tasks = dict(enumerate(card.tasks))
         for at, strategy, outcome in card.rows:
-            buffer.add(*card.tasks[at], strategy, outcome)  # type: ignore[arg-type]
-    except (IndexError, InvalidInput) as error:
+            name, vector = tasks[at]
+            buffer.add(name, vector, strategy, outcome)
+    except (KeyError, InvalidInput) as error:
         raise Damaged("Stored experience cannot be read.", why=f"{error}", mend="Restore a back-up.") from error
     return buffer

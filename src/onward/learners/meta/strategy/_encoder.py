@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from onward.core import InvalidInput
-
 from onward.learners.meta.tasks import Examples, MetaLearningTask
+
 from ._inputs import Floats, support_of
 from ._statistics import data_statistics
 from ._structure import structure

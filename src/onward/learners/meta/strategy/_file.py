@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from onward.core import Damaged, NotFound, Unavailable, content_hash, decode, encode
+from onward.core import Damaged, InvalidInput, NotFound, Unavailable, content_hash, decode, encode
 from onward.storage import sync
 
 T = TypeVar("T")
@@ -48,11 +48,16 @@ def read(path: Path, kind: type[T]) -> T:
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}.", mend="Save one there first.") from error
     except OSError as error:
-        raise Damaged(f"{path} cannot be read.", why=f"{error}.", mend="Restore a back-up.") from error
+        raise _damaged(path, f"{error}.") from error
     frame = decode(data, dict[str, str])
     body = frame.get("card", "")
     if frame.get("format") != FORMAT or frame.get("hash") != content_hash(body):
-        raise Damaged(
-            f"{path} holds no experience.", why="Its format or its hash is another.", mend="Restore a back-up."
-        )
-    return decode(body, kind)
+        raise _damaged(path, "Its format or its hash is another.")
+    try:
+        return decode(body, kind)
+    except InvalidInput as error:  # a value out of range
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, why: str) -> Damaged:
+    return Damaged(f"{path} holds no experience.", why=why, mend="Restore a back-up.")

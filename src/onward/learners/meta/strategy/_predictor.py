@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from onward.core import Damaged, InvalidInput
-
 from onward.learners.meta.tasks import MetaLearningTask
+
 from . import _file
 from ._buffer import LIMIT, BufferCard, ExperienceBuffer, buffer_of, card_of
 from ._choice import mixed, proposals, tried
