@@ -212,7 +212,7 @@ class Loop:
         for t, (leaves, found) in enumerate(tape.graph):
             curved = [(each, direction[n][t]) for n, each in zip(wrt, found, strict=True) if each.requires_grad]
             tops, along = [each for each, _ in curved], [by for _, by in curved]
-            moved.append(_autograd(tops, [leaves[n] for n in names], along, graph=False))
+            moved.append(_autograd(tops, [leaves[n] for n in names], along, graph=False, keep=True))
         return {n: torch.stack([each[i].detach() for each in moved]) for i, n in enumerate(names)}
 
     def rest(self, prepared: Prepared) -> Params:  # noqa: ARG002
@@ -239,11 +239,13 @@ class Loop:
         return min(4, tasks), 1
 
 
-def _autograd(tops: list[Tensor], leaves: list[Tensor], along: list[Tensor] | None, *, graph: bool) -> list[Tensor]:
-    """Gradients; zeros for a leaf that the tops do not depend on."""
+def _autograd(
+    tops: list[Tensor], leaves: list[Tensor], along: list[Tensor] | None, *, graph: bool, keep: bool = False
+) -> list[Tensor]:
+    """Gradients; zeros for a leaf that the tops do not depend on. `graph`: make one; `keep` the one there is."""
     if not tops:
         return [torch.zeros_like(leaf) for leaf in leaves]
-    found = torch.autograd.grad(tops, leaves, along, create_graph=graph, retain_graph=graph, allow_unused=True)
+    found = torch.autograd.grad(tops, leaves, along, create_graph=graph, retain_graph=graph or keep, allow_unused=True)
     return [torch.zeros_like(leaf) if each is None else each for each, leaf in zip(found, leaves, strict=True)]
 
 
