@@ -55,7 +55,7 @@ def proposals(surrogate: Surrogate, vector: Floats, strategies: Sequence[Strateg
     """Positions of the configurations to try, best first.
 
     The first has the highest expected outcome. Each further one raises the expected best of those proposed most, so
-    that they do not all fail together (greedy portfolio; Feurer et al. 2015 build theirs so).
+    that they do not all fail together (greedy portfolio; as of Auto-sklearn 2.0, Feurer et al. 2022).
     """
     expected, covariance = surrogate.expected(vector, strategies)
     chosen = [int(expected.argmax())]

@@ -13,8 +13,7 @@ def data_statistics(support: Support) -> dict[str, float]:
     """Simple and statistical meta-features of the inputs, each of the order of 1.
 
     Rivolli, Garcia, Soares, Vanschoren and de Carvalho 2022, "Meta-features for meta-learning", groups "simple" and
-    "statistical"; the spectrum is that of Levina and Bickel's and Roy and Vetterli's effective rank, as the
-    participation ratio.
+    "statistical"; moments and magnitudes by their logarithms.
     """
     d = support.raw.shape[1]
     varies = support.z.any(axis=0)
