@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "onward-meta", initializer=torch.set_num_threads, initargs=(1,))
 
 
+os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of its parent's threads
+
+
 def joined(found: Sequence[MetaGradient]) -> MetaGradient:
     """Several batches' gradients as one."""
     if len(found) == 1:
@@ -73,6 +77,15 @@ def finite(found: MetaGradient) -> Tensor:
     for value in found.grads.values():
         held &= value.flatten(1).isfinite().all(1)
     return held
+
+
+def only(found: MetaGradient, held: Tensor) -> MetaGradient:
+    """What the tasks said for which `held` (T,) is true."""
+    return MetaGradient(
+        {name: value[held] for name, value in found.grads.items()},
+        found.losses[:, held],
+        None if found.accuracy is None else found.accuracy[held],
+    )
 
 
 def diverged_tasks(found: MetaGradient, names: Sequence[str]) -> InvalidInput | None:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from onward.core import InvalidInput, log
 
 from ._aggregate import Aggregate
-from ._gradient import Work, diverged_tasks, finite, gradient_of, joined
-from ._processes import refuse_medians, share, summed
+from ._gradient import Work, diverged_tasks, finite, gradient_of, joined, only
+from ._processes import give_up, processes, refuse_medians, same_everywhere, share, summed
+from ._reduce import averaged, nothing, seed_of, sums
 from .algorithms import MAML, Adapted, Algorithm, MetaGradient, Setting, accuracy
 from .engine import Choice, Engine, Loss, LossFunction, Params, choose_engine, loss_of
 from .tasks import MetaLearningTask, TaskBatch, grouped
@@ -23,7 +24,6 @@ OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
     "sgd": torch.optim.SGD,
 }
 MANY_SHAPES: Final = 8
-SEEDS: Final = 65_536
 EVALUATED: Final = 64
 
 
@@ -73,7 +73,7 @@ class MetaLearner:
     ['gradient_norm', 'learning_rate', 'meta_loss', 'skipped_tasks', 'task_adaptation_loss']
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that decides a training
         self,
         model: nn.Module,
         algorithm: Algorithm | None = None,
@@ -104,6 +104,7 @@ class MetaLearner:
         self._schedule, self._aggregate, self._diverged = outer_schedule, aggregate or Aggregate(), diverged
         self._optimizer = self._optimizer_of(self.algorithm.optimizer if optimizer is None else optimizer)
         self._choice: Choice | None = None
+        self._together = False
         self.step = 0
 
     def _optimizer_of(self, named: str | Callable[[Sequence[Tensor]], torch.optim.Optimizer]) -> torch.optim.Optimizer:
@@ -121,7 +122,7 @@ class MetaLearner:
 
     def meta_gradient(self, tasks: Sequence[MetaLearningTask]) -> dict[str, Tensor]:
         """The mean over tasks of the gradient of the outer loss, by name of meta-parameter; nothing is changed."""
-        return self._reduced(self._gradients(tasks), len(tasks))[0]
+        return self._reduced(tasks)[0]
 
     def meta_train_step(self, tasks: Sequence[MetaLearningTask]) -> dict[str, float]:
         """One step of the outer optimiser.
@@ -134,10 +135,11 @@ class MetaLearner:
             classes), gradient_norm (before clipping), learning_rate, skipped_tasks.
 
         Raises:
-            InvalidInput: a task diverged, or, where such are skipped, all of them did.
+            InvalidInput: a task diverged, or, where such are skipped, all of them did; or another process gave up.
+                Nothing has changed then.
         """
         rate = self._rate * (1.0 if self._schedule is None else self._schedule(self.step))
-        grads, figures = self._reduced(self._gradients(tasks), len(tasks))
+        grads, figures = self._reduced(tasks)
         for name, value in self._meta.items():
             value.grad = grads[name]
         for group in self._optimizer.param_groups:
@@ -149,20 +151,43 @@ class MetaLearner:
         self.step += 1
         return figures | {"gradient_norm": float(norm), "learning_rate": rate}
 
-    def _gradients(self, tasks: Sequence[MetaLearningTask]) -> MetaGradient | None:
-        """Of this process's share of the tasks that have finite ones; `None` where its share is empty."""
-        found, names, shapes = [], [], 0
-        for _, batch in grouped(tasks):
-            shapes += 1
-            mine = share(batch)
+    def _reduced(self, tasks: Sequence[MetaLearningTask]) -> tuple[Params, dict[str, float]]:
+        """The meta-gradient over all processes, in the module's layout, and the figures of the step."""
+        if not len(tasks):
+            raise InvalidInput("There are no tasks to learn from.", mend="Give at least one.")
+        refuse_medians(self._aggregate.kind)
+        if not self._together:
+            same_everywhere(self._meta.values())
+            self._together = processes()[1] > 1
+        try:
+            said = self._said(tasks)
+        except Exception as error:
+            give_up(nothing(self._meta), error)
+            raise
+        return averaged(summed(said), self._meta, len(tasks))
+
+    def _said(self, tasks: Sequence[MetaLearningTask]) -> list[Tensor]:
+        """What this process has to say of its share of the tasks."""
+        found: list[MetaGradient] = []
+        names: list[str] = []
+        seen = 0
+        for shape, (_, batch) in enumerate(grouped(tasks)):
+            mine = batch[share(seen)]
+            seen += len(batch)
+            engine = self._choose(batch)
             if len(mine):
-                seed = self._seed + self.step * SEEDS
-                work = Work(self.algorithm, self._choose(mine), self._loss, self.step, seed)
+                seed = seed_of(self._seed, self.step, shape, processes()[0])
+                work = Work(self.algorithm, engine, self._loss, self.step, seed)
                 found.append(gradient_of(work, self._packed(), mine.to(self.device)))
                 names.extend(mine.task_ids or [""] * len(mine))
-        if shapes >= MANY_SHAPES:
-            log.warning("tasks of many shapes are slow", tasks=len(tasks), shapes=shapes)
-        return self._sound(joined(found), names) if found else None
+            if shape + 1 == MANY_SHAPES:
+                log.warning("tasks of many shapes are slow", tasks=len(tasks))
+        sound = self._sound(joined(found), names) if found else None
+        if sound is None or not sound.losses.shape[1]:
+            return nothing(self._meta)
+        mean = {n: value.unsqueeze(0) for n, value in self._aggregate(sound.grads).items()}
+        unpacked = self.algorithm.unpack(self._chosen().engine, mean)
+        return sums(sound, {n: value[0] for n, value in unpacked.items()}, self._meta)
 
     def _sound(self, found: MetaGradient, names: Sequence[str]) -> MetaGradient:
         """Without the tasks that diverged, where that is the policy."""
@@ -172,44 +197,7 @@ class MetaLearner:
         if self._diverged == "raise":
             raise bad
         log.warning("tasks skipped", why=str(bad))
-        held = finite(found)
-        return MetaGradient(
-            {name: value[held] for name, value in found.grads.items()},
-            found.losses[:, held],
-            None if found.accuracy is None else found.accuracy[held],
-        )
-
-    def _reduced(self, found: MetaGradient | None, asked: int) -> tuple[Params, dict[str, float]]:
-        """The meta-gradient over all processes, in the module's layout, and the figures of the step."""
-        refuse_medians(self._aggregate.kind)
-        some = found is not None and found.losses.shape[1] > 0
-        dtype = next(iter(self._meta.values())).dtype
-        zero = torch.zeros(4, dtype=dtype, device=self.device)
-        count = found.losses.shape[1] if found is not None and some else 0
-        grads: Params = {n: torch.zeros_like(p) for n, p in self._meta.items()}
-        if found is not None and some:
-            mean = {n: value.unsqueeze(0) * count for n, value in self._aggregate(found.grads).items()}
-            unpacked = self.algorithm.unpack(self._chosen().engine, mean)
-            grads |= {n: value[0].to(dtype).contiguous() for n, value in unpacked.items()}
-            right = zero[0] if found.accuracy is None else found.accuracy.sum()
-            known = torch.tensor(found.accuracy is not None, device=self.device)
-            first, last = found.losses[0].sum(), found.losses[-1].sum()
-            zero = torch.stack([part.to(dtype) for part in (first, last, right, known)])
-        total, figures, *sums = summed(
-            [torch.tensor(float(count), dtype=dtype, device=self.device), zero, *grads.values()]
-        )
-        done = int(total)
-        if not done:
-            raise InvalidInput(
-                "Every task of the step diverged.",
-                why="Their losses or gradients are not finite.",
-                mend="Lower the inner rate, or look at the tasks.",
-            )
-        first, last, right, known = (figures / total).tolist()
-        said = {"meta_loss": last, "task_adaptation_loss": first, "skipped_tasks": float(asked - done)}
-        if known:
-            said["task_evaluation_accuracy"] = right
-        return {n: value / total for n, value in zip(grads, sums, strict=True)}, said
+        return only(found, finite(found))
 
     def _packed(self) -> Params:
         """The meta-parameters as the engine wants them."""
@@ -224,7 +212,9 @@ class MetaLearner:
         """The engine, chosen by the first task seen."""
         if self._choice is None:
             model = copy.deepcopy(self._model).to(self.device)
-            self._choice = choose_engine(model, batch.support_x[0].to(self.device))
+            x = batch.support_x[0].to(self.device)
+            whole = x.nan_to_num(0, 0, 0) if x.is_floating_point() else x  # a broken task does not decide for all
+            self._choice = choose_engine(model, whole)
             log.info("engine chosen", engine=self._choice.engine.name, why=self._choice.why)
         return self._choice.engine
 

@@ -1,0 +1,140 @@
+"""What two processes do at the same time: each scenario gives tensors and texts, which the tests compare."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from onward.core import OnwardError
+from onward.learners.meta import MAML, Aggregate, MetaLearner, MetaLearningTask
+from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, TaskBatch
+
+Said = dict[str, Any]
+
+
+def regressor(seed: int = 0, dropout: float = 0.0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Linear(1, 16), nn.Tanh(), nn.Dropout(dropout), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1)
+    )
+
+
+def learner(**settings: Any) -> MetaLearner:
+    net = settings.pop("net", None) or regressor()
+    return MetaLearner(net, MAML(inner_steps=2, inner_rate=0.05), loss="mse", **settings)
+
+
+def trained(made: MetaLearner, batches: list[Any]) -> Said:
+    return {"figures": [made.meta_train_step(batch) for batch in batches], **made.meta_parameters()}
+
+
+def many() -> Said:
+    tasks = Sinusoid(seed=1)
+    return trained(learner(), [tasks.sample_batch(1001) for _ in range(5)])
+
+
+def ragged_tasks() -> list[MetaLearningTask]:
+    shapes = [(5, 10), (3, 4), (5, 10), (7, 2), (3, 4), (5, 10), (1, 1)]
+    return [Sinusoid(*shape, seed=at).sample_batch(1)[0] for at, shape in enumerate(shapes)]
+
+
+def ragged() -> Said:
+    return trained(learner(), [ragged_tasks()] * 3)
+
+
+def few() -> Said:
+    tasks = Sinusoid(seed=2)
+    return trained(learner(clip=0.5), [tasks.sample_batch(1) for _ in range(3)])
+
+
+def clipped() -> Said:
+    return trained(learner(aggregate=Aggregate("clip", bound=0.3)), [Sinusoid(seed=3).sample_batch(6)])
+
+
+def starts_apart() -> Said:
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    return trained(learner(net=regressor(seed=rank)), [Sinusoid(seed=4).sample_batch(4)])
+
+
+def poisoned(*at: int, value: float = float("inf"), tasks: int = 4) -> TaskBatch:
+    """Tasks of which those `at` have an input that is not finite; with two processes the odd ones are the second's."""
+    batch = Sinusoid(seed=5).sample_batch(tasks)
+    batch.support_x[list(at), 0] = value
+    return batch
+
+
+def raised(call: Callable[[], Any]) -> dict[str, str]:
+    try:
+        call()
+    except (OnwardError, IndexError, RuntimeError) as error:
+        return {"kind": type(error).__name__, "text": str(error)}
+    return {"kind": "nothing", "text": ""}
+
+
+def one_diverges() -> Said:
+    """It stops both, changes nothing, and both go on."""
+    made = learner()
+    first = raised(lambda: made.meta_train_step(poisoned(1)))
+    same = {f"before.{n}": p for n, p in made.meta_parameters().items()}
+    return {"raised": first, **same, **trained(made, [poisoned()])}
+
+
+def one_is_skipped() -> Said:
+    return trained(learner(diverged="skip"), [poisoned(1), poisoned(1, 3)])
+
+
+def all_diverge() -> Said:
+    return {"raised": raised(lambda: learner(diverged="skip").meta_train_step(poisoned(0, 1, 2, 3)))}
+
+
+def one_breaks() -> Said:
+    """Labels out of range in the second process's share."""
+    batch = GaussianBlobs(ways=2, dimensions=1).sample_batch(2)
+    batch.query_y[1] = 99
+    net = nn.Sequential(nn.Linear(1, 2))
+    return {"raised": raised(lambda: MetaLearner(net, MAML(inner_steps=1)).meta_train_step(batch))}
+
+
+def medians() -> Said:
+    made = learner(aggregate=Aggregate("median_of_means"))
+    return {"raised": raised(lambda: made.meta_train_step(Sinusoid().sample_batch(6)))}
+
+
+def dropouts() -> Said:
+    """The same task twice: what the two processes make of it differs by their dropout alone."""
+    task = Sinusoid(seed=6).sample_batch(1)[0]
+
+    def gradient(tasks: list[MetaLearningTask]) -> Tensor:
+        return learner(net=regressor(dropout=0.5)).meta_gradient(tasks)["0.weight"]
+
+    return {"one": gradient([task]), "two": gradient([task, task]), "again": gradient([task, task])}
+
+
+SCENARIOS: dict[str, Callable[[], Said]] = {
+    one.__name__: one
+    for one in (many, ragged, few, clipped, starts_apart, one_diverges, one_is_skipped, all_diverge, one_breaks, medians, dropouts)
+}  # fmt: skip
+
+
+def run(rank: int, folder: str, scenarios: dict[str, Callable[[], Said]] | None = None) -> None:
+    """One of the two."""
+    torch.set_num_threads(1)
+    place = Path(folder)
+    late = datetime.timedelta(seconds=60)
+    dist.init_process_group("gloo", f"file://{place / 'meeting'}", timeout=late, rank=rank, world_size=2)
+    for name, scenario in (scenarios or SCENARIOS).items():
+        write(place / f"{name}.{rank}", scenario())
+    dist.destroy_process_group()
+
+
+def write(path: Path, said: Said) -> None:
+    save_file({n: v for n, v in said.items() if isinstance(v, Tensor)}, f"{path}.safetensors")
+    Path(f"{path}.json").write_text(json.dumps({n: v for n, v in said.items() if not isinstance(v, Tensor)}))
