@@ -22,7 +22,7 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     5: "damaged: stored bytes are not what was stored; also by the doctor",
     6: "an optional package is missing",
     7: "the cycle refused its candidate",
-    8: "the storage is unavailable; also a channel that took no test, a source out of reach",
+    8: "the storage or a source is unavailable; or a channel took no test",
     130: "interrupted",
 }
 UNEXPECTED, BAD_INPUT, DAMAGED, REFUSED, UNAVAILABLE, INTERRUPTED = 1, 2, 5, 7, 8, 130

@@ -109,7 +109,11 @@ def test_what_is_no_state_is_refused(state):
 
 
 @settings(max_examples=40, deadline=None)
-@given(classes=st.integers(5, 200), seed=st.integers(0, 2**40), shares=st.sampled_from([(0.64, 0.16, 0.2), (0.5, 0.5)]))
+@given(
+    classes=st.integers(5, 200),
+    seed=st.integers(-(2**70), 2**70),
+    shares=st.sampled_from([(0.64, 0.16, 0.2), (0.5, 0.5)]),
+)
 def test_splits_share_no_class_and_leave_none_out(classes, seed, shares):
     x, y = numbered([3] * classes)
     data = from_arrays(x, y, 1, 1, 1, split=shares, seed=seed)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from tests.learners.meta.tasks.data import needs_data
 
-from onward.core import InvalidInput, NotFound
+from onward.core import Damaged, InvalidInput, NotFound
+from onward.datasets import DATA_SETS
 from onward.learners.meta.tasks import Sinusoid, omniglot
 
 
@@ -74,6 +75,15 @@ def test_omniglot_refuses():
         omniglot(protocol="vinyals")
     with pytest.raises(InvalidInput, match="validation is 1200 of 1200"):
         omniglot(validation=1200)
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x03\x04 cut off"])
+def test_omniglot_that_is_damaged(tmp_path, data):
+    for file in DATA_SETS["omniglot"].files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(data)
+    with pytest.raises(Damaged, match=r"cannot be read.*get omniglot --force"):
+        omniglot(folder=tmp_path)
 
 
 def test_omniglot_that_is_not_here(tmp_path):

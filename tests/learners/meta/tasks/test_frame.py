@@ -140,7 +140,8 @@ def test_small_projects_are_refused_or_left_out():
         ({"feature_columns": ["size"]}, "no column 'size'", NotFound),
         ({"feature_columns": []}, "no feature columns", InvalidInput),
         ({"feature_columns": ["project"]}, "Column 'project' is not all numbers", InvalidInput),
-        ({"kind": "ranking"}, "no kind 'ranking'", NotFound),
+        ({"kind": "ranking"}, "no kind 'ranking'", InvalidInput),
+        ({"frame": {**table(), "bug": [0] * 160}}, "Column 'bug' has 1 class", InvalidInput),
         ({"frame": [1, 2]}, "A list gives no columns by name", InvalidInput),
         (
             {"frame": {**table(), "twice": [float("nan")] * 3 + [1.0] * 157}},

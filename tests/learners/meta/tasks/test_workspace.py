@@ -73,8 +73,10 @@ def test_what_cannot_be(shop):
         from_workspace(shop, encoder, tenant="new")
     with pytest.raises(NotFound, match="label 'sentiment' of north"):
         from_workspace(shop, encoder, tenant="north", head="sentiment")
-    with pytest.raises(NotFound, match=r"not made by 'user'.*Known: intent, tenant"):
+    with pytest.raises(InvalidInput, match=r"by is 'user'.*Known: intent, tenant"):
         from_workspace(shop, encoder, "user")
+    with pytest.raises(InvalidInput, match=r"head is 'entities'.*Known: intent, sentiment"):
+        from_workspace(shop, encoder, head="entities")
     with pytest.raises(InvalidInput, match="needs 5 classes, and the split 'all' has 3 with 10 examples or more"):
         from_workspace(shop, encoder, tenant="north")
     with pytest.raises(InvalidInput, match="1 inputs and"):

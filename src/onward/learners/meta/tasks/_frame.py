@@ -52,8 +52,8 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
         what samples tasks; `whole_tasks()` gives each once with all the rest of its rows as queries.
 
     Raises:
-        NotFound: there is no such column; or no such kind.
-        InvalidInput: features or targets are no finite numbers; or examples are too few.
+        NotFound: there is no such column.
+        InvalidInput: features or targets are no finite numbers; or classes or examples are too few.
 
     >>> import numpy as np
     >>> rows = np.arange(120)
@@ -65,7 +65,7 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
     (8, 10, 2)
     """
     if kind not in ("classification", "regression"):
-        raise NotFound(f"There is no kind {kind!r}.", mend="Take one.", options=("classification", "regression"))
+        raise InvalidInput(f"There is no kind {kind!r}.", mend="Take one.", options=("classification", "regression"))
     names = _names(frame)
     taken = {task_column, target_column}
     features = [name for name in names if name not in taken] if feature_columns is None else list(feature_columns)
@@ -79,6 +79,8 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
         ways, pool = 1, pool_of(x, group, (target_column,) * len(groups), y)
     else:
         labels, code = classes_of(columns[target_column])
+        if len(labels) < 2:
+            raise InvalidInput(f"Column {target_column!r} has {len(labels)} class.", mend="Give rows of two or more.")
         ways, pool = len(labels), pool_of(x, group * len(labels) + code, labels * len(groups))
     splits = {
         name: [Group(groups[at], range(at * ways, (at + 1) * ways)) for at in members]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Literal
@@ -9,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 import torch
 
-from onward.core import InvalidInput
+from onward.core import Damaged, InvalidInput
 from onward.datasets import DATA_SETS, find
 
 from ._arrays import from_arrays
@@ -53,6 +55,7 @@ def omniglot(
 
     Raises:
         NotFound: the data are not here.
+        Damaged: they cannot be read.
         InvalidInput: there is no such protocol; or as `from_arrays`.
     """
     images, names, background = _load(folder)
@@ -80,9 +83,14 @@ def _load(folder: str | Path | None) -> tuple[np.ndarray[tuple[int, ...], np.dty
     """Images (characters, drawers, 28, 28), names, and how many of them are of the background set."""
     images, names, background = [], [], 0
     for file in find("omniglot", *DATA_SETS["omniglot"].files, folder=folder):
-        with np.load(file) as part:
-            images.append(part["images"])
-            pairs = zip(part["alphabet_names"][part["alphabet"]], part["character"], strict=True)
-            names += [f"{alphabet}/{character}" for alphabet, character in pairs]
+        try:
+            with np.load(file) as part:
+                images.append(part["images"])
+                pairs = zip(part["alphabet_names"][part["alphabet"]], part["character"], strict=True)
+                names += [f"{alphabet}/{character}" for alphabet, character in pairs]
+        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise Damaged(
+                f"{file} cannot be read: {error}.", mend="Fetch it anew with: onward datasets get omniglot --force"
+            ) from error
         background = background or len(names)
     return np.concatenate(images), names, background

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from onward.core import InvalidInput
 
+from ._stream import seeded
+
 Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -105,8 +107,7 @@ def inputs_of(x: Any) -> Tensor:
         inputs = torch.as_tensor(np.ascontiguousarray(array))
         inputs = inputs.to(torch.get_default_dtype()) if array.dtype.kind == "f" else inputs
     inputs = inputs.reshape(1) if inputs.ndim == 0 else inputs
-    finite = inputs.isfinite()
-    if not finite.all():
+    if inputs.is_floating_point() and not (finite := inputs.isfinite()).all():
         bad = len(inputs) - int(finite.flatten(1).all(1).sum() if inputs.ndim > 1 else finite.sum())
         raise InvalidInput(
             f"{bad} of {len(inputs)} inputs hold NaN or infinity.", mend="Leave them out, or fill them in."
@@ -152,7 +153,7 @@ def divide(labels: Sequence[Hashable], split: Any, seed: int) -> Mapping[str, li
     parts = list(split)
     counts = _counts(parts, len(labels))
     names = {2: ("train", "test"), 3: ("train", "validation", "test")}[len(parts)]
-    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).tolist()
+    shuffled = torch.randperm(len(labels), generator=seeded(seed, "split")).tolist()
     ends = np.cumsum(counts).tolist()
     return {name: sorted(shuffled[end - count : end]) for name, count, end in zip(names, counts, ends, strict=True)}
 

@@ -25,9 +25,7 @@ class Stream:
     """
 
     def __init__(self, seed: int, name: str, device: torch.device | str) -> None:
-        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-        self.generator = torch.Generator(device=device)
-        self.generator.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+        self.generator = seeded(seed, f"tasks {name}", device)
         self.name = name
         self.drawn = 0
 
@@ -68,6 +66,12 @@ class Stream:
                 f"This is no state of a task distribution on {self.generator.device.type}: {error}.",
                 mend="Give what `state_dict()` of the same distribution returned.",
             ) from error
+
+
+def seeded(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator; those of one seed and different names are independent."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "little", signed=True))
 
 
 def distinct(limits: Tensor, count: int, widest: int, generator: torch.Generator) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 
-from onward.core import DEFAULT_TENANT, DatasetVersion, NotFound
+from onward.core import DEFAULT_TENANT, DatasetVersion, InvalidInput, NotFound
 
 from ._arrays import Split
 from ._episodes import Episodes
@@ -50,7 +50,7 @@ def from_workspace(  # noqa: PLR0913 - whose texts, what a task looks like, and 
     """Tasks from the curated examples that the champions of a workspace learned from.
 
     These are what consent, curation and the gate let through. Examples that judge (the evaluation split) are left out,
-    as are intents with fewer than `shots + queries` examples.
+    as are intents with fewer than `shots + queries` examples, and tenants with fewer than `ways` such intents.
 
     Args:
         workspace: an `onward.Workspace`.
@@ -69,10 +69,12 @@ def from_workspace(  # noqa: PLR0913 - whose texts, what a task looks like, and 
 
     Raises:
         NotFound: no tenant asked for has a champion whose data set is kept.
-        InvalidInput: labelled examples are too few, or the encoder does not give a row of numbers for each text.
+        InvalidInput: `by` or `head` is no such word; labelled examples are too few; or the encoder does not give a row
+            of numbers for each text.
     """
-    if by not in ("intent", "tenant"):
-        raise NotFound(f"Tasks are not made by {by!r}.", mend="Take one.", options=("intent", "tenant"))
+    for name, given, known in (("by", by, ("intent", "tenant")), ("head", head, ("intent", "sentiment"))):
+        if given not in known:
+            raise InvalidInput(f"{name} is {given!r}.", mend="Take one.", options=known)
     tenants = workspace.tenants() if by == "tenant" else [tenant]
     told = [(whose, label, text) for whose in tenants for label, text in _labelled(workspace, whose, head)]
     if not told:
@@ -88,14 +90,19 @@ def from_workspace(  # noqa: PLR0913 - whose texts, what a task looks like, and 
     pool = pool_of(x, codes, tuple(label for _, label in classes))
     rules = Rules(Episode(ways, shots, queries), seed, drop_small=True)
     if by == "tenant":
-        mine = {whose: [at for at, one in enumerate(classes) if one[0] == whose] for whose, _ in classes}
-        parts = divide(list(mine), split, seed)
-        splits = {
-            name: [Group(whose, mine[whose]) for whose in map(list(mine).__getitem__, at)] for name, at in parts.items()
-        }
+        splits = _of_tenants(classes, split, seed)
     else:
         splits = {name: [Group(None, at)] for name, at in divide(pool.labels, split, seed).items()}
     return Episodes(pool, splits, next(iter(splits)), rules)
+
+
+def _of_tenants(classes: Sequence[tuple[str, str]], split: Split, seed: int) -> dict[str, list[Group]]:
+    """Split -> a group for each tenant, with the numbers of its classes."""
+    mine: dict[str, list[int]] = {}
+    for at, (whose, _) in enumerate(classes):
+        mine.setdefault(whose, []).append(at)
+    groups = [Group(whose, numbers) for whose, numbers in mine.items()]
+    return {name: [groups[at] for at in members] for name, members in divide(list(mine), split, seed).items()}
 
 
 def _labelled(workspace: Taught, tenant: str, head: str) -> Iterator[tuple[str, str]]:
