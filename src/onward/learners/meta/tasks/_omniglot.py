@@ -84,7 +84,7 @@ def _load(folder: str | Path | None) -> tuple[np.ndarray[tuple[int, ...], np.dty
     images, names, background = [], [], 0
     for file in find("omniglot", *DATA_SETS["omniglot"].files, folder=folder):
         try:
-            with np.load(file) as part:
+            with file.open("rb") as opened, np.load(opened) as part:
                 images.append(part["images"])
                 pairs = zip(part["alphabet_names"][part["alphabet"]], part["character"], strict=True)
                 names += [f"{alphabet}/{character}" for alphabet, character in pairs]
