@@ -23,7 +23,9 @@ class Unfold:
         (kh, kw), (sh, sw), (ph, pw) = self.kernel, self.stride, self.padding
         oh, ow = self.places(h, w)
         if ph or pw:
-            padded = x.new_zeros(t, n, h + 2 * ph, w + 2 * pw, c)
+            padded = x.new_empty(t, n, h + 2 * ph, w + 2 * pw, c)
+            for edge in (padded[:, :, :ph], padded[:, :, ph + h :], padded[:, :, :, :pw], padded[:, :, :, pw + w :]):
+                edge.zero_()
             padded[:, :, ph : ph + h, pw : pw + w] = x
         else:
             padded = x.contiguous()

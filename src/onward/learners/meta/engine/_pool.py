@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
@@ -15,7 +17,11 @@ from ._op import Asked, Back
 
 @dataclass(frozen=True, slots=True)
 class MaxPool:
-    """(T, n, h, w, c) -> (T, n, oh, ow, c): the largest value of each window; the first, where several are."""
+    """(T, n, h, w, c) -> (T, n, oh, ow, c): the largest value of each window; the first, where several are.
+
+    The taps of all windows are held against the largest so far, one after the other: each is a strided view of the
+    image, or of its windows where they overlap, and nothing is sorted or indexed.
+    """
 
     kernel: Pair
     stride: Pair
@@ -28,41 +34,43 @@ class MaxPool:
         """Whether windows neither overlap nor reach over the edge."""
         return self.kernel == self.stride and self.padding == (0, 0)
 
-    def _windows(self, x: Tensor, beyond: float = 0.0) -> Tensor:
-        """(T, n, oh, ow, taps, c): every window's values."""
-        t, n, h, w, c = x.shape
+    def _taps(self, x: Tensor, beyond: float = 0.0) -> Iterator[Tensor]:
+        """(T, n, oh, ow, c) for each place in a window: views of `x` where windows are apart."""
         kh, kw = self.kernel
         if self._apart:
-            eh, ew = h // kh, w // kw
-            cut = x[:, :, : eh * kh, : ew * kw].reshape(t, n, eh, kh, ew, kw, c)
-            return cut.permute(0, 1, 2, 4, 3, 5, 6).reshape(t, n, eh, ew, kh * kw, c)
-        ph, pw = self.padding
-        padded = F.pad(x, (0, 0, pw, pw, ph, ph), value=beyond)
-        return Unfold(self.kernel, self.stride, (0, 0))(padded).unflatten(-1, (kh * kw, c))
-
-    def _unwindows(self, windows: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """The adjoint of `_windows`."""
-        t, n, h, w, c = shape
-        kh, kw = self.kernel
-        if self._apart:
-            eh, ew = h // kh, w // kw
-            whole = (
-                windows.view(t, n, eh, ew, kh, kw, c).permute(0, 1, 2, 4, 3, 5, 6).reshape(t, n, eh * kh, ew * kw, c)
-            )
-            return F.pad(whole, (0, 0, 0, w - ew * kw, 0, h - eh * kh)) if h % kh or w % kw else whole
-        return Unfold(self.kernel, self.stride, self.padding).adjoint(windows.flatten(-2), shape)
+            h, w = x.shape[2] // kh * kh, x.shape[3] // kw * kw
+            yield from (x[:, :, i:h:kh, j:w:kw] for i in range(kh) for j in range(kw))
+        else:
+            ph, pw = self.padding
+            padded = F.pad(x, (0, 0, pw, pw, ph, ph), value=beyond)
+            yield from Unfold(self.kernel, self.stride, (0, 0))(padded).unflatten(-1, (kh * kw, -1)).unbind(4)
 
     def forward(self, params: Params, inputs: tuple[Tensor, ...], own: bool, chance: Chance) -> tuple[Tensor, Any]:  # noqa: ARG002
-        x = inputs[0]
-        out, where = self._windows(x, -float("inf")).max(4, keepdim=True)
-        return out.squeeze(4), (where, tuple(x.shape))
+        taps = self._taps(inputs[0], -float("inf"))
+        largest, larger = next(taps).clone(), []
+        for tap in taps:
+            larger.append(tap > largest)
+            torch.maximum(largest, tap, out=largest)
+        return largest, (larger, tuple(inputs[0].shape))
 
     def backward(self, params: Params, kept: Any, cotangent: Tensor, asked: Asked) -> Back:  # noqa: ARG002
-        where, shape = kept
-        taps = self.kernel[0] * self.kernel[1]
-        windows = cotangent.new_zeros(*where.shape[:4], taps, where.shape[5])
-        windows.scatter_(4, where, cotangent.unsqueeze(4))
-        return Back((self._unwindows(windows, shape),), {})
+        larger, shape = kept
+        if self._apart:
+            back = cotangent.new_empty(shape)
+            back[:, :, shape[2] // self.kernel[0] * self.kernel[0] :] = 0
+            back[:, :, :, shape[3] // self.kernel[1] * self.kernel[1] :] = 0
+            self._hand_out(cotangent, larger, list(self._taps(back)))
+            return Back((back,), {})
+        windows = cotangent.new_empty(*cotangent.shape[:4], len(larger) + 1, shape[4])
+        self._hand_out(cotangent, larger, list(windows.unbind(4)))
+        return Back((Unfold(self.kernel, self.stride, self.padding).adjoint(windows.flatten(-2), shape),), {})
+
+    def _hand_out(self, cotangent: Tensor, larger: list[Tensor], taps: list[Tensor]) -> None:
+        """Each window's cotangent to the tap that was the largest, from the last one back."""
+        for mask, tap in zip(reversed(larger), reversed(taps[1:]), strict=True):
+            torch.mul(cotangent, mask, out=tap)
+            cotangent = cotangent - tap
+        taps[0].copy_(cotangent)
 
     def tangent(
         self,
@@ -73,4 +81,8 @@ class MaxPool:
     ) -> tuple[Tensor, Any]:
         (by,) = moved
         assert by is not None
-        return self._windows(by).gather(4, kept[0]).squeeze(4), None
+        taps = self._taps(by)
+        largest = next(taps)
+        for mask, tap in zip(kept[0], taps, strict=True):
+            largest = torch.where(mask, tap, largest)
+        return largest.contiguous(), None

@@ -16,7 +16,7 @@ from ._losses import Loss
 from ._op import Asked
 from ._program import Part, Program, Run
 
-CHUNK: Final = 4
+CHUNK: Final = 2
 """Tasks of a convolution worked on together on a CPU: more do not fit its caches, fewer leave it idle."""
 
 

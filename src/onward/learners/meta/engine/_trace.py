@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, cast
 
 import torch
@@ -106,7 +107,7 @@ class _Reading:
             raise Ruleless("its forward does not return what a layer gives")
         if self._value[result] != len(self._nodes):
             raise Ruleless("its forward does not return the value of its last layer")
-        return self._nodes
+        return _pooled_first(self._nodes)
 
     def _add(self, node: fx.Node, *ops: Op) -> None:
         """Layers one after the other on the node's input."""
@@ -172,6 +173,16 @@ class _Reading:
         if len(shape) == 1 and isinstance(shape[0], tuple):
             shape = shape[0]
         return node.target in RESHAPE and len(shape) == 2 and shape[0] in self._sizes and shape[1] == -1
+
+
+def _pooled_first(nodes: list[Node]) -> list[Node]:
+    """Maxima before the ReLU that they follow: the same values and slopes, and fewer of them to cut."""
+    nodes = list(nodes)
+    for at, (one, other) in enumerate(pairwise(nodes)):
+        alone = sum(at + 1 in node.inputs for node in nodes) == 1 and other.inputs == (at + 1,)
+        if alone and isinstance(one.op, Relu) and isinstance(other.op, MaxPool):
+            nodes[at], nodes[at + 1] = Node(other.op, one.inputs), Node(one.op, other.inputs)
+    return nodes
 
 
 def _argument(node: fx.Node, at: int, name: str) -> Any:
