@@ -50,9 +50,28 @@ class Aggregate:
 
     def __call__(self, grads: Params) -> Params:
         """(T, ...) gradients -> one each."""
+        count = len(next(iter(grads.values()))) if grads else 0
+        return self.mean(self.part(grads), count)
+
+    def part(self, grads: Params) -> Params:
+        """What is needed of (T, ...) gradients of some tasks: their sums, (1, ...), or, for medians, themselves."""
         if self.kind == "median_of_means":
-            return {name: _median(value, self.groups) for name, value in grads.items()}
-        return {name: value.mean(0) for name, value in self.bounded(grads).items()}
+            return grads
+        return {name: value.sum(0, keepdim=True) for name, value in self.bounded(grads).items()}
+
+    def together(self, parts: Sequence[Params]) -> Params:
+        """Several parts as one."""
+        if len(parts) == 1:
+            return parts[0]
+        names = {name: None for part in parts for name in part}
+        joined = {name: torch.cat([part[name] for part in parts if name in part]) for name in names}
+        return joined if self.kind == "median_of_means" else {n: v.sum(0, keepdim=True) for n, v in joined.items()}
+
+    def mean(self, part: Params, count: int) -> Params:
+        """The gradient that the parts of `count` tasks make."""
+        if self.kind == "median_of_means":
+            return {name: _median(value, self.groups) for name, value in part.items()}
+        return {name: value[0] / count for name, value in part.items()}
 
     def bounded(self, grads: Params) -> Params:
         """Each task's gradient, at most `bound` long where that is asked for."""

@@ -1,96 +1,125 @@
-"""The meta-gradient of many tasks: in chunks that fit the caches, on every core, over every process."""
+"""The meta-gradient of many tasks: in chunks that fit the caches, on every core."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from threading import Barrier
 
 import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
 
-from .algorithms import Algorithm, MetaGradient, Setting
+from ._aggregate import Aggregate
+from .algorithms import MetaGradient, Setting
 from .engine import Chance, Engine, Loss, Params
 from .tasks import TaskBatch
+
+Gradient = Callable[[Setting, Params, TaskBatch], MetaGradient]
+"""`Algorithm.meta_gradient`, or what was compiled of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """What the tasks of one meta-training step are worked on with; `seed`: of their dropout."""
+    """What the tasks of one meta-training step are worked on with.
 
-    algorithm: Algorithm
+    Args:
+        gradient: of a chunk of tasks.
+        aggregate: how chunks are taken together: only what it needs of each task is kept.
+        seed: of dropout.
+    """
+
     engine: Engine
     loss: Loss
+    gradient: Gradient
+    aggregate: Aggregate
     at: int
     seed: int
 
 
-def gradient_of(work: Work, meta: Params, batch: TaskBatch) -> MetaGradient:
-    """Every task's gradient, in the batch's order, whatever the chunks and threads."""
-    size, threads = work.engine.plan(len(batch))
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What T tasks say together.
+
+    Args:
+        grads: (1, ...) sums over the tasks that are finite, or, where the aggregation needs each, (held tasks, ...).
+        losses: (steps + 1, T) support losses before each inner step, and last the outer loss.
+        accuracy: (T,) share of the queries right, 0..1; `None` for regression.
+        held: (T,) whether a task's losses and gradient are all finite.
+    """
+
+    grads: Params
+    losses: Tensor
+    accuracy: Tensor | None
+    held: Tensor
+
+
+def gradient_of(work: Work, meta: Params, batch: TaskBatch) -> list[Found]:
+    """What every chunk of the tasks says, in the batch's order, whatever the threads."""
+    size, threads = work.engine.plan(len(batch), batch.support_x.shape[1] + batch.query_x.shape[1])
     chunks = [slice(start, start + size) for start in range(0, len(batch), size)]
 
-    def one(number: int) -> MetaGradient:
+    def one(number: int) -> Found:
         generator = torch.Generator(batch.query_x.device).manual_seed(work.seed + number)
         setting = Setting(work.engine, work.loss, Chance(generator), work.at)
-        return work.algorithm.meta_gradient(setting, meta, batch[chunks[number]])
+        return _summed(work.gradient(setting, meta, batch[chunks[number]]), work.aggregate)
 
-    found = list(_spread(one, len(chunks), threads))
-    return joined(found)
+    return list(_spread(one, len(chunks), threads))
 
 
-def _spread(one: Callable[[int], MetaGradient], count: int, threads: int) -> Sequence[MetaGradient]:
+def _summed(found: MetaGradient, aggregate: Aggregate) -> Found:
+    held = found.losses.isfinite().all(0)
+    for value in found.grads.values():
+        held &= value.flatten(1).isfinite().all(1)
+    grads = found.grads if held.all() else {name: value[held] for name, value in found.grads.items()}
+    return Found(aggregate.part(grads), found.losses, found.accuracy, held)
+
+
+def _spread(one: Callable[[int], Found], count: int, threads: int) -> Iterator[Found]:
     """One chunk a thread, each thread on one core: chunks do not wait for one another inside every product."""
-    if threads < 2 or count < 2:
-        return [one(number) for number in range(count)]
-    return list(_pool(threads).map(one, range(count)))
+    if torch.get_num_threads() == 1:
+        return map(one, range(count))
+    return _pool(min(threads, torch.get_num_threads())).map(one, range(count))
 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "onward-meta", initializer=torch.set_num_threads, initargs=(1,))
+    """Threads that each work on one core. How many threads torch uses elsewhere stays as it was."""
+    elsewhere, everybody = torch.get_num_threads(), Barrier(threads + 1)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        everybody.wait()
+
+    pool = ThreadPoolExecutor(threads, "onward-meta", initializer=begin)
+    for _ in range(threads):
+        pool.submit(int)
+    everybody.wait()
+    torch.set_num_threads(elsewhere)
+    return pool
 
 
 os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of its parent's threads
 
 
-def joined(found: Sequence[MetaGradient]) -> MetaGradient:
-    """Several batches' gradients as one."""
-    if len(found) == 1:
-        return found[0]
-    names = {name: None for each in found for name in each.grads}
+def joined(found: Sequence[Found], aggregate: Aggregate) -> Found:
+    """What several chunks say, as one."""
     accuracies = [each.accuracy for each in found]
-    return MetaGradient(
-        {name: torch.cat([each.grads[name] for each in found]) for name in names},
+    return Found(
+        aggregate.together([each.grads for each in found]),
         torch.cat([each.losses for each in found], dim=1),
         None if any(a is None for a in accuracies) else torch.cat([a for a in accuracies if a is not None]),
+        torch.cat([each.held for each in found]),
     )
 
 
-def finite(found: MetaGradient) -> Tensor:
-    """(T,) whether a task's losses and gradient are all finite."""
-    held = found.losses.isfinite().all(0)
-    for value in found.grads.values():
-        held &= value.flatten(1).isfinite().all(1)
-    return held
-
-
-def only(found: MetaGradient, held: Tensor) -> MetaGradient:
-    """What the tasks said for which `held` (T,) is true."""
-    return MetaGradient(
-        {name: value[held] for name, value in found.grads.items()},
-        found.losses[:, held],
-        None if found.accuracy is None else found.accuracy[held],
-    )
-
-
-def diverged_tasks(found: MetaGradient, names: Sequence[str]) -> InvalidInput | None:
+def diverged_tasks(found: Found, names: Sequence[str]) -> InvalidInput | None:
     """What is to be said of the tasks whose inner loop left the finite numbers; `None` where none did."""
-    bad = (~finite(found)).nonzero().flatten().tolist()
+    bad = (~found.held).nonzero().flatten().tolist()
     if not bad:
         return None
     first = bad[0]
@@ -98,7 +127,7 @@ def diverged_tasks(found: MetaGradient, names: Sequence[str]) -> InvalidInput | 
     where = f"at inner step {steps[0]}" if steps else "in its gradient"
     named = repr(names[first]) if first < len(names) and names[first] else str(first)
     return InvalidInput(
-        f"Task {named} diverged {where}, and {len(bad) - 1} more of {found.losses.shape[1]} tasks with it."
+        f"Task {named} diverged {where}, and {len(bad) - 1} more of {len(found.held)} tasks with it."
         if len(bad) > 1
         else f"Task {named} diverged {where}.",
         why="Its loss or gradient is not finite: the inner rate may be too large, or its inputs not finite.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,18 @@ from torch import Tensor, nn
 from onward.core import InvalidInput, log
 
 from ._aggregate import Aggregate
-from ._gradient import Work, diverged_tasks, finite, gradient_of, joined, only
+from ._checkpoint import Saved, load_learner, refuse_misfit, save_learner
+from ._compile import compiled
+from ._fit import fit
+from ._gradient import Found, Gradient, Work, diverged_tasks, gradient_of, joined
+from ._identity import algorithm_of, named, shapes, text
 from ._processes import give_up, processes, refuse_medians, same_everywhere, share, summed
 from ._reduce import averaged, nothing, seed_of, sums
-from .algorithms import MAML, Adapted, Algorithm, MetaGradient, Setting, accuracy
+from ._standing import FitReport, Plan
+from ._watch import Progress, Tracker
+from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy
 from .engine import Choice, Engine, Loss, LossFunction, Params, choose_engine, loss_of
-from .tasks import MetaLearningTask, TaskBatch, grouped
+from .tasks import MetaLearningTask, TaskBatch, TaskDistribution, grouped
 
 OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
     "adam": torch.optim.Adam,
@@ -61,6 +68,8 @@ class MetaLearner:
         aggregate: from task gradients to the meta-gradient; their mean if not said.
         diverged: "raise" or "skip" tasks whose losses or gradients are not finite.
         seed: of dropout in training.
+        compile: compile the meta-gradient at the first step: half a minute, and small networks are then several times
+            as fast. For the MAML family, networks whose layers have rules, and where there is a C++ compiler.
         device: where to work; where the model's parameters are if not said.
 
     Raises:
@@ -86,6 +95,7 @@ class MetaLearner:
         aggregate: Aggregate | None = None,
         diverged: Literal["raise", "skip"] = "raise",
         seed: int = 0,
+        compile: bool = False,  # noqa: A002 - torch's word
         device: str | torch.device | None = None,
     ) -> None:
         self.algorithm: Algorithm = MAML() if algorithm is None else algorithm
@@ -101,9 +111,11 @@ class MetaLearner:
         more = self.algorithm.start(own)
         self._meta: Params = {n: p.to(self.device).requires_grad_(False) for n, p in (own | more).items()}
         self._loss, self._seed, self._rate, self._clip = loss_of(loss), seed, outer_rate, clip
+        self._loss_name = loss if isinstance(loss, str) else ""
         self._schedule, self._aggregate, self._diverged = outer_schedule, aggregate or Aggregate(), diverged
         self._optimizer = self._optimizer_of(self.algorithm.optimizer if optimizer is None else optimizer)
         self._choice: Choice | None = None
+        self._compile, self._compiled = compile, cast("Gradient | None", None)
         self._together = False
         self.step = 0
 
@@ -168,7 +180,7 @@ class MetaLearner:
 
     def _said(self, tasks: Sequence[MetaLearningTask]) -> list[Tensor]:
         """What this process has to say of its share of the tasks."""
-        found: list[MetaGradient] = []
+        found: list[Found] = []
         names: list[str] = []
         seen = 0
         for shape, (_, batch) in enumerate(grouped(tasks)):
@@ -177,27 +189,30 @@ class MetaLearner:
             engine = self._choose(batch)
             if len(mine):
                 seed = seed_of(self._seed, self.step, shape, processes()[0])
-                work = Work(self.algorithm, engine, self._loss, self.step, seed)
-                found.append(gradient_of(work, self._packed(), mine.to(self.device)))
+                found += gradient_of(self._work(engine, seed), self._packed(), mine.to(self.device))
                 names.extend(mine.task_ids or [""] * len(mine))
             if shape + 1 == MANY_SHAPES:
                 log.warning("tasks of many shapes are slow", tasks=len(tasks))
-        sound = self._sound(joined(found), names) if found else None
-        if sound is None or not sound.losses.shape[1]:
+        if not found:
             return nothing(self._meta)
-        mean = {n: value.unsqueeze(0) for n, value in self._aggregate(sound.grads).items()}
+        every = joined(found, self._aggregate)
+        self._tell_diverged(every, names)
+        count = int(every.held.sum())
+        mean = {n: value.unsqueeze(0) for n, value in self._aggregate.mean(every.grads, count).items()} if count else {}
         unpacked = self.algorithm.unpack(self._chosen().engine, mean)
-        return sums(sound, {n: value[0] for n, value in unpacked.items()}, self._meta)
+        return sums(every, {n: value[0] for n, value in unpacked.items()}, self._meta)
 
-    def _sound(self, found: MetaGradient, names: Sequence[str]) -> MetaGradient:
-        """Without the tasks that diverged, where that is the policy."""
+    def _work(self, engine: Engine, seed: int) -> Work:
+        gradient = self.algorithm.meta_gradient if self._compiled is None else self._compiled
+        return Work(engine, self._loss, gradient, self._aggregate, self.step, seed)
+
+    def _tell_diverged(self, found: Found, names: Sequence[str]) -> None:
+        """Raise what there is to say of tasks that diverged, or leave it at that, where that is the policy."""
         bad = diverged_tasks(found, names)
-        if bad is None:
-            return found
-        if self._diverged == "raise":
+        if bad is not None and self._diverged == "raise":
             raise bad
-        log.warning("tasks skipped", why=str(bad))
-        return only(found, finite(found))
+        if bad is not None:
+            log.warning("tasks skipped", why=str(bad))
 
     def _packed(self) -> Params:
         """The meta-parameters as the engine wants them."""
@@ -215,8 +230,72 @@ class MetaLearner:
             x = batch.support_x[0].to(self.device)
             whole = x.nan_to_num(0, 0, 0) if x.is_floating_point() else x  # a broken task does not decide for all
             self._choice = choose_engine(model, whole)
+            if self._compile:
+                self._compiled = compiled(self.algorithm, self._choice.engine)
             log.info("engine chosen", engine=self._choice.engine.name, why=self._choice.why)
         return self._choice.engine
+
+    def fit(  # noqa: PLR0913 - how long, how often, and who looks on
+        self,
+        distribution: TaskDistribution,
+        *,
+        steps: int,
+        batch_size: int = 32,
+        validation: TaskDistribution | Sequence[MetaLearningTask] | None = None,
+        validate_every: int = 250,
+        validation_tasks: int = 200,
+        patience: int | None = None,
+        budget: float | None = None,
+        progress: bool | Progress | None = None,
+        tracker: Tracker | None = None,
+        checkpoints: str | Path | None = None,
+        checkpoint_every: int = 1000,
+    ) -> FitReport:
+        """Meta-train: so many steps, each on new tasks, and keep the best meta-parameters.
+
+        However it ends, the learner then has the meta-parameters that were best on the validation tasks, or the last
+        ones where there are none. Ctrl-C is waited with until a step is done; a checkpoint is written before
+        `KeyboardInterrupt` is raised.
+
+        Args:
+            distribution: of the tasks to learn from.
+            steps: outer steps, those before an interruption included; 0 or more.
+            batch_size: tasks in a step.
+            validation: what draws the validation tasks, once, or the tasks themselves.
+            validate_every: steps between two rows of the history, and two validations.
+            validation_tasks: how many are drawn.
+            patience: stop after so many validations in a row without a better one.
+            budget: seconds after which to stop.
+            progress: `True` for a bar on standard error, or what is called with (steps done, steps, note).
+            tracker: an `onward.LearningProgressTracker`, or the like: gets the figures of every step, and a learning
+                event with every validation.
+            checkpoints: a folder. With a checkpoint of this very training in it, the training goes on from there, and
+                comes to the same parameters, bit for bit, as one without interruption.
+            checkpoint_every: steps between two checkpoints; there is one at the end as well.
+
+        Raises:
+            InvalidInput: a value is out of its range, the checkpoint is of another training, or as `meta_train_step`.
+            Damaged: the checkpoint is not what was written.
+            Unavailable: a checkpoint cannot be written.
+
+        >>> from onward.learners.meta.tasks import GaussianBlobs
+        >>> tasks = GaussianBlobs(ways=2, shots=5)
+        >>> learner = MetaLearner(nn.Linear(2, 2), MAML(inner_steps=1, inner_rate=0.5), outer_rate=0.1)
+        >>> report = learner.fit(tasks, steps=20, batch_size=8, validation=tasks.split("validation"))
+        >>> report.steps, report.stopped, report.validation_accuracy > 0.8
+        (20, 'steps', True)
+        """
+        plan = Plan(
+            steps=steps,
+            batch_size=batch_size,
+            validate_every=validate_every,
+            validation_tasks=validation_tasks,
+            patience=patience,
+            budget=budget,
+            checkpoints=None if checkpoints is None else Path(checkpoints),
+            checkpoint_every=checkpoint_every,
+        )
+        return fit(self, distribution, validation, plan, progress, tracker)
 
     # Adapting ----------------------------------------------------------------------------------------------------
 
@@ -310,6 +389,63 @@ class MetaLearner:
         self.set_meta_parameters(state["meta"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
+
+    def describe(self) -> dict[str, str]:
+        """What decides a training with this learner, as texts; where two learners differ in it, they are strangers."""
+        return {
+            "network": text(self._model),
+            "algorithm": str(named(self.algorithm)),
+            "loss": text(self._loss),
+            "outer_rate": repr(self._rate),
+            "optimizer": type(self._optimizer).__name__,
+            "clip": repr(self._clip),
+            "aggregate": repr(self._aggregate),
+            "diverged": self._diverged,
+            "seed": repr(self._seed),
+        } | shapes(self._meta)
+
+    def save(self, folder: str | Path) -> None:
+        """Keep the meta-parameters in a folder, as safetensors and JSON, instead of what was kept there before.
+
+        Raises:
+            Unavailable: it cannot be written.
+        """
+        saved = Saved(text(self._model), named(self.algorithm), self._loss_name, self.step)
+        save_learner(Path(folder), saved, self.meta_parameters())
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, model: nn.Module, algorithm: Algorithm | None = None, **settings: Any
+    ) -> MetaLearner:
+        """A learner with the meta-parameters that `save` kept.
+
+        Args:
+            model: a network built like the one that was saved; nothing that could run is stored.
+            algorithm: the one that was saved; only needed where it is not one of Onward's.
+            settings: of the learner; the loss is the saved one if not said.
+
+        Raises:
+            NotFound: nothing was saved there.
+            Damaged: it is not what was saved.
+            InvalidInput: network, algorithm or parameters are others than the saved ones.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> learner = MetaLearner(nn.Linear(2, 1), MAML(inner_steps=3), loss="mse")
+        >>> with TemporaryDirectory() as folder:
+        ...     learner.save(folder)
+        ...     MetaLearner.load(folder, nn.Linear(2, 1)).algorithm.inner_steps
+        3
+        """
+        place = Path(folder)
+        saved, meta = load_learner(place)
+        algorithm = algorithm_of(saved.algorithm) if algorithm is None else algorithm
+        refuse_misfit(saved, text(model), named(algorithm), place)
+        if saved.loss:
+            settings = {"loss": saved.loss} | settings
+        learner = cls(model, algorithm, **settings)
+        learner.set_meta_parameters(meta)
+        learner.step = saved.step
+        return learner
 
 
 def judged(loss: Loss, outputs: Tensor, y: Tensor) -> dict[str, float]:

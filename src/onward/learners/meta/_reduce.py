@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onward.core import InvalidInput
 
-from .algorithms import MetaGradient
+from ._gradient import Found
 from .engine import Params
 
 FIGURES: Final = 4
@@ -32,7 +32,7 @@ def nothing(meta: Params) -> list[Tensor]:
     ]
 
 
-def sums(found: MetaGradient, mean: Params, meta: Params) -> list[Tensor]:
+def sums(found: Found, mean: Params, meta: Params) -> list[Tensor]:
     """What a process with tasks has to say.
 
     Args:
@@ -40,10 +40,11 @@ def sums(found: MetaGradient, mean: Params, meta: Params) -> list[Tensor]:
         mean: gradients in the module's layout, over its tasks; a name that is missing has none.
     """
     said, dtype = nothing(meta), message_type(meta)
-    count = found.losses.shape[1]
-    right = said[0][0] if found.accuracy is None else found.accuracy.sum()
+    held = found.held
+    count = int(held.sum())
+    right = said[0][0] if found.accuracy is None else found.accuracy[held].sum()
     known = torch.full_like(said[0][0], float(found.accuracy is not None))
-    parts = (said[0].new_tensor(count), found.losses[0].sum(), found.losses[-1].sum(), right, known)
+    parts = (said[0].new_tensor(count), found.losses[0, held].sum(), found.losses[-1, held].sum(), right, known)
     first = torch.stack([part.to(dtype) for part in parts])
     pairs = zip(meta, said[1:], strict=True)
     return [first, *[mean[n].to(dtype).mul(count).contiguous() if n in mean else zero for n, zero in pairs]]

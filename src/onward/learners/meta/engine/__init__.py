@@ -13,3 +13,4 @@ from ._losses import Loss as Loss
 from ._losses import LossFunction as LossFunction
 from ._losses import Scaled as Scaled
 from ._losses import loss_of as loss_of
+from ._rules import Rules as Rules

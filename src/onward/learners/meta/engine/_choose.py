@@ -38,7 +38,8 @@ def choose_engine(module: nn.Module, x: Tensor) -> Choice:
     """
     general = _general(module, x)
     try:
-        rules = Rules(Program(tuple(nodes_of(module))), general.names)
+        sizes = {name: p.numel() for name, p in module.named_parameters()}
+        rules = Rules(Program(tuple(nodes_of(module))), sizes)
         off = _difference(rules, general, module, x)
     except Ruleless as said:
         return Choice(general, f"{general.name}, since {said}")
@@ -53,7 +54,8 @@ def _general(module: nn.Module, x: Tensor) -> Engine:
     convolves = any(isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d) for m in module.modules())
     names = frozenset(name for name, _ in module.named_parameters())
     by_task = convolves and x.device.type == "cpu"
-    return Loop(stateless(module), names) if by_task else Func(stateless(module), names)
+    alone = stateless(module, x)
+    return Loop(alone, names) if by_task else Func(alone, names)
 
 
 def _difference(rules: Engine, general: Engine, module: nn.Module, x: Tensor) -> float:

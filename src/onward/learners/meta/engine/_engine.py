@@ -26,7 +26,8 @@ class Step:
     Args:
         loss: (T,) mean loss of each task's examples.
         outputs: (T, n, ...) what the network said.
-        grads: gradient of each task's loss with respect to its own parameters, (T, ...) each; a name that is missing has none.
+        grads: gradient of each task's loss with respect to its own parameters, (T, ...) each; a name that is missing
+            has none.
         tape: what `product` needs; `None` where none was asked for.
     """
 
@@ -106,6 +107,6 @@ class Engine(Protocol):
         """Gradients of <outputs, cotangent> with respect to the parameters `wrt` of `prepare`; takes the cotangent."""
         ...
 
-    def plan(self, tasks: int) -> tuple[int, int]:
-        """(tasks in a chunk, threads to work on chunks) that are fast for so many tasks."""
+    def plan(self, tasks: int, examples: int) -> tuple[int, int]:
+        """(tasks in a chunk, threads to work on chunks) that are fast for so many tasks of so many examples each."""
         ...

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 import torch
@@ -52,29 +53,40 @@ class Stateless:
     Args:
         asked: without dropout.
         trained: with it.
+        random: whether there is any.
     """
 
     asked: nn.Module
     trained: nn.Module
+    random: bool
+    _mine: threading.local = field(default_factory=threading.local, repr=False)
 
     def __call__(self, params: Params, x: Tensor, seed: int | None) -> Tensor:
-        return cast("Tensor", functional_call(self.asked if seed is None else self.trained, params, (x,)))
+        if not hasattr(self._mine, "modules"):  # a call puts its parameters into the module: no thread shares one
+            self._mine.modules = copy.deepcopy((self.asked, self.trained))
+        return cast("Tensor", functional_call(self._mine.modules[seed is not None], params, (x,)))
+
+    def seed(self, chance: Chance) -> int | None:
+        """What this pass draws from; nothing where nothing is drawn."""
+        if chance.generator is None or not self.random:
+            return None
+        return int(torch.randint(SEEDS, (), generator=chance.generator, device=chance.generator.device))
 
 
-def stateless(module: nn.Module) -> Stateless:
-    """The module as a function of its parameters."""
-    copied = copy.deepcopy(module).requires_grad_(False)
-    for each in copied.modules():
+def stateless(module: nn.Module, x: Tensor) -> Stateless:
+    """The module as a function of its parameters; (n, ...) inputs tell whether it is random in training."""
+    asked = copy.deepcopy(module).requires_grad_(False).eval()
+    for each in asked.modules():
         if isinstance(each, nn.modules.batchnorm._NormBase):  # noqa: SLF001 - torch has no public name for the family
             each.running_mean = each.running_var = each.num_batches_tracked = None
             each.track_running_stats = False
-    return Stateless(copied.eval(), copy.deepcopy(copied).train())
-
-
-def _seed(chance: Chance) -> int | None:
-    if chance.generator is None:
-        return None
-    return int(torch.randint(SEEDS, (), generator=chance.generator, device=chance.generator.device))
+    trained = copy.deepcopy(asked).train()
+    with torch.no_grad():
+        with _seeded(0):
+            one = trained(x)
+        with _seeded(1):
+            random = not torch.equal(one, trained(x))
+    return Stateless(asked, trained, random)
 
 
 @contextmanager
@@ -119,7 +131,7 @@ class Func:
     def gradient(
         self, prepared: Prepared, params: Params, y: Tensor, loss: Loss, *, tape: bool = False, every: bool = False
     ) -> Step:
-        seed = _seed(prepared.chance)
+        seed = self.module.seed(prepared.chance)
         stacked = _stacked(params, self.names, len(prepared.x))
 
         def task(p: Params, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,13 +153,13 @@ class Func:
             return cast("Params", jvp(slopes, (p,), (v,))[1])
 
         with _seeded(tape.seed):
-            return cast("Params", vmap(task, randomness="different")(tape.params, moved, tape.prepared.x, tape.y))
+            return vmap(task, randomness="different")(tape.params, moved, tape.prepared.x, tape.y)
 
     def rest(self, prepared: Prepared) -> Params:  # noqa: ARG002
         return {}
 
     def run(self, prepared: Prepared, params: Params) -> tuple[Tensor, Pass]:
-        seed, stacked = _seed(prepared.chance), _stacked(params, self.names, len(prepared.x))
+        seed, stacked = self.module.seed(prepared.chance), _stacked(params, self.names, len(prepared.x))
         return self._said(prepared.x, stacked, seed), Pass(prepared, stacked, seed)
 
     def pull(self, tape: Pass, cotangent: Tensor) -> Params:
@@ -158,7 +170,7 @@ class Func:
             grads = vmap(grad(task), randomness="different")(tape.params, tape.prepared.x, cotangent)
         return {n: g for n, g in grads.items() if n in tape.prepared.wrt}
 
-    def plan(self, tasks: int) -> tuple[int, int]:
+    def plan(self, tasks: int, examples: int) -> tuple[int, int]:  # noqa: ARG002
         return tasks, 1
 
 
@@ -180,7 +192,7 @@ class Loop:
         return Prepared(x, wrt, chance)
 
     def outputs(self, prepared: Prepared, params: Params) -> Tensor:
-        seed = _seed(prepared.chance)
+        seed = self.module.seed(prepared.chance)
         with torch.no_grad(), _seeded(seed):
             stacked = _stacked(params, self.names, len(prepared.x))
             return torch.stack([self.module(_at(stacked, t), x, seed) for t, x in enumerate(prepared.x)])
@@ -188,7 +200,7 @@ class Loop:
     def gradient(
         self, prepared: Prepared, params: Params, y: Tensor, loss: Loss, *, tape: bool = False, every: bool = False
     ) -> Step:
-        seed = _seed(prepared.chance)
+        seed = self.module.seed(prepared.chance)
         stacked = _stacked(params, self.names, len(prepared.x))
         wanted = sorted(self.names if every else prepared.wrt)
         graph, losses, outputs, grads = [], [], [], []
@@ -219,7 +231,7 @@ class Loop:
         return {}
 
     def run(self, prepared: Prepared, params: Params) -> tuple[Tensor, Any]:
-        seed = _seed(prepared.chance)
+        seed = self.module.seed(prepared.chance)
         stacked = _stacked(params, self.names, len(prepared.x))
         wanted, graph = sorted(prepared.wrt), []
         with torch.enable_grad(), _seeded(seed):
@@ -235,8 +247,8 @@ class Loop:
         ]
         return {n: torch.stack([each[i] for each in found]) for i, n in enumerate(wanted)}
 
-    def plan(self, tasks: int) -> tuple[int, int]:
-        return min(4, tasks), 1
+    def plan(self, tasks: int, examples: int) -> tuple[int, int]:  # noqa: ARG002
+        return min(4, tasks), 1 if self.module.random else torch.get_num_threads()  # torch's own chance is no thread's
 
 
 def _autograd(

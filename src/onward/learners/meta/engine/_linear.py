@@ -44,7 +44,8 @@ class Linear:
             return value.squeeze(1)
         if self.window is None:
             return value.transpose(1, 2)
-        return value.unflatten(1, (*self.window, -1)).permute(0, 4, 3, 1, 2)
+        taps: Tensor = value.unflatten(1, (*self.window, -1))
+        return taps.permute(0, 4, 3, 1, 2)
 
     def forward(self, params: Params, inputs: tuple[Tensor, ...], own: bool, chance: Chance) -> tuple[Tensor, Any]:  # noqa: ARG002
         x = inputs[0]

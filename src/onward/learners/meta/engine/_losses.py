@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
@@ -51,7 +51,8 @@ class CrossEntropy:
 
     def tangent(self, kept: Any, outputs: Tensor) -> Tensor:
         chances, count = kept
-        return (outputs - (chances * outputs).sum(-1, keepdim=True)).mul_(chances).div_(count)
+        moved: Tensor = (outputs - (chances * outputs).sum(-1, keepdim=True)).mul_(chances)
+        return moved.div_(count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class SquaredError:
         return (off * off).flatten(1).mean(1), off * scale, scale
 
     def tangent(self, kept: Any, outputs: Tensor) -> Tensor:
-        return outputs * kept
+        scale: float = kept
+        return outputs * scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Custom:
         def moved(each: Tensor, target: Tensor, by: Tensor) -> Tensor:
             return jvp(lambda o: grad(self.function)(o, target), (each,), (by,))[1]  # type: ignore[no-any-return]
 
-        return vmap(moved)(at, y, outputs)
+        return cast("Tensor", vmap(moved)(at, y, outputs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,4 +191,5 @@ def _look_up(table: Tensor, index: Tensor) -> Tensor:
     """Rows of each task's table; without a copy where all tasks share one."""
     if table.stride(0) == 0 or len(table) == 1:
         return table[0][index]
-    return vmap(lambda rows, at: rows[at])(table, index)
+    rows: Tensor = vmap(lambda own, at: own[at])(table, index)
+    return rows

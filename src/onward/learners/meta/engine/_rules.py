@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -18,6 +18,9 @@ from ._program import Part, Program, Run
 
 CHUNK: Final = 2
 """Tasks of a convolution worked on together on a CPU: more do not fit its caches, fewer leave it idle."""
+
+LARGE: Final = 2 * 10**8
+"""Tasks times examples times weights above which other networks are spread over threads: below, threads wait."""
 
 
 class Split(NamedTuple):
@@ -50,13 +53,22 @@ class Tape(NamedTuple):
     kept: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Rules:
-    """A network whose layers all have rules."""
+    """A network whose layers all have rules.
+
+    Args:
+        sizes: numbers that each parameter holds.
+    """
 
     program: Program
-    names: frozenset[str]
+    sizes: Mapping[str, int]
     name: str = "rules"
+    _splits: dict[frozenset[str], Split] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.sizes)
 
     def pack(self, params: Mapping[str, Tensor]) -> Params:
         weighted = self.program.weighted
@@ -67,7 +79,7 @@ class Rules:
         return {n: weighted[n].unpack(n, value) if n in weighted else value for n, value in params.items()}
 
     def prepare(self, params: Params, x: Tensor, wrt: frozenset[str], chance: Chance) -> Prepared:
-        split = _split(self.program, wrt)
+        split = self._split(wrt)
         if x.ndim == 5:
             x = x.permute(0, 1, 3, 4, 2).contiguous()
         run = Run(params, {0: x})
@@ -114,19 +126,28 @@ class Rules:
         asked = Asked(inputs=False, names=prepared.wrt, tape=False)
         return self.program.backward(prepared.split.upper, run, {len(self.program.nodes): cotangent}, asked)
 
-    def plan(self, tasks: int) -> tuple[int, int]:
-        if not self._convolves:
-            return tasks, 1
-        return min(CHUNK, tasks), torch.get_num_threads()
+    def plan(self, tasks: int, examples: int) -> tuple[int, int]:
+        threads = torch.get_num_threads()
+        if self._convolves:
+            return min(CHUNK, tasks), threads
+        weights = sum(self.sizes.values())
+        large = tasks * examples * weights > LARGE
+        return (-(-tasks // threads), threads) if large else (tasks, 1)
 
     @property
+    def random(self) -> bool:
+        """Whether two passes differ: it has dropout."""
+        return any(node.op.random for node in self.program.nodes)
+
+    @cached_property
     def _convolves(self) -> bool:
         return any(isinstance(node.op, Linear) and node.op.window is not None for node in self.program.nodes)
 
-
-@lru_cache(maxsize=64)
-def _split(program: Program, wrt: frozenset[str]) -> Split:
-    upper = program.depends(wrt, chance=True)
-    lower = set(range(len(program.nodes))) - upper
-    learned = program.depends(frozenset(program.weighted), chance=False) - upper
-    return Split(program.part(upper), program.part(lower), program.part(learned))
+    def _split(self, wrt: frozenset[str]) -> Split:
+        if wrt not in self._splits:
+            upper = self.program.depends(wrt, chance=True)
+            lower = set(range(len(self.program.nodes))) - upper
+            learned = self.program.depends(frozenset(self.program.weighted), chance=False) - upper
+            parts = [self.program.part(which) for which in (upper, lower, learned)]
+            self._splits[wrt] = Split(*parts)
+        return self._splits[wrt]

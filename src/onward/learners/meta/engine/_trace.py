@@ -35,15 +35,9 @@ class Node:
     inputs: tuple[int, ...]
 
 
-POINTWISE: Final[dict[type[nn.Module], Callable[[Any], Callable[[Tensor], Tensor]]]] = {
-    nn.Tanh: lambda _: torch.tanh,
-    nn.Sigmoid: lambda _: torch.sigmoid,
-    nn.SiLU: lambda _: _silu,
-    nn.GELU: lambda m: lambda x: F.gelu(x, approximate=m.approximate),
-    nn.ELU: lambda m: lambda x: F.elu(x, m.alpha),
-    nn.Softplus: lambda m: lambda x: F.softplus(x, m.beta, m.threshold),
-    nn.LeakyReLU: lambda m: lambda x: F.leaky_relu(x, m.negative_slope),
-}
+Reader = Callable[[Any, str, bool], list[Op]]
+"""(module, its name, whether batch normalisation follows) -> its rules. Raises `Ruleless`."""
+
 FUNCTIONS: Final[dict[Any, Callable[[Tensor], Tensor]]] = {
     torch.tanh: torch.tanh,
     F.tanh: torch.tanh,
@@ -162,9 +156,9 @@ class _Reading:
         """`x.size(0)`, `x.shape`, `x.shape[0]`, `x.size()`."""
         target, args = node.target, node.args
         if target is operator.getitem:
-            return args[0] in self._sizes and args[1] == 0
+            return bool(args[0] in self._sizes and args[1] == 0)
         shape = target is getattr and args[1] == "shape"
-        return (target == "size" and tuple(args[1:]) in {(), (0,)} and not node.kwargs) or shape
+        return bool((target == "size" and tuple(args[1:]) in {(), (0,)} and not node.kwargs) or shape)
 
     def _flattens(self, node: fx.Node) -> bool:
         if node.target in FLATTEN:
@@ -198,45 +192,15 @@ def _ops(module: nn.Module, name: str, batch_norm_follows: bool) -> list[Op]:
 
     A bias that batch normalisation takes out again is left out: nothing depends on it, and its gradient is zero.
     """
-    match module:
-        case nn.Identity():
-            return []
-        case nn.Linear():
-            bias = f"{name}.bias" if module.bias is not None and not batch_norm_follows else None
-            return [Linear(f"{name}.weight", bias)]
-        case nn.Conv2d():
-            return _convolution(module, name, batch_norm_follows)
-        case nn.BatchNorm1d() | nn.BatchNorm2d():
-            affine = module.affine
-            return [BatchNorm(f"{name}.weight" if affine else None, f"{name}.bias" if affine else None, module.eps)]
-        case nn.LayerNorm():
-            if len(module.normalized_shape) not in {1, 3}:
-                raise Ruleless(f"{name} normalises {len(module.normalized_shape)} dimensions")
-            scale = _scale(module, name, tuple(module.normalized_shape)) if module.elementwise_affine else []
-            return [Standardise(0, len(module.normalized_shape), module.eps), *scale]
-        case nn.GroupNorm():
-            scale = _scale(module, name, (module.num_channels,)) if module.affine else []
-            return [Standardise(module.num_groups, 0, module.eps), *scale]
-        case nn.ReLU():
-            return [Relu()]
-        case nn.Flatten() if (module.start_dim, module.end_dim) == (1, -1):
-            return [Mapped(Flatten())]
-        case nn.MaxPool2d():
-            return [_max_pool(module)]
-        case nn.AvgPool2d() if _pair(module.kernel_size) == _pair(module.stride) and module.padding == 0:
-            if module.ceil_mode or module.divisor_override:
-                raise Ruleless(f"{name} rounds up, or divides by another number")
-            return [Mapped(MeanPool(_pair(module.kernel_size)))]
-        case nn.AdaptiveAvgPool2d() if module.output_size in {1, (1, 1)}:
-            return [Mapped(SpatialMean(keep=True))]
-        case nn.Dropout() | nn.Dropout2d():
-            return [Dropout(module.p, channels=isinstance(module, nn.Dropout2d))]
-        case nn.Embedding() if module.max_norm is None and not module.scale_grad_by_freq and not module.sparse:
-            return [Embedding(f"{name}.weight", module.padding_idx)]
-        case _ if type(module) in POINTWISE:
-            return [Pointwise(POINTWISE[type(module)](module))]
-        case _:
-            raise Ruleless(f"{name} ({type(module).__name__}) has no rules")
+    for kind, read in LAYERS.items():
+        if isinstance(module, kind):
+            return read(module, name, batch_norm_follows)
+    raise Ruleless(f"{name} ({type(module).__name__}) has no rules")
+
+
+def _linear(module: nn.Linear, name: str, batch_norm_follows: bool) -> list[Op]:
+    bias: Tensor | None = module.bias  # torch types it as always there
+    return [Linear(f"{name}.weight", f"{name}.bias" if bias is not None and not batch_norm_follows else None)]
 
 
 def _convolution(module: nn.Conv2d, name: str, batch_norm_follows: bool) -> list[Op]:
@@ -249,11 +213,85 @@ def _convolution(module: nn.Conv2d, name: str, batch_norm_follows: bool) -> list
     return [Mapped(Unfold(kernel, stride, padding)), Linear(f"{name}.weight", bias, kernel)]
 
 
-def _scale(module: nn.LayerNorm | nn.GroupNorm, name: str, shape: tuple[int, ...]) -> list[Op]:
-    return [Scale(f"{name}.weight", f"{name}.bias" if module.bias is not None else None, shape)]
+def _batch_norm(module: nn.BatchNorm2d, name: str, _: bool) -> list[Op]:
+    affine = module.affine
+    return [BatchNorm(f"{name}.weight" if affine else None, f"{name}.bias" if affine else None, module.eps)]
+
+
+def _layer_norm(module: nn.LayerNorm, name: str, _: bool) -> list[Op]:
+    shape = tuple(module.normalized_shape)
+    if len(shape) not in {1, 3}:
+        raise Ruleless(f"{name} normalises {len(shape)} dimensions")
+    scale = _scale(module.bias, name, shape) if module.elementwise_affine else []
+    return [Standardise(0, len(shape), module.eps), *scale]
+
+
+def _group_norm(module: nn.GroupNorm, name: str, _: bool) -> list[Op]:
+    scale = _scale(module.bias, name, (module.num_channels,)) if module.affine else []
+    return [Standardise(module.num_groups, 0, module.eps), *scale]
+
+
+def _scale(bias: Tensor | None, name: str, shape: tuple[int, ...]) -> list[Op]:
+    return [Scale(f"{name}.weight", None if bias is None else f"{name}.bias", shape)]
+
+
+def _flatten(module: nn.Flatten, name: str, _: bool) -> list[Op]:
+    if (module.start_dim, module.end_dim) != (1, -1):
+        raise Ruleless(f"{name} flattens only some dimensions")
+    return [Mapped(Flatten())]
+
+
+def _mean_pool(module: nn.AvgPool2d, name: str, _: bool) -> list[Op]:
+    apart = _pair(module.kernel_size) == _pair(module.stride) and _pair(module.padding) == (0, 0)
+    if not apart or module.ceil_mode or module.divisor_override:
+        raise Ruleless(f"{name} overlaps, rounds up, or divides by another number")
+    return [Mapped(MeanPool(_pair(module.kernel_size)))]
+
+
+def _whole_mean(module: nn.AdaptiveAvgPool2d, name: str, _: bool) -> list[Op]:
+    if module.output_size not in {1, (1, 1)}:
+        raise Ruleless(f"{name} gives {module.output_size} places")
+    return [Mapped(SpatialMean(keep=True))]
+
+
+def _embedding(module: nn.Embedding, name: str, _: bool) -> list[Op]:
+    if module.max_norm is not None or module.scale_grad_by_freq or module.sparse:
+        raise Ruleless(f"{name} bounds its norms, scales its gradients or is sparse")
+    return [Embedding(f"{name}.weight", module.padding_idx)]
 
 
 def _max_pool(module: nn.MaxPool2d) -> MaxPool:
     if module.ceil_mode or module.return_indices or _pair(module.dilation) != (1, 1):
         raise Ruleless("a max-pool that rounds up or is dilated")
     return MaxPool(_pair(module.kernel_size), _pair(module.stride), _pair(module.padding))
+
+
+def _pointwise(of: Callable[[Any], Callable[[Tensor], Tensor]]) -> Reader:
+    return lambda module, name, follows: [Pointwise(of(module))]  # noqa: ARG005
+
+
+LAYERS: Final[dict[type[nn.Module], Reader]] = {
+    nn.Identity: lambda *_: [],
+    nn.Linear: _linear,
+    nn.Conv2d: _convolution,
+    nn.BatchNorm1d: _batch_norm,
+    nn.BatchNorm2d: _batch_norm,
+    nn.LayerNorm: _layer_norm,
+    nn.GroupNorm: _group_norm,
+    nn.ReLU: lambda *_: [Relu()],
+    nn.Tanh: _pointwise(lambda _: torch.tanh),
+    nn.Sigmoid: _pointwise(lambda _: torch.sigmoid),
+    nn.SiLU: _pointwise(lambda _: _silu),
+    nn.GELU: _pointwise(lambda m: lambda x: F.gelu(x, approximate=m.approximate)),
+    nn.ELU: _pointwise(lambda m: lambda x: F.elu(x, m.alpha)),
+    nn.Softplus: _pointwise(lambda m: lambda x: F.softplus(x, m.beta, m.threshold)),
+    nn.LeakyReLU: _pointwise(lambda m: lambda x: F.leaky_relu(x, m.negative_slope)),
+    nn.Flatten: _flatten,
+    nn.MaxPool2d: lambda module, *_: [_max_pool(module)],
+    nn.AvgPool2d: _mean_pool,
+    nn.AdaptiveAvgPool2d: _whole_mean,
+    nn.Dropout: lambda module, *_: [Dropout(module.p)],
+    nn.Dropout2d: lambda module, *_: [Dropout(module.p, channels=True)],
+    nn.Embedding: _embedding,
+}
+"""How each kind of module is read."""
