@@ -16,6 +16,16 @@ def prepare(work: Work, data: Data, dtype: torch.dtype = torch.float32) -> Gradi
     net, loss = in_torch.network(work, data).to(dtype), in_torch.loss(work)
     parts = [part.to(dtype) if part.is_floating_point() else part for part in in_torch.tasks(data)]
 
+    def prototypical(sx: Tensor, sy: Tensor, qx: Tensor, qy: Tensor) -> Tensor:
+        """Support and query set embedded together; minus squared distances from the means of the classes."""
+        embedded = net(torch.cat([sx, qx]))
+        support, queries = embedded[: len(sy)], embedded[len(sy) :]
+        centres = torch.stack([support[sy == number].mean(0) for number in range(work.ways)])
+        return loss(-(torch.cdist(queries, centres) ** 2), qy)
+
+    def maml(sx: Tensor, sy: Tensor, qx: Tensor, qy: Tensor) -> Tensor:
+        return loss(functional_call(net, adapt(sx, sy), qx), qy)
+
     def adapt(x: Tensor, y: Tensor) -> dict[str, Tensor]:
         parameters: dict[str, Tensor] = dict(net.named_parameters())
         for _ in range(work.inner_steps):
@@ -30,8 +40,9 @@ def prepare(work: Work, data: Data, dtype: torch.dtype = torch.float32) -> Gradi
         return parameters
 
     def gradient(count: int) -> Mapping[str, Tensor]:
-        for sx, sy, qx, qy in zip(*(part[:count] for part in parts), strict=True):
-            loss(functional_call(net, adapt(sx, sy), qx), qy).backward()
+        judged = prototypical if work.network == "embedding" else maml
+        for task in zip(*(part[:count] for part in parts), strict=True):
+            judged(*task).backward()
         return in_torch.collected(net, count)
 
     return gradient

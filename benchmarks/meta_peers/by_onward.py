@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.meta_peers import Gradient, in_torch
 from benchmarks.meta_peers.work import Data, Work
-from onward.learners.meta import MAML, MetaLearner, TaskBatch
+from onward.learners.meta import MAML, MetaLearner, Prototypical, TaskBatch
 
 
 def learner(work: Work, data: Data, **settings: Any) -> MetaLearner:
@@ -20,8 +20,6 @@ def learner(work: Work, data: Data, **settings: Any) -> MetaLearner:
 
 def algorithm(work: Work) -> Any:
     if work.network == "embedding":
-        from onward.learners.meta import Prototypical
-
         return Prototypical()
     return MAML(work.inner_steps, work.inner_rate, first_order=work.first_order)
 

@@ -75,11 +75,11 @@ def weights(work: Work, random: np.random.Generator) -> Data:
 
 
 def pictures(work: Work, random: np.random.Generator) -> Data:
-    """Each class a blurred random picture; its examples with noise. In the order of the classes."""
+    """Each class a blurred random picture; its examples with so much noise that none is easy. In the order of the classes."""
     centres = random.normal(size=(work.tasks, work.ways, 1, 1, SIDE // 4, SIDE // 4)).repeat(4, -1).repeat(4, -2)
 
     def examples(each: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        x = centres + 0.5 * random.normal(size=(work.tasks, work.ways, each, 1, SIDE, SIDE))
+        x = centres + 2 * random.normal(size=(work.tasks, work.ways, each, 1, SIDE, SIDE))
         y = np.broadcast_to(np.arange(work.ways)[:, None], (work.tasks, work.ways, each))
         return x.astype(np.float32).reshape(work.tasks, -1, 1, SIDE, SIDE), y.reshape(work.tasks, -1).astype(np.int64)
 
