@@ -48,8 +48,8 @@ def memory(work: Work) -> Row:
 
 
 def growing(works: dict[str, Work]) -> Row:
-    """Tasks a second, by the number of tasks in a step; two threads."""
-    return {name: alone(2, "growing", prepared(work)) for name, work in works.items()}
+    """Tasks a second, by the number of tasks in a step; one thread."""
+    return {name: alone(1, "growing", prepared(work)) for name, work in works.items()}
 
 
 def sampling(works: dict[str, Work]) -> Row:

@@ -75,7 +75,7 @@ def weights(work: Work, random: np.random.Generator) -> Data:
 
 
 def pictures(work: Work, random: np.random.Generator) -> Data:
-    """Each class a blurred random picture; its examples with so much noise that none is easy. In the order of the classes."""
+    """Each class a blurred random picture; its examples with so much noise that none is easy. Class by class."""
     centres = random.normal(size=(work.tasks, work.ways, 1, 1, SIDE // 4, SIDE // 4)).repeat(4, -1).repeat(4, -2)
 
     def examples(each: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
