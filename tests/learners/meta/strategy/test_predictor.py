@@ -49,7 +49,7 @@ def test_it_finds_what_works_on_tasks_of_each_kind(known, best):
         found = known.predict_optimal_strategy(blobs(seed, **KINDS[best]))
         assert abs(math.log10(found.learning_rate) - best) < 0.5
         assert 16 <= found.architecture_params["hidden"] <= 64
-        assert found.confidence > 0.7
+        assert found.confidence > 0.6
         assert found.batch_size == Strategy().batch_size
 
 

@@ -16,7 +16,7 @@ Kind = Literal["kernel", "cosine"]
 USUAL: Final = 0.5  # the spread of a feature before any task is seen ...
 WORTH: Final = 5  # ... which counts as much as so many tasks
 NARROWEST: Final = 0.1
-WIDEST: Final = 0.3
+WIDTHS: Final = (0.03, 0.3)
 BOUND: Final = 5.0
 
 
@@ -50,7 +50,8 @@ class Neighbourhood:
     Args:
         scale: made from the known vectors.
         known: (T, d) standardised vectors.
-        width: the median distance of a known task to its nearest other, from 0.1 to 0.3; the kernel's unit.
+        width: the kernel's unit: the median distance of a known task to its nearest other, from 0.03 to 0.3; 0.1 where
+            there is a single task.
     """
 
     scale: Scale
@@ -65,8 +66,8 @@ class Neighbourhood:
         between = distances(known, known)
         np.fill_diagonal(between, np.inf)
         nearest = between.min(axis=1)
-        usual = float(np.median(nearest)) if len(known) > 1 else NARROWEST
-        return Neighbourhood(scale, known, min(max(usual, NARROWEST), WIDEST))
+        usual = float(np.median(nearest)) if len(known) > 1 else 0.1
+        return Neighbourhood(scale, known, float(np.clip(usual, *WIDTHS)))
 
     def distances(self, vectors: Floats) -> Floats:
         """(Q, T) root mean squared differences of standardised features."""
