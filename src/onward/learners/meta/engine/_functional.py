@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, grad_and_value, jvp, vmap
+from torch.func import functional_call, grad, grad_and_value, vmap
 
 from ._engine import Chance, Params, Step
 from ._losses import Loss
@@ -102,7 +102,7 @@ def _seeded(seed: int | None) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Func:
-    """Every task at once: `vmap` over `grad`, and over its forward derivative for the products.
+    """Every task at once: `vmap` over `grad`, and over the gradient of its product with a direction.
 
     It is `vmap(grad(task))` and never an autograd pass over `vmap`: in torch 2.13 the latter is wrong through batch and
     layer norm in float64, by up to 2.5e-3.
@@ -146,14 +146,18 @@ class Func:
         return Step(losses.detach(), outputs.detach(), {n: g for n, g in grads.items() if n in wanted}, kept)
 
     def product(self, tape: Tape, direction: Params) -> Params:
-        moved = {n: direction[n] if n in direction else torch.zeros_like(p) for n, p in tape.params.items()}
-
         def task(p: Params, v: Params, x: Tensor, y: Tensor) -> Params:
             slopes = grad(lambda q: tape.loss.one(self.module(q, x, tape.seed), y))
-            return cast("Params", jvp(slopes, (p,), (v,))[1])
+
+            def along(q: Params) -> Tensor:
+                found = slopes(q)
+                return torch.stack([(found[n] * by).sum() for n, by in v.items()]).sum()
+
+            return grad(along)(p)
 
         with _seeded(tape.seed):
-            return vmap(task, randomness="different")(tape.params, moved, tape.prepared.x, tape.y)
+            products: Params = vmap(task, randomness="different")(tape.params, direction, tape.prepared.x, tape.y)
+        return products
 
     def rest(self, prepared: Prepared) -> Params:  # noqa: ARG002
         return {}
@@ -257,7 +261,9 @@ def _autograd(
     """Gradients; zeros for a leaf that the tops do not depend on. `graph`: make one; `keep` the one there is."""
     if not tops:
         return [torch.zeros_like(leaf) for leaf in leaves]
-    found = torch.autograd.grad(tops, leaves, along, create_graph=graph, retain_graph=graph or keep, allow_unused=True)
+    found: Sequence[Tensor | None] = torch.autograd.grad(
+        tops, leaves, along, create_graph=graph, retain_graph=graph or keep, allow_unused=True
+    )
     return [torch.zeros_like(leaf) if each is None else each for each, leaf in zip(found, leaves, strict=True)]
 
 
