@@ -1,0 +1,241 @@
+"""A whole meta-training: steps, validation, the best of it, checkpoints, and when to stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from onward.core import Damaged, InvalidInput
+
+from ._checkpoint import read_checkpoint, write_checkpoint
+from ._identity import named, text
+from ._interrupt import deferred
+from ._processes import anywhere, give_up, processes, share, summed, together
+from ._standing import UNCHANGED, FitReport, Plan, Row, Standing, Stopped
+from ._watch import Progress, Recorder, Tracker, shown
+from .tasks import MetaLearningTask, TaskDistribution
+
+if TYPE_CHECKING:
+    from ._learner import MetaLearner
+
+Judges = TaskDistribution | Sequence[MetaLearningTask]
+SMOOTH: Final = 0.95
+
+
+def fit(
+    learner: MetaLearner,
+    tasks: TaskDistribution,
+    validation: Judges | None,
+    plan: Plan,
+    progress: bool | Progress | None,
+    tracker: Tracker | None,
+) -> FitReport:
+    """See `MetaLearner.fit`."""
+    if validation is None and plan.patience is not None:
+        raise InvalidInput("patience waits for validation.", mend="Give validation tasks as well.")
+    recorder = Recorder(tracker, f"meta-learning/{named(learner.algorithm).kind}")
+    with shown(progress) as watch, deferred() as interrupted:
+        training = Training(learner, tasks, plan, watch, recorder)
+        training.begin(validation)
+        try:
+            stopped = training.go_on(interrupted)
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+        finally:
+            recorder.flush()
+        report = training.end(stopped)
+    if stopped == "interrupted":
+        raise KeyboardInterrupt
+    return report
+
+
+class Training:
+    """One call of `fit`, in every process the same but for its share of the tasks."""
+
+    def __init__(
+        self, learner: MetaLearner, tasks: TaskDistribution, plan: Plan, progress: Progress, recorder: Recorder
+    ) -> None:
+        self._learner, self._tasks, self._plan = learner, tasks, plan
+        self._progress, self._recorder = progress, recorder
+        self._at = Standing()
+        self._judges: Sequence[MetaLearningTask] = ()
+        self._origin: Any = None
+        self._kept, self._whole = -1, True
+        self._seen, self._busy, self._smooth = 0, 0.0, 0.0
+        self._began = time.perf_counter()
+        self._before = 0.0
+
+    def begin(self, validation: Judges | None) -> None:
+        """From the checkpoint, or from the start."""
+        folder = self._plan.checkpoints
+        with together(self._learner.device):
+            found = None if folder is None else read_checkpoint(folder, self._training())
+            self._draw(validation, found)
+            if found is not None:
+                self._resume(found)
+        _refuse_apart(self._at.done, self._learner.device)
+
+    def _training(self) -> dict[str, str]:
+        """What decides the training, as texts."""
+        plan = {f"fit {n}": repr(v) for n, v in dataclasses.asdict(self._plan).items() if n not in UNCHANGED}
+        return self._learner.describe() | plan | {"tasks": text(self._tasks)}
+
+    def _draw(self, validation: Judges | None, found: Mapping[str, Any] | None) -> None:
+        """The validation tasks: the same ones when a training goes on."""
+        if validation is None:
+            return
+        if isinstance(validation, Sequence):
+            self._judges = validation
+            return
+        if found is not None and found.get("origin") is not None:
+            _put(validation, found["origin"])
+        self._origin = _state_of(validation)
+        self._judges = validation.sample_batch(self._plan.validation_tasks)
+
+    def _resume(self, found: Mapping[str, Any]) -> None:
+        try:
+            self._at = Standing(**found["standing"])
+            self._learner.load_state_dict(found["learner"])
+            state = found["tasks"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise Damaged("A checkpoint is not whole.", why=f"{error!r}.", mend="Remove it to begin anew.") from error
+        if state is not None:
+            _put(self._tasks, state)
+        else:
+            for _ in range(self._at.done):
+                self._tasks.sample_batch(self._plan.batch_size)
+        self._kept, self._before = self._at.done, self._at.seconds
+
+    def _keep(self) -> None:
+        """Write a checkpoint where one is wanted; only the first process does."""
+        folder = self._plan.checkpoints
+        if folder is None or self._kept == self._at.done:
+            return
+        self._kept = self._at.done
+        with together(self._learner.device):
+            if processes()[0] == 0:
+                self._recorder.flush()
+                standing = {f.name: getattr(self._at, f.name) for f in dataclasses.fields(self._at)}
+                state = {"learner": self._learner.state_dict(), "tasks": _state_of(self._tasks)}
+                write_checkpoint(folder, self._training(), state | {"origin": self._origin, "standing": standing})
+
+    def go_on(self, interrupted: Any) -> Stopped:
+        """Step after step, until something says stop."""
+        while (why := self._why_stop(interrupted())) is None:
+            started = time.perf_counter()
+            tasks = self._tasks.sample_batch(self._plan.batch_size)
+            self._whole = False
+            figures = self._learner.meta_train_step(tasks)
+            self._at.add(figures)
+            self._whole = True
+            now = time.perf_counter()
+            self._busy += now - started
+            self._seen += len(tasks)
+            self._at.seconds = self._before + now - self._began
+            self._recorder.step(figures, self._at.done)
+            if self._at.done % self._plan.validate_every == 0:
+                self._row()
+            if self._at.done % self._plan.checkpoint_every == 0:
+                self._keep()
+            self._progress(self._at.done, max(self._plan.steps, self._at.done), self._told(figures))
+        return why
+
+    def _why_stop(self, interrupted: bool) -> Stopped | None:
+        plan, late = self._plan, False
+        if self._at.done >= plan.steps:
+            return "steps"
+        if plan.patience is not None and self._at.since_best >= plan.patience:
+            return "patience"
+        if plan.budget is not None:
+            late = time.perf_counter() - self._began >= plan.budget
+        if not anywhere(interrupted or late, self._learner.device):
+            return None
+        return "interrupted" if anywhere(interrupted, self._learner.device) else "budget"
+
+    def _told(self, figures: Mapping[str, float]) -> str:
+        name = "task_evaluation_accuracy" if "task_evaluation_accuracy" in figures else "meta_loss"
+        old = self._smooth if self._seen > self._plan.batch_size else figures[name]
+        self._smooth = SMOOTH * old + (1 - SMOOTH) * figures[name]
+        called = "loss" if name == "meta_loss" else "accuracy"
+        return f"{self._seen / self._busy:,.0f} tasks/s, {called} {self._smooth:.3f}"
+
+    def _row(self) -> None:
+        row = self._at.row()
+        if not len(self._judges):
+            return
+        row |= self._judged()
+        self._at.judge(row, self._learner.meta_parameters())
+        tasks = self._at.done * self._plan.batch_size
+        loss, right = row["validation_loss"], row.get("validation_accuracy")
+        self._recorder.validated(loss, right, row["learning_rate"], tasks)
+
+    def _judged(self) -> Row:
+        """Loss and accuracy over the validation tasks, of which each process works on some."""
+        part, (_, world) = self._judges[share()], processes()
+        device = self._learner.device if world > 1 else torch.device("cpu")
+        said = torch.zeros(4, dtype=torch.float64, device=device)
+        try:
+            found = self._learner.evaluate_tasks(part) if len(part) else {"loss": []}
+            right = found.get("accuracy", [])
+            said += said.new_tensor([len(part), sum(found["loss"]), len(right), sum(right)])
+        except Exception as error:
+            give_up([said], error)
+            raise
+        count, loss, judged, accuracy = summed([said])[0].tolist()
+        figures = {"validation_loss": loss / count}
+        return figures | {"validation_accuracy": accuracy / judged} if judged else figures
+
+    def end(self, stopped: Stopped) -> FitReport:
+        """Keep where it stands, judge it a last time, and give the learner the best parameters."""
+        if self._whole:
+            self._keep()
+        if self._at.summed and stopped != "interrupted":
+            self._row()
+        best = self._at.best
+        if best:
+            self._learner.set_meta_parameters(self._at.best_parameters)
+        return FitReport(
+            steps=self._at.done,
+            seconds=self._at.seconds,
+            tasks_per_second=self._seen / self._busy if self._busy else 0.0,
+            history=tuple(self._at.history),
+            best_step=int(best["step"]) if best else None,
+            validation_loss=best.get("validation_loss"),
+            validation_accuracy=best.get("validation_accuracy"),
+            stopped=stopped,
+            engine=self._learner.engine,
+        )
+
+
+def _state_of(tasks: object) -> Any:
+    """Where a stream of tasks stands; `None` of one that does not say."""
+    if hasattr(tasks, "state_dict") and hasattr(tasks, "load_state_dict"):
+        return tasks.state_dict()
+    return None
+
+
+def _put(tasks: object, state: Any) -> None:
+    if not hasattr(tasks, "load_state_dict"):
+        raise InvalidInput("These tasks have no `load_state_dict`.", why="Those of the checkpoint have.")
+    tasks.load_state_dict(state)
+
+
+def _refuse_apart(done: int, device: torch.device) -> None:
+    """Say that the processes did not find the same checkpoint.
+
+    Raises:
+        InvalidInput: in every process.
+    """
+    world = processes()[1]
+    count, square = (float(one) for one in summed([torch.tensor(float(done), device=device),
+                                                   torch.tensor(float(done) ** 2, device=device)]))  # fmt: skip
+    if world * square != count**2:
+        raise InvalidInput(
+            "The processes found different checkpoints.",
+            why="The folder is not the same for all of them.",
+            mend="Choose one that every process can read, or copy it to all machines.",
+        )
