@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-
 from onward.learners.meta.engine import Engine, Params, Scaled
 from onward.learners.meta.tasks import TaskBatch
+
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
 
 RATE: Final = "inner_rate:"
@@ -62,20 +62,27 @@ class MAML:
             raise InvalidInput(f"{self.inner_steps} inner steps learn nothing.", mend="Give at least 1.")
         if not 0 < self.inner_rate < float("inf"):
             raise InvalidInput(f"An inner rate of {self.inner_rate} cannot be used.", mend="Give one above 0.")
+        if self.rates not in get_args(Rates):
+            raise InvalidInput(f"rates is {self.rates!r}.", mend="Choose one.", options=get_args(Rates))
+        for name in ("multi_step", "first_order_until"):
+            if getattr(self, name) < 0:
+                raise InvalidInput(f"{name} is {getattr(self, name)}.", mend="Give a number of steps, 0 for none.")
+        for name in ("adapt", "per_step_norm"):
+            _check_pattern(name, getattr(self, name))
 
     @property
     def optimizer(self) -> str:
         return "adam"
 
     def start(self, params: Params) -> Params:
-        adapted = self._adapted(frozenset(params))
+        adapted = self.adapted(frozenset(params))
         more: Params = {}
         for name in sorted(adapted):
             if self.rates == "per_parameter":
                 more[RATE + name] = torch.full_like(params[name], self.inner_rate)
             elif self.rates == "per_step":
                 more[RATE + name] = torch.full((self.inner_steps,), self.inner_rate, dtype=params[name].dtype)
-        for name in self._stepwise(frozenset(params)):
+        for name in self.stepwise(frozenset(params)):
             more |= {f"{STEP}{k}:{name}": params[name].clone() for k in range(1, self.inner_steps + 1)}
         return more
 
@@ -96,12 +103,14 @@ class MAML:
                 out[name] = value if shared else lay({of: value})[of]
         return out
 
-    def _stepwise(self, names: frozenset[str]) -> frozenset[str]:
+    def stepwise(self, names: frozenset[str]) -> frozenset[str]:
+        """The parameters of the network that are learned apart for every inner step."""
         return _matching(self.per_step_norm, names, "per_step_norm") if self.per_step_norm else frozenset()
 
-    def _adapted(self, names: frozenset[str]) -> frozenset[str]:
+    def adapted(self, names: frozenset[str]) -> frozenset[str]:
+        """The parameters of the network that learn in the inner loop."""
         chosen = names if self.adapt is None else _matching(self.adapt, names, "adapt")
-        return chosen - self._stepwise(names)
+        return chosen - self.stepwise(names)
 
     def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
         second = not (self.first_order or setting.at < self.first_order_until)
@@ -163,6 +172,15 @@ class MAML:
         return engine.outputs(engine.prepare(adapted.params, x, engine.names, setting.chance), adapted.params)
 
 
+def _check_pattern(name: str, pattern: str | None) -> None:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise InvalidInput(
+            f"{name} is {pattern!r}, which is no regular expression.", why=f"{error}.", mend="Escape what is literal."
+        ) from error
+
+
 def _matching(pattern: str, names: frozenset[str], setting: str) -> frozenset[str]:
     found = frozenset(name for name in names if re.search(pattern, name))
     if not found:
@@ -178,8 +196,8 @@ class _Walk:
     def __init__(self, maml: MAML, setting: Setting, meta: Params, tasks: int, rate: float | None = None) -> None:
         self._maml, self._setting, self._meta, self._rate, self._tasks = maml, setting, meta, rate, tasks
         names = setting.engine.names
-        self.wrt = maml._adapted(names)
-        self._stepwise = maml._stepwise(names)
+        self.wrt = maml.adapted(names)
+        self._stepwise = maml.stepwise(names)
         self._theta = {name: self._spread(meta[name]) for name in names}
 
     def _spread(self, value: Tensor) -> Tensor:
@@ -228,7 +246,7 @@ class _Back:
 
     def __init__(self, maml: MAML, setting: Setting, meta: Params, wrt: frozenset[str]) -> None:
         self._maml, self._setting, self._meta, self._wrt = maml, setting, meta, wrt
-        self._stepwise = maml._stepwise(setting.engine.names)
+        self._stepwise = maml.stepwise(setting.engine.names)
         self.grads: Params = {}
 
     def add(self, more: Params, k: int) -> None:

@@ -226,7 +226,8 @@ class Loop:
         wrt, names = sorted(tape.prepared.wrt), sorted(self.names)
         moved = []
         for t, (leaves, found) in enumerate(tape.graph):
-            curved = [(each, direction[n][t]) for n, each in zip(wrt, found, strict=True) if each.requires_grad]
+            named = [(n, each) for n, each in zip(wrt, found, strict=True) if n in direction and each.requires_grad]
+            curved = [(each, direction[n][t]) for n, each in named]
             tops, along = [each for each, _ in curved], [by for _, by in curved]
             moved.append(_autograd(tops, [leaves[n] for n in names], along, graph=False, keep=True))
         return {n: torch.stack([each[i].detach() for each in moved]) for i, n in enumerate(names)}
