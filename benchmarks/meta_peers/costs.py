@@ -7,6 +7,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,11 @@ Row = dict[str, Any]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def prepared(work: Work) -> str:
-    folder = Path(tempfile.mkdtemp(prefix="meta_speed_"))
-    save(folder, work, make(work))
-    return str(folder)
+@contextmanager
+def prepared(work: Work) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="meta_speed_") as folder:
+        save(Path(folder), work, make(work))
+        yield folder
 
 
 def alone(threads: int, *arguments: str, run: tuple[str, ...] = ()) -> Row:
@@ -36,10 +39,10 @@ def alone(threads: int, *arguments: str, run: tuple[str, ...] = ()) -> Row:
 
 def memory(work: Work) -> Row:
     """MiB that one step adds to a process, by threads."""
-    folder = prepared(work)
     found: dict[str, Row] = {}
     for threads in (1, 2):
-        row = {name: alone(threads, "peak", folder, name) for name in ("onward", "learn2learn")}
+        with prepared(work) as folder:
+            row = {name: alone(threads, "peak", folder, name) for name in ("onward", "learn2learn")}
         mib: Row = {name: told.get("MiB", told.get("error")) for name, told in row.items()}
         found[str(threads)] = mib
         if not any("error" in told for told in row.values()):
@@ -49,19 +52,28 @@ def memory(work: Work) -> Row:
 
 def growing(works: dict[str, Work]) -> Row:
     """Tasks a second, by the number of tasks in a step; one thread."""
-    return {name: alone(1, "growing", prepared(work)) for name, work in works.items()}
+    return over(works, "growing")
 
 
 def sampling(works: dict[str, Work]) -> Row:
-    return {name: alone(1, "sampling", prepared(work)) for name, work in works.items()}
+    return over(works, "sampling")
+
+
+def over(works: dict[str, Work], what: str) -> Row:
+    found: Row = {}
+    for name, work in works.items():
+        with prepared(work) as folder:
+            found[name] = alone(1, what, folder)
+    return found
 
 
 def processes(work: Work, rounds: int = 3) -> Row:
     """One process of one thread, and two under torchrun, in turn."""
-    folder, one, two = prepared(work), [], []
-    for _ in range(rounds):
-        one.append(alone(1, "spread", folder))
-        two.append(alone(1, "spread", folder, run=TORCHRUN))
+    one, two = [], []
+    with prepared(work) as folder:
+        for _ in range(rounds):
+            one.append(alone(1, "spread", folder))
+            two.append(alone(1, "spread", folder, run=TORCHRUN))
     for told in (*one, *two):
         if "error" in told:
             return told

@@ -84,14 +84,14 @@ def apart(found: Path, reference: Data) -> float:
 
 def compare(work: Work, names: Sequence[str], threads: Sequence[int], rounds: int) -> dict[str, dict[str, Row]]:
     """threads -> contender -> its figures; "error" where it cannot take part."""
-    folder = Path(tempfile.mkdtemp(prefix="meta_speed_"))
     data = make(work)
-    save(folder, work, data)
     torch.set_num_threads(1)
     exact = by_nested_loop.prepare(work, data, torch.float64)
     counts = {name: work.few if CONTENDERS[name].loops else work.tasks for name in names}
     references = {count: {name: each.numpy() for name, each in exact(count).items()} for count in set(counts.values())}
     with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meta_speed_")))
+        save(folder, work, data)
         running = {count: stack.enter_context(workers(names, folder, count)) for count in threads}
         found = {
             str(count): {name: checked(name, running[count][name], counts[name], references, folder) for name in names}
