@@ -1,0 +1,76 @@
+"""No meta-learning at all: what everything else has to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from onward.learners.meta.engine import Engine, Params
+from onward.learners.meta.tasks import TaskBatch
+
+from ._algorithm import Adapted, MetaGradient, Setting, accuracy
+from ._maml import MAML
+from ._stacked import asked, check, check_above, spread
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """The honest baseline: one network trained on the examples of all tasks, then gradient steps on a new task.
+
+    Meta-training minimises the loss of every task's support and query examples together, without any inner loop (the
+    "pretrained" network of Finn, Abbeel and Levine 2017). Where targets mean the same in every task, that learns what
+    the tasks share. Where classes are numbered anew in every task, it can learn nothing of them, and adapting is
+    training from scratch.
+
+    Args:
+        inner_steps: on the support set of a new task, at least 1.
+        inner_rate: their learning rate, above 0.
+        adapt: a regular expression; only parameters whose names it matches move then, e.g. "^head". `None`: all.
+
+    Raises:
+        InvalidInput: a value is out of its range.
+
+    >>> FineTuning(inner_steps=20).inner_rate
+    0.01
+    """
+
+    inner_steps: int = 10
+    inner_rate: float = 0.01
+    adapt: str | None = None
+
+    def __post_init__(self) -> None:
+        check(inner_steps=(self.inner_steps, 1))
+        check_above(inner_rate=self.inner_rate)
+
+    @property
+    def optimizer(self) -> str:
+        return "adam"
+
+    def start(self, params: Params) -> Params:  # noqa: ARG002
+        return {}
+
+    def pack(self, engine: Engine, meta: Params) -> Params:
+        return engine.pack(meta)
+
+    def unpack(self, engine: Engine, meta: Params) -> Params:
+        return engine.unpack(meta)
+
+    def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
+        engine, theta = setting.engine, spread(meta, len(batch))
+        x = torch.cat([batch.support_x, batch.query_x], 1)
+        y = torch.cat([batch.support_y, batch.query_y], 1)
+        prepared = engine.prepare(theta, x, engine.names, setting.chance)
+        step = engine.gradient(prepared, theta, y, setting.loss)
+        asked_of = step.outputs[:, batch.support_x.shape[1] :]
+        return MetaGradient(step.grads, step.loss.unsqueeze(0), accuracy(asked_of, batch.query_y))
+
+    def adapt_tasks(
+        self, setting: Setting, meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | None
+    ) -> Adapted:
+        descent = MAML(self.inner_steps, self.inner_rate, adapt=self.adapt)
+        return descent.adapt_tasks(setting, meta, x, y, steps, rate)
+
+    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
+        return asked(setting, adapted, x)
