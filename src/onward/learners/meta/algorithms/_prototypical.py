@@ -1,0 +1,81 @@
+"""Prototypical networks: a class is the mean of its embedded examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import torch
+from torch import Tensor
+
+from onward.core import InvalidInput
+from onward.learners.meta.engine import Engine, Params
+from onward.learners.meta.tasks import TaskBatch
+
+from ._algorithm import Adapted, MetaGradient, Setting
+from ._metric import answers, compared, cosines, kept, only_known, prototypes
+from ._stacked import check_above, laid_out
+
+DISTANCES: Final = ("euclidean", "cosine")
+
+
+@dataclass(frozen=True, slots=True)
+class Prototypical:
+    """Prototypical networks (Snell, Swersky and Zemel 2017, arXiv:1703.05175).
+
+    The network embeds; a query's score of a class is minus its distance from the mean of the class's support examples.
+    Batch norms see support and query set of a task together, in training and after it.
+
+    Args:
+        distance: "euclidean", squared, as the paper has it; or "cosine": the score is then the cosine itself.
+        scale: of the scores, above 0.
+
+    Raises:
+        InvalidInput: a value is out of its range.
+
+    >>> Prototypical().distance
+    'euclidean'
+    """
+
+    distance: Literal["euclidean", "cosine"] = "euclidean"
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_above(scale=self.scale)
+        if self.distance not in DISTANCES:
+            raise InvalidInput(f"distance is {self.distance!r}.", mend="Choose one.", options=DISTANCES)
+
+    @property
+    def optimizer(self) -> str:
+        return "adam"
+
+    def start(self, params: Params) -> Params:  # noqa: ARG002
+        return {}
+
+    def pack(self, engine: Engine, meta: Params) -> Params:
+        return laid_out(engine, engine.pack, meta)
+
+    def unpack(self, engine: Engine, meta: Params) -> Params:
+        return laid_out(engine, engine.unpack, meta)
+
+    def _scores(self, own: Params, support: Tensor, marks: Tensor, query: Tensor) -> Tensor:  # noqa: ARG002
+        centres = prototypes(support, marks)
+        found = cosines(query, centres) if self.distance == "cosine" else _closeness(query, centres)
+        return only_known(found * self.scale, marks)
+
+    def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
+        return compared(self._scores, setting, meta, batch)
+
+    def adapt_tasks(
+        self, setting: Setting, meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | None  # noqa: ARG002
+    ) -> Adapted:  # fmt: skip
+        return kept(meta, x, y, steps, rate)
+
+    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
+        return answers(self._scores, setting, adapted, x)
+
+
+def _closeness(query: Tensor, centres: Tensor) -> Tensor:
+    """(T, Q, ways) minus squared distances, without a (T, Q, ways, d) difference."""
+    far = query.square().sum(-1, keepdim=True) + centres.square().sum(-1).unsqueeze(1)
+    return torch.baddbmm(far, query, centres.transpose(1, 2), beta=-1, alpha=2)
