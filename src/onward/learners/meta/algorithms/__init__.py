@@ -6,6 +6,12 @@ from ._algorithm import MetaGradient as MetaGradient
 from ._algorithm import Setting as Setting
 from ._algorithm import accuracy as accuracy
 from ._anil import ANIL as ANIL
+from ._fine_tuning import FineTuning as FineTuning
+from ._imaml import IMAML as IMAML
 from ._maml import MAML as MAML
 from ._maml_plus_plus import MAMLPlusPlus as MAMLPlusPlus
+from ._matching import Matching as Matching
 from ._meta_sgd import MetaSGD as MetaSGD
+from ._prototypical import Prototypical as Prototypical
+from ._relation import Relation as Relation
+from ._reptile import Reptile as Reptile
