@@ -402,6 +402,7 @@ class MetaLearner:
             "aggregate": repr(self._aggregate),
             "diverged": self._diverged,
             "seed": repr(self._seed),
+            "compile": repr(self._compile),
         } | shapes(self._meta)
 
     def save(self, folder: str | Path) -> None:
