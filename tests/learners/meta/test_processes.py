@@ -105,6 +105,54 @@ def test_dropout_differs_between_processes_and_is_reproducible(place: Path) -> N
     assert torch.equal(first["one"], alone(two.dropouts)["one"])
 
 
+# A whole training --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scenario", ["fitted", "fitted_on"])
+def test_a_training_of_two_is_one(place: Path, scenario: str) -> None:
+    first, second = both(place, scenario)
+    single = alone(two.fitted)
+    assert furthest(first, second) == 0
+    assert furthest(first, single) < 1e-5
+    assert first["figures"] == second["figures"]
+    for ours, one in zip(first["figures"], single["figures"], strict=True):
+        assert ours == pytest.approx(one, rel=1e-4)
+    assert "validation_loss" in single["figures"][-1]
+
+
+def test_from_a_checkpoint_on_it_is_the_same_bit_for_bit(place: Path) -> None:
+    assert furthest(both(place, "fitted")[0], both(place, "fitted_on")[0]) == 0
+
+
+def test_both_stop_when_one_must(place: Path) -> None:
+    first, second = both(place, "late")
+    assert first == second
+    assert first["stopped"] == "budget"
+
+
+def test_different_checkpoints_are_noticed_by_both(place: Path) -> None:
+    assert all("found different checkpoints" in one["raised"]["text"] for one in both(place, "apart"))
+
+
+def test_what_the_first_cannot_write_stops_both(place: Path) -> None:
+    first, second = both(place, "unwritable")
+    assert first["raised"]["kind"] == "Unavailable"
+    assert second["raised"]["text"].startswith("Process 0 of 2 stopped: Unavailable: file cannot be written.")
+
+
+def test_a_validation_that_breaks_one_stops_both(place: Path) -> None:
+    first, second = both(place, "unjudged")
+    assert second["raised"]["kind"] not in {"nothing", "InvalidInput"}
+    assert first["raised"]["text"].startswith("Process 1 of 2 stopped: ")
+
+
+def test_only_the_first_shows_progress(place: Path) -> None:
+    assert [one["told"] for one in both(place, "watched")] == [[1, 2], []]
+
+
+# Alone -------------------------------------------------------------------------------------------------------------
+
+
 def test_alone_nothing_is_exchanged() -> None:
     values = [torch.ones(2)]
     assert processes() == (0, 1)

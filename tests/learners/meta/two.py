@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,9 +120,68 @@ def dropouts() -> Said:
     return {"one": gradient([task]), "two": gradient([task, task]), "again": gradient([task, task])}
 
 
+def fitted(folder: str = "") -> Said:
+    """Interrupted by nobody, with three validation tasks, from a checkpoint on where there is a folder."""
+    for steps in (4, 9) if folder else (9,):
+        made, tasks = learner(seed=3), Sinusoid(seed=7)
+        report = made.fit(
+            tasks, steps=steps, batch_size=5, validation=tasks.split("v"), validate_every=3, validation_tasks=3,
+            checkpoints=folder or None,
+        )  # fmt: skip
+    rows = [{n: v for n, v in row.items() if n != "seconds"} for row in report.history]
+    return {"figures": rows, **made.meta_parameters()}
+
+
+def fitted_on() -> Said:
+    return fitted(f"{Path.cwd()}/checkpoints")
+
+
+def late() -> Said:
+    """One process is asked to stop, and both do."""
+    rank = dist.get_rank()
+    report = learner().fit(Sinusoid(), steps=10**9, batch_size=2, budget=0.3 if rank else 1e9)
+    return {"stopped": report.stopped, "steps": report.steps}
+
+
+def apart() -> Said:
+    """Only the second process finds a checkpoint."""
+    here = f"{Path.cwd()}/apart{dist.get_rank()}"
+    if dist.get_rank():
+        shutil.copytree("checkpoints", here)
+
+    def call() -> None:
+        learner(seed=3).fit(
+            Sinusoid(seed=7), steps=9, batch_size=5, validate_every=3, validation_tasks=3, checkpoints=here
+        )
+
+    return {"raised": raised(call)}
+
+
+def unwritable() -> Said:
+    """The first process, which writes, cannot."""
+    Path("file").write_text("")
+    return {"raised": raised(lambda: learner().fit(Sinusoid(), steps=1, batch_size=2, checkpoints="file"))}
+
+
+def unjudged() -> Said:
+    """A validation task that only one process works on, and that breaks it."""
+    odd = MetaLearningTask((torch.zeros(3, 2), torch.zeros(3, 1)), (torch.zeros(3, 2), torch.zeros(3, 1)))
+    tasks = [*Sinusoid().sample_batch(1), odd]
+    return {"raised": raised(lambda: learner().fit(Sinusoid(), steps=1, batch_size=2, validation=tasks))}
+
+
+def watched() -> Said:
+    told: list[int] = []
+    learner().fit(Sinusoid(), steps=2, batch_size=2, progress=lambda done, total, note: told.append(done))
+    return {"told": told}
+
+
 SCENARIOS: dict[str, Callable[[], Said]] = {
     one.__name__: one
-    for one in (many, ragged, few, clipped, starts_apart, one_diverges, one_is_skipped, all_diverge, one_breaks, medians, dropouts)
+    for one in (
+        many, ragged, few, clipped, starts_apart, one_diverges, one_is_skipped, all_diverge, one_breaks, medians, dropouts,
+        fitted, fitted_on, late, apart, unwritable, unjudged, watched,
+    )
 }  # fmt: skip
 
 
@@ -128,6 +189,7 @@ def run(rank: int, folder: str, scenarios: dict[str, Callable[[], Said]] | None 
     """One of the two."""
     torch.set_num_threads(1)
     place = Path(folder)
+    os.chdir(place)
     late = datetime.timedelta(seconds=60)
     dist.init_process_group("gloo", f"file://{place / 'meeting'}", timeout=late, rank=rank, world_size=2)
     for name, scenario in (scenarios or SCENARIOS).items():
