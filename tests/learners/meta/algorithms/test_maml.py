@@ -144,7 +144,7 @@ def test_adapting_is_gradient_descent(net: nn.Module) -> None:
     losses = []
     for _ in range(4):
         loss = F.cross_entropy(functional_call(net, params, (task.support_set.x,)), task.support_set.y)
-        losses.append(float(loss))
+        losses.append(loss.item())
         grads = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
         params = {n: (p if g is None else (p - 0.2 * g).detach().requires_grad_())
                   for (n, p), g in zip(params.items(), grads, strict=True)}  # fmt: skip

@@ -13,4 +13,7 @@ from ._losses import Loss as Loss
 from ._losses import LossFunction as LossFunction
 from ._losses import Scaled as Scaled
 from ._losses import loss_of as loss_of
+from ._model import MetaTrainableModel as MetaTrainableModel
+from ._model import TwiceTrainableModel as TwiceTrainableModel
+from ._model import parameters_of as parameters_of
 from ._rules import Rules as Rules

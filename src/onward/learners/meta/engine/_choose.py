@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ._engine import Chance, Engine, Params
 from ._functional import Func, Loop, stateless
+from ._model import MetaTrainableModel, Model
 from ._program import Program
 from ._rules import Rules
 from ._trace import Ruleless, nodes_of
@@ -25,7 +26,7 @@ class Choice:
     why: str
 
 
-def choose_engine(module: nn.Module, x: Tensor) -> Choice:
+def choose_engine(module: nn.Module | MetaTrainableModel, x: Tensor) -> Choice:
     """The engine for a module, tried on the examples of one task.
 
     Layers with rules are the fastest. They are taken when every layer of the module has some, and when their outputs
@@ -36,6 +37,8 @@ def choose_engine(module: nn.Module, x: Tensor) -> Choice:
     >>> choose_engine(net, torch.randn(5, 2)).engine.name
     'rules'
     """
+    if not isinstance(module, nn.Module):
+        return Choice(Model(module, frozenset(module.parameters())), "model, since it is no torch module")
     general = _general(module, x)
     try:
         sizes = {name: p.numel() for name, p in module.named_parameters()}

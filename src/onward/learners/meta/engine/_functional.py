@@ -153,7 +153,8 @@ class Func:
                 found = slopes(q)
                 return torch.stack([(found[n] * by).sum() for n, by in v.items()]).sum()
 
-            return grad(along)(p)
+            found: Params = grad(along)(p)
+            return found
 
         with _seeded(tape.seed):
             products: Params = vmap(task, randomness="different")(tape.params, direction, tape.prepared.x, tape.y)
