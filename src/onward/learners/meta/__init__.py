@@ -18,6 +18,8 @@ from .algorithms import MetaSGD as MetaSGD
 from .algorithms import Prototypical as Prototypical
 from .algorithms import Relation as Relation
 from .algorithms import Reptile as Reptile
+from .engine import MetaTrainableModel as MetaTrainableModel
+from .engine import TwiceTrainableModel as TwiceTrainableModel
 from .tasks import Examples as Examples
 from .tasks import MetaLearningTask as MetaLearningTask
 from .tasks import TaskBatch as TaskBatch

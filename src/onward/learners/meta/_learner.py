@@ -23,7 +23,17 @@ from ._reduce import averaged, nothing, seed_of, sums
 from ._standing import FitReport, Plan
 from ._watch import Progress, Tracker
 from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy
-from .engine import Choice, Engine, Loss, LossFunction, Params, choose_engine, loss_of
+from .engine import (
+    Choice,
+    Engine,
+    Loss,
+    LossFunction,
+    MetaTrainableModel,
+    Params,
+    choose_engine,
+    loss_of,
+    parameters_of,
+)
 from .tasks import MetaLearningTask, TaskBatch, TaskDistribution, grouped
 
 OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
@@ -58,7 +68,7 @@ class MetaLearner:
     """Learns from many small tasks, and then a new one from a handful of examples.
 
     Args:
-        model: any torch module that takes (n, ...) inputs; it is not changed.
+        model: any torch module that takes (n, ...) inputs, or a `MetaTrainableModel`; it is not changed.
         algorithm: how; `MAML()` if not said.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of one task's (outputs, y).
         outer_rate: learning rate of the meta-parameters, above 0.
@@ -84,7 +94,7 @@ class MetaLearner:
 
     def __init__(  # noqa: PLR0913 - everything that decides a training
         self,
-        model: nn.Module,
+        model: nn.Module | MetaTrainableModel,
         algorithm: Algorithm | None = None,
         *,
         loss: str | LossFunction = "cross_entropy",
@@ -103,7 +113,7 @@ class MetaLearner:
             raise InvalidInput(f"diverged is {diverged!r}.", mend="Choose one.", options=("raise", "skip"))
         if not outer_rate > 0:
             raise InvalidInput(f"outer_rate is {outer_rate}.", mend="Give a rate above 0.")
-        own = {name: p.detach().clone() for name, p in model.named_parameters()}
+        own = parameters_of(model)
         if not own:
             raise InvalidInput("The model has no parameters to learn.", mend="Give a module with parameters.")
         self.device = torch.device(device) if device is not None else next(iter(own.values())).device
@@ -226,7 +236,9 @@ class MetaLearner:
     def _choose(self, batch: TaskBatch) -> Engine:
         """The engine, chosen by the first task seen."""
         if self._choice is None:
-            model = copy.deepcopy(self._model).to(self.device)
+            model = self._model
+            if isinstance(model, nn.Module):
+                model = copy.deepcopy(model).to(self.device)
             x = batch.support_x[0].to(self.device)
             whole = x.nan_to_num(0, 0, 0) if x.is_floating_point() else x  # a broken task does not decide for all
             self._choice = choose_engine(model, whole)
@@ -370,7 +382,15 @@ class MetaLearner:
             self._meta[name].copy_(value)
 
     def model(self) -> nn.Module:
-        """A copy of the network with its parameters as they are now."""
+        """A copy of the network with its parameters as they are now.
+
+        Raises:
+            InvalidInput: it is no torch module.
+        """
+        if not isinstance(self._model, nn.Module):
+            raise InvalidInput(
+                f"A {type(self._model).__name__} keeps no parameters.", mend="Take those of `meta_parameters()`."
+            )
         model = copy.deepcopy(self._model).to(self.device)
         for name, p in model.named_parameters():
             p.detach().copy_(self._meta[name])
@@ -416,7 +436,11 @@ class MetaLearner:
 
     @classmethod
     def load(
-        cls, folder: str | Path, model: nn.Module, algorithm: Algorithm | None = None, **settings: Any
+        cls,
+        folder: str | Path,
+        model: nn.Module | MetaTrainableModel,
+        algorithm: Algorithm | None = None,
+        **settings: Any,
     ) -> MetaLearner:
         """A learner with the meta-parameters that `save` kept.
 
