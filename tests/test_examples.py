@@ -61,10 +61,21 @@ def test_disaster_drill(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[2:] == ["again: only what is new", "restored: True []", "lost: ['lost']", "rebuilt: True []"]
 
 
+def test_numpy_maml(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    lines = said("numpy_maml", capsys)
+    assert [line.split(":")[0] for line in lines] == ["MAML", "Reptile"]
+    for line in lines:
+        before, after = (float(word.rstrip(",")) for word in line.split() if word[0].isdigit())
+        assert after < 0.75 * before
+        assert line.endswith("by model, since it is no torch module")
+
+
 def test_every_example_is_tested() -> None:
     assert {file.stem for file in EXAMPLES.glob("*.py")} == {
         "first_cycle",
         "own_learner",
         "autonomous",
         "disaster_drill",
+        "numpy_maml",
     }
