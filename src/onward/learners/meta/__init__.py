@@ -4,6 +4,7 @@ Needs the extra `neural` (PyTorch).
 """
 
 from ._aggregate import Aggregate as Aggregate
+from ._framework import MetaLearningFramework as MetaLearningFramework
 from ._learner import AdaptedModel as AdaptedModel
 from ._learner import MetaLearner as MetaLearner
 from ._standing import FitReport as FitReport

@@ -1,0 +1,226 @@
+"""The whole of it in two calls: meta-train by the name of an algorithm, adapt to a task."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final, cast
+
+import torch
+from torch import Tensor, nn
+
+from onward.core import InvalidInput
+
+from ._learner import AdaptedModel, MetaLearner
+from ._networks import default_network
+from ._standing import FitReport
+from .algorithms import ANIL, MAML, Algorithm
+from .tasks import Examples, MetaLearningTask, TaskDistribution
+
+HERE: Final = "onward.learners.meta"
+ALGORITHMS: Final[Mapping[str, str]] = {
+    "maml": f"{HERE}.algorithms:MAML",
+    "fomaml": f"{HERE}._framework:first_order",
+    "anil": f"{HERE}._framework:head_only",
+    "meta-sgd": f"{HERE}.algorithms:MetaSGD",
+    "maml++": f"{HERE}.algorithms:MAMLPlusPlus",
+    "reptile": f"{HERE}.algorithms:Reptile",
+    "imaml": f"{HERE}.algorithms:IMAML",
+    "prototypical": f"{HERE}.algorithms:Prototypical",
+    "matching": f"{HERE}.algorithms:Matching",
+    "relation": f"{HERE}.algorithms:Relation",
+    "fine-tuning": f"{HERE}.algorithms:FineTuning",
+}
+"""Name -> "module:attribute"; read when the name is asked for."""
+EMBEDS: Final = frozenset({"prototypical", "matching", "relation"})
+SIZED: Final = frozenset({"matching", "relation"})
+STEPS: Final = 1000
+
+
+def first_order(**settings: Any) -> MAML:
+    """FOMAML: MAML without second derivatives (Finn, Abbeel and Levine 2017, section 5.2).
+
+    >>> first_order(inner_steps=3).first_order
+    True
+    """
+    return MAML(**{"first_order": True, **settings})
+
+
+def head_only(head: str = "^head", **settings: Any) -> MAML:
+    """ANIL on networks whose last layer is called "head", as the built-in ones are.
+
+    >>> head_only().adapt
+    '^head'
+    """
+    return ANIL(head, **settings)
+
+
+def known(algorithm: str) -> str:
+    """The name of an algorithm as the table has it: small letters, hyphens or underscores, or neither.
+
+    Raises:
+        InvalidInput: there is none; names those there are.
+
+    >>> known("Meta_SGD"), known("ProtoTypical"), known("MAML++"), known("finetuning")
+    ('meta-sgd', 'prototypical', 'maml++', 'fine-tuning')
+    """
+    plain = {_plain(name): name for name in ALGORITHMS}
+    if _plain(algorithm) not in plain:
+        raise InvalidInput(f"No algorithm is called {algorithm!r}.", mend="Name a known one.", options=ALGORITHMS)
+    return plain[_plain(algorithm)]
+
+
+def _plain(name: object) -> str:
+    return str(name).lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+class MetaLearningFramework:
+    """Meta-trains a model on a distribution of tasks, and adapts it to new ones.
+
+    Args:
+        device: where to work; the CPU if not said.
+        seed: of first weights and of dropout.
+
+    >>> from onward.learners.meta.tasks import GaussianBlobs
+    >>> tasks = GaussianBlobs(ways=3, shots=5, dimensions=4)
+    >>> framework = MetaLearningFramework()
+    >>> meta_model = framework.meta_train(tasks, algorithm="prototypical", steps=10, batch_size=8)
+    >>> new_task = tasks.split("test").sample_batch(1)[0]
+    >>> adapted = framework.few_shot_adapt(meta_model, new_task, num_shots=5)
+    >>> tuple(adapted(new_task.query_set.x).shape)
+    (45, 3)
+    """
+
+    def __init__(self, *, device: str | torch.device | None = None, seed: int = 0) -> None:
+        self._device, self._seed = device, seed
+        self.report: FitReport | None = None
+        """How the last training went."""
+
+    def meta_train(
+        self,
+        task_distribution: TaskDistribution,
+        algorithm: str | Algorithm = "maml",
+        model: nn.Module | None = None,
+        *,
+        steps: int = STEPS,
+        **settings: Any,
+    ) -> MetaLearner:
+        """Meta-train a model.
+
+        Args:
+            task_distribution: of the tasks to learn from.
+            algorithm: "maml", "fomaml", "anil", "meta-sgd", "maml++", "reptile", "imaml", "prototypical", "matching",
+                "relation" or "fine-tuning"; or one of `onward.learners.meta.algorithms` with its settings.
+            model: any torch module; if not said, a network for the shape and kind of the tasks.
+            steps: of the outer loop.
+            settings: of the algorithm ("inner_steps"), of `MetaLearner` ("outer_rate") and of its `fit`
+                ("batch_size", "validation"), each by its name.
+
+        Returns:
+            The meta-trained learner. How it went stands in `report`.
+
+        Raises:
+            InvalidInput: no algorithm or setting has such a name, or a value cannot be used.
+        """
+        ours, fits, rest = _sorted(settings)
+        name = known(algorithm) if isinstance(algorithm, str) else _plain(type(algorithm).__name__)
+        task = _first(task_distribution)
+        seed = ours.setdefault("seed", self._seed)
+        ours.setdefault("loss", "mse" if task.query_set.y.is_floating_point() else "cross_entropy")
+        ours.setdefault("device", self._device)
+        net = default_network(task, embeds=name in EMBEDS, seed=seed) if model is None else model
+        if isinstance(algorithm, str) and name in SIZED:
+            rest.setdefault("features", _width(net, task))
+        learner = MetaLearner(net, _made(algorithm, name, rest), **ours)
+        self.report = learner.fit(task_distribution, steps=steps, **fits)
+        return learner
+
+    def few_shot_adapt(
+        self, meta_model: MetaLearner, new_task: MetaLearningTask | tuple[Tensor, Tensor], num_shots: int = 5
+    ) -> AdaptedModel:
+        """Adapt a meta-trained model to a task from its first examples.
+
+        Args:
+            meta_model: what `meta_train` gave; it is not changed.
+            new_task: a task, or a support set (x, y) alone.
+            num_shots: support examples that are looked at, of each class, or in all for real targets; fewer where there
+                are no more. At least 1.
+
+        Returns:
+            The model of the task: called with (n, ...) inputs it gives scores of classes, or real values.
+
+        Raises:
+            InvalidInput: `num_shots` is below 1, or the task cannot be learned.
+        """
+        _check_shots(num_shots)
+        if not isinstance(new_task, MetaLearningTask):
+            pair = Examples(*new_task)
+            new_task = MetaLearningTask(pair, pair)
+        x, y = new_task.support_set
+        chosen = _first_shots(y, num_shots)
+        return meta_model.adapt(MetaLearningTask(Examples(x[chosen], y[chosen]), new_task.query_set, new_task.task_id))
+
+
+def _check_shots(shots: object) -> None:
+    if isinstance(shots, bool) or not isinstance(shots, int) or shots < 1:
+        raise InvalidInput(f"num_shots is {shots!r}.", mend="Give a whole number from 1 on.")
+
+
+def _first_shots(y: Tensor, shots: int) -> Tensor:
+    """Positions of the first examples of each class, in their order; or of the first examples of real targets."""
+    if y.is_floating_point():
+        return torch.arange(min(shots, len(y)), device=y.device)
+    earlier = (y.unsqueeze(0) == y.unsqueeze(1)).tril(-1).sum(1)
+    return (earlier < shots).nonzero().flatten()
+
+
+def _sorted(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Settings of the learner, of its `fit`, and the rest, which are the algorithm's."""
+    learner, fit = (_names(call) for call in (MetaLearner, MetaLearner.fit))
+    return (
+        {name: value for name, value in settings.items() if name in learner},
+        {name: value for name, value in settings.items() if name in fit},
+        {name: value for name, value in settings.items() if name not in learner | fit},
+    )
+
+
+def _names(call: Callable[..., Any]) -> set[str]:
+    """The names of its settings: what is keyword-only."""
+    return {n for n, p in inspect.signature(call).parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _made(algorithm: str | Algorithm, name: str, settings: Mapping[str, Any]) -> Algorithm:
+    make = _loaded(name) if isinstance(algorithm, str) else lambda: algorithm
+    try:
+        return cast("Algorithm", make(**settings))
+    except TypeError as error:
+        own = set(inspect.signature(make).parameters) - {"settings"}
+        raise InvalidInput(
+            f"{name} does not take these settings: {error}.",
+            mend="Settings are those of the algorithm, of MetaLearner and of its fit.",
+            options=own | _names(MetaLearner) | _names(MetaLearner.fit),
+        ) from error
+
+
+def _loaded(name: str) -> Callable[..., Any]:
+    module, _, attribute = ALGORITHMS[name].partition(":")
+    return cast("Callable[..., Any]", getattr(import_module(module), attribute))
+
+
+def _first(tasks: TaskDistribution) -> MetaLearningTask:
+    """A task to look at; a stream that says where it stands is put back there."""
+    state = tasks.state_dict() if hasattr(tasks, "state_dict") else None
+    found: Sequence[MetaLearningTask] = tasks.sample_batch(1)
+    if state is not None and hasattr(tasks, "load_state_dict"):
+        tasks.load_state_dict(state)
+    return found[0]
+
+
+def _width(net: nn.Module, task: MetaLearningTask) -> int:
+    """How many numbers a network gives for an example."""
+    device = next((p.device for p in net.parameters()), torch.device("cpu"))
+    with torch.no_grad():
+        embedded: Tensor = copy.deepcopy(net).eval()(task.query_set.x.to(device))
+    return embedded.flatten(1).shape[1]

@@ -1,0 +1,246 @@
+"""The two documented calls, for every algorithm by its name."""
+
+from __future__ import annotations
+
+import copy
+import re
+from importlib import import_module
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from onward.core import InvalidInput
+from onward.learners.meta import MAML, MetaLearner, MetaLearningFramework, MetaLearningTask, Prototypical
+from onward.learners.meta._framework import ALGORITHMS, known
+from onward.learners.meta._networks import default_network
+from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, digits, from_arrays
+
+NAMES = ("maml", "fomaml", "anil", "meta-sgd", "maml++", "reptile", "imaml", "prototypical", "matching", "relation", "fine-tuning")  # fmt: skip
+
+
+def blobs(seed: int = 1) -> GaussianBlobs:
+    return GaussianBlobs(ways=3, shots=5, queries=6, dimensions=2, seed=seed)
+
+
+# As documented -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "reptile", "prototypical", "matching"])
+def test_the_documented_calls(algorithm: str) -> None:
+    task_distribution = GaussianBlobs(ways=2, shots=5, queries=10, seed=3)
+    new_task = task_distribution.split("test").sample_batch(1)[0]
+    framework = MetaLearningFramework()
+    meta_model = framework.meta_train(task_distribution, algorithm=algorithm, steps=30)
+    adapted = framework.few_shot_adapt(meta_model, new_task, num_shots=5)
+    assert adapted(new_task.query_set.x).shape == (20, 2)
+    assert meta_model.evaluate(adapted, new_task)["accuracy"] > 0.6
+
+
+def test_those_calls_need_nothing_else() -> None:
+    framework = MetaLearningFramework()
+    meta_model = framework.meta_train(blobs(), algorithm="prototypical")
+    found = meta_model.evaluate_tasks(blobs(seed=8).sample_batch(50))["accuracy"]
+    assert sum(found) / 50 > 0.85
+    assert framework.report is not None
+    assert (framework.report.steps, framework.report.stopped) == (1000, "steps")
+
+
+def test_maml_is_what_is_taken() -> None:
+    assert isinstance(MetaLearningFramework().meta_train(blobs(), steps=0).algorithm, MAML)
+
+
+# By name -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_is_what_is_promised() -> None:
+    assert tuple(ALGORITHMS) == NAMES
+    for place in ALGORITHMS.values():
+        module, _, attribute = place.partition(":")
+        assert callable(getattr(import_module(module), attribute))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("tasks", [blobs(), digits(ways=3)], ids=["points", "images"])
+def test_every_name_trains_and_adapts(name: str, tasks: Any) -> None:
+    framework = MetaLearningFramework()
+    learner = framework.meta_train(tasks, name, steps=2, batch_size=2)
+    task = tasks.sample_batch(1)[0]
+    said = framework.few_shot_adapt(learner, task, num_shots=1)(task.query_set.x)
+    assert said.shape == (len(task.query_set.x), 3)
+    assert said.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["maml", "fomaml", "anil", "meta-sgd", "maml++", "reptile", "imaml", "fine-tuning"])
+def test_real_targets_as_well(name: str) -> None:
+    framework = MetaLearningFramework()
+    learner = framework.meta_train(Sinusoid(), name, steps=2, batch_size=2)
+    x, y = Sinusoid(seed=5).sample_batch(1)[0].support_set
+    adapted = framework.few_shot_adapt(learner, (x, y), num_shots=5)
+    assert adapted(x).shape == y.shape
+    assert learner.describe()["loss"] == "SquaredError()"
+
+
+@pytest.mark.parametrize(
+    ("variant", "name"),
+    [("meta_sgd", "meta-sgd"), ("MAML", "maml"), ("Fine Tuning", "fine-tuning"), ("fine_tuning", "fine-tuning"),
+     ("maml++", "maml++"), ("MetaSGD", "meta-sgd"), ("iMAML", "imaml")],
+)  # fmt: skip
+def test_spellings(variant: str, name: str) -> None:
+    assert known(variant) == name
+
+
+@given(st.text().filter(lambda name: not re.fullmatch(r"[a-z+ _-]{4,14}", name.lower())))
+def test_an_unknown_name_lists_the_known(name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        known(name)
+    assert caught.value.options == tuple(sorted(NAMES))
+    assert repr(name) in str(caught.value)
+
+
+def test_an_unknown_algorithm_is_refused_before_anything_is_drawn() -> None:
+    tasks = blobs()
+    with pytest.raises(InvalidInput, match="Known: anil, fine-tuning, fomaml, imaml, maml"):
+        MetaLearningFramework().meta_train(tasks, "mamel")
+    assert tasks.state_dict()["drawn"] == 0
+
+
+# Settings ----------------------------------------------------------------------------------------------------------
+
+
+def test_each_setting_goes_where_it_belongs() -> None:
+    framework = MetaLearningFramework(seed=4)
+    settings = {"inner_steps": 2, "outer_rate": 0.5, "batch_size": 2, "validate_every": 2}
+    learner = framework.meta_train(blobs(), "meta_sgd", steps=3, **settings)
+    assert learner.algorithm == MAML(inner_steps=2, rates="per_parameter")
+    said = learner.describe()
+    assert (said["outer_rate"], said["seed"]) == ("0.5", "4")
+    assert framework.report is not None
+    assert [row["step"] for row in framework.report.history] == [2, 3]
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "fomaml", Prototypical()])
+def test_an_unknown_setting_lists_the_known(algorithm: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"does not take these settings: .*'iner_steps'.*Known: .*outer_rate"):
+        MetaLearningFramework().meta_train(blobs(), algorithm, steps=1, iner_steps=3)
+
+
+def test_an_algorithm_with_its_settings_may_be_handed_in() -> None:
+    learner = MetaLearningFramework().meta_train(blobs(), Prototypical(scale=2.0), steps=1, batch_size=2)
+    assert learner.algorithm == Prototypical(scale=2.0)
+
+
+def test_a_model_of_ones_own_is_trained_and_not_changed() -> None:
+    net = nn.Sequential(nn.Linear(2, 7), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 5))
+    before = copy.deepcopy(net.state_dict())
+    learner = MetaLearningFramework().meta_train(blobs(), "relation", net, steps=1, batch_size=2, hidden=3)
+    assert learner.meta_parameters()["relation:0.weight"].shape == (3, 10)
+    assert all(torch.equal(before[n], value) for n, value in net.state_dict().items())
+
+
+def test_the_same_seed_gives_the_same_model_and_no_other_does() -> None:
+    def weights(seed: int) -> Tensor:
+        torch.manual_seed(seed * 100)
+        learner = MetaLearningFramework(seed=seed).meta_train(blobs(), steps=2, batch_size=2)
+        return learner.meta_parameters()["body.1.weight"]
+
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    one = MetaLearningFramework(seed=1).meta_train(blobs(), steps=0).meta_parameters()["body.1.weight"]
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(
+        one, MetaLearningFramework(seed=1).meta_train(blobs(), steps=0).meta_parameters()["body.1.weight"]
+    )
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+class Endless:
+    """A stream without a state."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def sample_batch(self, batch_size: int) -> Any:
+        self.asked.append(batch_size)
+        return blobs().sample_batch(batch_size)
+
+
+def test_looking_at_a_task_does_not_move_the_stream() -> None:
+    moved, untouched = blobs(), blobs()
+    MetaLearningFramework().meta_train(moved, steps=0)
+    assert torch.equal(moved.sample_batch(2).query_x, untouched.sample_batch(2).query_x)
+    tasks = Endless()
+    MetaLearningFramework().meta_train(tasks, steps=2, batch_size=3)
+    assert tasks.asked == [1, 3, 3]
+
+
+# Adapting ----------------------------------------------------------------------------------------------------------
+
+
+def answers(learner: MetaLearner, x: Tensor, y: Tensor, shots: int) -> Tensor:
+    return MetaLearningFramework().few_shot_adapt(learner, (x, y), num_shots=shots)(x)
+
+
+def test_only_the_first_shots_of_each_class_are_looked_at() -> None:
+    learner = MetaLearningFramework().meta_train(blobs(), steps=1, batch_size=2)
+    y = torch.tensor([2, 0, 0, 1, 2, 0, 1, 2])
+    x = torch.randn(8, 2)
+    first = torch.tensor([0, 1, 2, 3, 4, 6])
+    expected = learner.adapt(MetaLearningTask((x[first], y[first]), (x, y)))(x)
+    assert torch.equal(answers(learner, x, y, 2), expected)
+    assert torch.equal(answers(learner, x, y, 99), learner.adapt(MetaLearningTask((x, y), (x, y)))(x))
+
+
+def test_of_real_targets_the_first_examples() -> None:
+    learner = MetaLearningFramework().meta_train(Sinusoid(), steps=1, batch_size=2)
+    x, y = Sinusoid(seed=2).sample_batch(1)[0].support_set
+    expected = learner.adapt(MetaLearningTask((x[:4], y[:4]), (x, y)))(x)
+    assert torch.equal(answers(learner, x, y, 4), expected)
+
+
+@pytest.mark.parametrize("shots", [0, -1, 1.5, True, None])
+def test_shots_that_are_no_number_are_refused(shots: Any) -> None:
+    learner = MetaLearningFramework().meta_train(blobs(), steps=0)
+    with pytest.raises(InvalidInput, match="num_shots is"):
+        MetaLearningFramework().few_shot_adapt(learner, blobs().sample_batch(1)[0], num_shots=shots)
+
+
+# Networks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "convolutions"),
+    [((1, 28, 28), 4), ((3, 32, 32), 4), ((3, 84, 84), 4), ((1, 8, 8), 3), ((1, 1, 1), 1), ((1, 2, 9), 1)],
+)
+def test_images_are_convolved(shape: tuple[int, ...], convolutions: int) -> None:
+    tasks = from_arrays(torch.rand(30, *shape), torch.arange(30) % 3, 3, 1, 2)
+    task = tasks.sample_batch(1)[0]
+    net = default_network(task, embeds=False)
+    assert sum(isinstance(layer, nn.Conv2d) for layer in net.modules()) == convolutions
+    assert net(task.query_set.x).shape == (6, 3)
+    embedding = default_network(task, embeds=True)
+    assert "head" not in dict(embedding.named_children())
+    assert embedding(task.query_set.x).ndim == 2
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3), (2, 2, 2, 2)])
+def test_anything_else_is_flattened(shape: tuple[int, ...]) -> None:
+    task = from_arrays(torch.rand(30, *shape).double(), torch.arange(30) % 3, 3, 1, 2).sample_batch(1)[0]
+    assert default_network(task, embeds=False)(task.query_set.x).shape == (6, 3)
+
+
+def test_words_need_a_model() -> None:
+    x, y = torch.zeros(4, 7, dtype=torch.long), torch.arange(4) % 2
+    with pytest.raises(InvalidInput, match=r"no network for inputs of type torch\.int64"):
+        default_network(MetaLearningTask((x, y), (x, y)), embeds=False)
+
+
+def test_targets_of_several_numbers() -> None:
+    x = torch.rand(4, 3)
+    task = MetaLearningTask((x, torch.rand(4, 2)), (x, torch.rand(4, 2)))
+    assert default_network(task, embeds=False)(x).shape == (4, 2)
