@@ -14,6 +14,7 @@ from onward.core import InvalidInput, log
 
 from ._aggregate import Aggregate
 from ._checkpoint import Saved, load_learner, refuse_misfit, save_learner
+from ._checks import check_adapting, check_parameters, check_rate, check_settings, parts_of
 from ._compile import compiled
 from ._fit import fit
 from ._gradient import Found, Gradient, Work, diverged_tasks, gradient_of, joined
@@ -109,10 +110,7 @@ class MetaLearner:
         device: str | torch.device | None = None,
     ) -> None:
         self.algorithm: Algorithm = MAML() if algorithm is None else algorithm
-        if diverged not in {"raise", "skip"}:
-            raise InvalidInput(f"diverged is {diverged!r}.", mend="Choose one.", options=("raise", "skip"))
-        if not outer_rate > 0:
-            raise InvalidInput(f"outer_rate is {outer_rate}.", mend="Give a rate above 0.")
+        check_settings(outer_rate, clip, diverged, seed)
         own = parameters_of(model)
         if not own:
             raise InvalidInput("The model has no parameters to learn.", mend="Give a module with parameters.")
@@ -157,10 +155,11 @@ class MetaLearner:
             classes), gradient_norm (before clipping), learning_rate, skipped_tasks.
 
         Raises:
-            InvalidInput: a task diverged, or, where such are skipped, all of them did; or another process gave up.
-                Nothing has changed then.
+            InvalidInput: a task diverged, or, where such are skipped, all of them did; the schedule's rate cannot be
+                used; or another process gave up. Nothing has changed then.
         """
         rate = self._rate * (1.0 if self._schedule is None else self._schedule(self.step))
+        check_rate(rate, self.step)
         grads, figures = self._reduced(tasks)
         for name, value in self._meta.items():
             value.grad = grads[name]
@@ -323,10 +322,7 @@ class MetaLearner:
         return AdaptedModel(self, self._adapted(TaskBatch.of([task]), num_steps, learning_rate))
 
     def _adapted(self, batch: TaskBatch, steps: int | None = None, rate: float | None = None) -> Adapted:
-        if (steps is not None and steps < 0) or (rate is not None and not rate > 0):
-            raise InvalidInput(
-                f"{steps} steps at a rate of {rate} cannot adapt.", mend="Give 0 steps or more, and a rate above 0."
-            )
+        check_adapting(steps, rate)
         setting = Setting(self._choose(batch), self._loss)
         x, y = batch.support_x.to(self.device), batch.support_y.to(self.device)
         return self.algorithm.adapt_tasks(setting, self._packed(), x, y, steps, rate)
@@ -369,15 +365,7 @@ class MetaLearner:
         Raises:
             InvalidInput: names or shapes are not those of the learner.
         """
-        shapes = {name: tuple(value.shape) for name, value in values.items()}
-        own = {name: tuple(value.shape) for name, value in self._meta.items()}
-        if shapes != own:
-            wrong = sorted(n for n in shapes.keys() | own.keys() if shapes.get(n) != own.get(n))
-            raise InvalidInput(
-                f"These are not the meta-parameters of this learner: {', '.join(wrong)} differ.",
-                why="They belong to another network or algorithm.",
-                mend="Give what `meta_parameters` of such a learner gave.",
-            )
+        check_parameters(values, self._meta)
         for name, value in values.items():
             self._meta[name].copy_(value)
 
@@ -406,9 +394,14 @@ class MetaLearner:
         Raises:
             InvalidInput: it is of another learner.
         """
-        self.set_meta_parameters(state["meta"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.step = int(state["step"])
+        meta, optimizer, step = parts_of(state)
+        check_parameters(meta, self._meta)
+        try:
+            self._optimizer.load_state_dict(optimizer)
+        except (KeyError, ValueError) as error:
+            raise InvalidInput(f"The state is of another optimiser: {error}.", mend="Use the same one.") from error
+        self.set_meta_parameters(meta)
+        self.step = step
 
     def describe(self) -> dict[str, str]:
         """What decides a training with this learner, as texts; where two learners differ in it, they are strangers."""

@@ -1,0 +1,95 @@
+"""What a learner is told, looked at before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, Final
+
+from torch import Tensor
+
+from onward.core import InvalidInput
+
+from .engine import Params
+
+POLICIES: Final = ("raise", "skip")
+
+
+def check_settings(outer_rate: object, clip: object, diverged: object, seed: object) -> None:
+    """Refuse settings of a learner that cannot be used.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    if diverged not in POLICIES:
+        raise InvalidInput(f"diverged is {diverged!r}.", mend="Choose one.", options=POLICIES)
+    if not _above(outer_rate):
+        raise InvalidInput(f"outer_rate is {outer_rate!r}.", mend="Give a finite rate above 0.")
+    if clip is not None and not _above(clip):
+        raise InvalidInput(f"clip is {clip!r}.", mend="Give a finite norm above 0, or None.")
+    if not isinstance(seed, Integral):
+        raise InvalidInput(f"seed is {seed!r}.", mend="Give a whole number.")
+
+
+def check_rate(rate: object, step: int) -> None:
+    """Refuse an outer rate that a schedule made.
+
+    Raises:
+        InvalidInput: it is below 0, or not finite.
+    """
+    if not (_above(rate) or rate == 0):
+        raise InvalidInput(
+            f"The outer rate of step {step} is {rate!r}.",
+            why="outer_schedule gave no finite factor of at least 0.",
+            mend="Look at the schedule.",
+        )
+
+
+def check_adapting(steps: object, rate: object) -> None:
+    """Refuse steps and rates that cannot adapt.
+
+    Raises:
+        InvalidInput: they cannot.
+    """
+    whole = steps is None or (isinstance(steps, Integral) and steps >= 0)
+    if not whole or not (rate is None or _above(rate)):
+        raise InvalidInput(
+            f"{steps!r} steps at a rate of {rate!r} cannot adapt.",
+            mend="Give 0 steps or more, and a finite rate above 0.",
+        )
+
+
+def check_parameters(values: Mapping[str, Tensor], own: Params) -> None:
+    """Refuse what are not the meta-parameters of a learner.
+
+    Raises:
+        InvalidInput: names or shapes are others.
+    """
+    found = {name: tuple(getattr(value, "shape", ("no tensor",))) for name, value in values.items()}
+    expected = {name: tuple(value.shape) for name, value in own.items()}
+    if found != expected:
+        wrong = sorted(str(n) for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
+        raise InvalidInput(
+            f"These are not the meta-parameters of this learner, look at {', '.join(wrong)}.",
+            why="They belong to another network or algorithm.",
+            mend="Give what `meta_parameters` of such a learner gave.",
+        )
+
+
+def parts_of(state: Mapping[str, Any]) -> tuple[Mapping[str, Tensor], dict[str, Any], int]:
+    """Meta-parameters, the optimiser's state and the step of a learner's state.
+
+    Raises:
+        InvalidInput: it is no such state.
+    """
+    try:
+        meta, optimizer, step = state["meta"], state["optimizer"], int(state["step"])
+        return {str(name): value for name, value in meta.items()}, dict(optimizer), step
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(
+            f"This is no state of a learner: {error!r}.", mend="Give what `state_dict()` returned."
+        ) from error
+
+
+def _above(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < float("inf")

@@ -1,0 +1,418 @@
+"""The learner: what it says, what it refuses, and how far a poisoned task moves it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from onward.core import InvalidInput
+from onward.learners.meta import MAML, Aggregate, MetaLearner, MetaLearningTask, MetaSGD, Prototypical
+from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, TaskBatch
+
+
+def net(seed: int = 0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 3))
+
+
+def blobs(tasks: int = 4, seed: int = 1, **settings: Any) -> TaskBatch:
+    return GaussianBlobs(ways=3, shots=2, queries=5, seed=seed, **settings).sample_batch(tasks)
+
+
+def learner(**settings: Any) -> MetaLearner:
+    return MetaLearner(net(), MAML(inner_steps=2, inner_rate=0.2), **({"outer_rate": 0.01} | settings))
+
+
+def regressor(**settings: Any) -> MetaLearner:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+    return MetaLearner(body, MAML(inner_steps=1, inner_rate=0.01), loss="mse", **settings)
+
+
+def flat(values: dict[str, Tensor]) -> Tensor:
+    return torch.cat([values[name].flatten() for name in sorted(values)])
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+# Training ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_says_what_it_did() -> None:
+    made, batch = learner(), blobs()
+    gradient = made.meta_gradient(batch)
+    said = made.meta_train_step(batch)
+    assert said["gradient_norm"] == pytest.approx(float(flat(gradient).norm()))
+    assert said["learning_rate"] == 0.01
+    assert said["skipped_tasks"] == 0
+    before = learner()
+    adapted = [before.adapt(task) for task in batch]
+    judged = [before.evaluate(one, task) for one, task in zip(adapted, batch, strict=True)]
+    assert said["meta_loss"] == pytest.approx(sum(one["loss"] for one in judged) / 4, rel=1e-4)
+    assert said["task_evaluation_accuracy"] == pytest.approx(sum(one["accuracy"] for one in judged) / 4)
+    assert said["task_adaptation_loss"] == pytest.approx(sum(one.losses[0] for one in adapted) / 4, rel=1e-4)
+    assert "task_evaluation_accuracy" not in regressor().meta_train_step(Sinusoid().sample_batch(2))
+
+
+def test_the_optimiser_goes_down_the_gradient() -> None:
+    made, batch = learner(optimizer="sgd", outer_rate=0.5), blobs()
+    before, gradient = made.meta_parameters(), made.meta_gradient(batch)
+    made.meta_train_step(batch)
+    assert all(torch.allclose(v, before[n] - 0.5 * gradient[n]) for n, v in made.meta_parameters().items())
+
+
+def test_a_gradient_changes_nothing_and_belongs_to_the_caller() -> None:
+    made, batch = learner(), blobs()
+    before = made.meta_parameters()
+    for value in made.meta_gradient(batch).values():
+        value.zero_()
+    assert same(before, made.meta_parameters())
+    assert float(flat(made.meta_gradient(batch)).norm()) > 0
+    for value in made.meta_parameters().values():
+        value.zero_()
+    assert same(before, made.meta_parameters())
+
+
+def test_clip_bounds_the_step() -> None:
+    made, batch = learner(optimizer="sgd", outer_rate=1.0, clip=1e-3), blobs()
+    before = flat(made.meta_parameters())
+    said = made.meta_train_step(batch)
+    assert said["gradient_norm"] > 1e-2
+    assert float((flat(made.meta_parameters()) - before).norm()) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_schedule_scales_every_step() -> None:
+    made, batch = learner(outer_schedule=lambda step: 1 / (1 + step)), blobs()
+    assert [made.meta_train_step(batch)["learning_rate"] for _ in range(3)] == pytest.approx([0.01, 0.005, 0.01 / 3])
+    still = learner(outer_schedule=lambda step: 0.0)
+    before = still.meta_parameters()
+    still.meta_train_step(batch)
+    assert same(before, still.meta_parameters())
+
+
+@pytest.mark.parametrize("factor", [-1.0, math.nan, math.inf, None, "much"])
+def test_a_schedule_that_gives_no_rate_is_refused(factor: Any) -> None:
+    made = learner(outer_schedule=lambda step: factor)
+    before = made.meta_parameters()
+    with pytest.raises((InvalidInput, TypeError)):
+        made.meta_train_step(blobs())
+    assert same(before, made.meta_parameters())
+    assert made.step == 0
+
+
+def test_the_order_of_tasks_does_not_matter_and_lists_are_as_good_as_batches() -> None:
+    batch = blobs(6)
+    mixed = [batch[at] for at in (3, 0, 5, 1, 4, 2)]
+    assert torch.allclose(flat(learner().meta_gradient(batch)), flat(learner().meta_gradient(mixed)), atol=1e-6)
+
+
+def test_ragged_tasks_are_each_counted_once() -> None:
+    ragged = [*blobs(2), *GaussianBlobs(ways=3, shots=1, queries=2).sample_batch(3), *blobs(1, seed=5)]
+    each = [flat(learner().meta_gradient([task])) for task in ragged]
+    assert torch.allclose(flat(learner().meta_gradient(ragged)), torch.stack(each).mean(0), atol=1e-6)
+
+
+def test_the_module_is_left_alone() -> None:
+    given_net = net()
+    before = copy.deepcopy(given_net.state_dict())
+    made = MetaLearner(given_net, MAML(inner_steps=1))
+    made.meta_train_step(blobs())
+    made.adapt(blobs()[0])
+    assert all(torch.equal(before[n], value) for n, value in given_net.state_dict().items())
+    assert all(p.requires_grad and p.grad is None for p in given_net.parameters())
+    trained = made.model()
+    assert all(torch.equal(p, made.meta_parameters()[n]) for n, p in trained.named_parameters())
+
+
+def test_which_engine_works_is_said_after_the_first_task() -> None:
+    made = learner()
+    assert made.engine is None
+    made.adapt(blobs()[0])
+    assert str(made.engine).startswith("rules")
+
+
+# Adapting and judging ----------------------------------------------------------------------------------------------
+
+
+def test_adapting_learns_the_task_and_changes_nothing_else() -> None:
+    made, task = learner(), blobs(spread=3.0)[0]
+    before = made.meta_parameters()
+    adapted = made.adapt(task, num_steps=20, learning_rate=0.5)
+    assert len(adapted.losses) == 21
+    assert adapted.losses[-1] < adapted.losses[0] / 2
+    assert made.evaluate(adapted, task)["accuracy"] > 0.9
+    assert torch.equal(adapted.predict(task.query_set.x), adapted(task.query_set.x).argmax(-1))
+    assert same(before, made.meta_parameters())
+
+
+def test_no_steps_are_the_network_as_it_is() -> None:
+    made, task = learner(), blobs()[0]
+    said = made.adapt(task, num_steps=0)(task.query_set.x)
+    assert torch.allclose(said, made.model()(task.query_set.x), atol=1e-6)
+
+
+def test_arrays_and_lists_are_inputs_as_well() -> None:
+    adapted = learner().adapt(blobs()[0])
+    assert torch.equal(adapted([[0.5, 1.0]]), adapted(torch.tensor([[0.5, 1.0]])))  # type: ignore[arg-type]
+
+
+def test_many_tasks_are_judged_in_their_order() -> None:
+    made = learner()
+    tasks = [*blobs(3), *GaussianBlobs(ways=3, shots=1, queries=2).sample_batch(70), *blobs(2, seed=9)]
+    found = made.evaluate_tasks(tasks)
+    one_by_one = [made.evaluate(made.adapt(task), task) for task in tasks]
+    for name in ("loss", "accuracy"):
+        assert found[name] == pytest.approx([one[name] for one in one_by_one], rel=1e-4, abs=1e-6)
+    assert made.evaluate_tasks([]) == {}
+    assert list(regressor().evaluate_tasks(Sinusoid().sample_batch(2))) == ["loss"]
+
+
+def test_steps_and_rate_are_those_asked_for() -> None:
+    made, tasks = learner(), blobs()
+    found = made.evaluate_tasks(tasks, num_steps=7, learning_rate=0.9)["loss"]
+    adapted = [made.adapt(task, 7, 0.9) for task in tasks]
+    assert found == pytest.approx([made.evaluate(o, t)["loss"] for o, t in zip(adapted, tasks, strict=True)], rel=1e-4)
+
+
+# Keeping -----------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_can_be_handed_over() -> None:
+    made, other = learner(), MetaLearner(net(seed=9), MAML(inner_steps=2, inner_rate=0.2))
+    other.set_meta_parameters(made.meta_parameters())
+    assert same(made.meta_parameters(), other.meta_parameters())
+    assert same(made.meta_gradient(blobs()), other.meta_gradient(blobs()))
+
+
+def test_a_state_is_gone_on_from() -> None:
+    made = learner()
+    made.meta_train_step(blobs())
+    state = copy.deepcopy(made.state_dict())
+    made.meta_train_step(blobs(seed=2))
+    other = learner()
+    other.load_state_dict(state)
+    other.meta_train_step(blobs(seed=2))
+    assert same(made.meta_parameters(), other.meta_parameters())
+    assert made.step == other.step == 2
+
+
+# Refusing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"outer_rate": 0}, "outer_rate is 0"),
+        ({"outer_rate": -0.1}, "outer_rate is -0.1"),
+        ({"outer_rate": math.nan}, "outer_rate is nan"),
+        ({"outer_rate": math.inf}, "outer_rate is inf"),
+        ({"outer_rate": "fast"}, "outer_rate is 'fast'"),
+        ({"clip": 0}, "clip is 0"),
+        ({"clip": -1.0}, "clip is -1.0"),
+        ({"clip": math.nan}, "clip is nan"),
+        ({"diverged": "ignore"}, "diverged is 'ignore'.*raise, skip"),
+        ({"seed": 1.5}, "seed is 1.5"),
+        ({"optimizer": "adamw"}, "No optimiser is called 'adamw'.*adam, sgd"),
+        ({"loss": "hinge"}, "No loss is called 'hinge'.*cross_entropy, mse"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any], what: str) -> None:
+    with pytest.raises(InvalidInput, match=what):
+        learner(**settings)
+
+
+def test_a_model_without_parameters_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="no parameters"):
+        MetaLearner(nn.ReLU())
+
+
+@pytest.mark.parametrize("call", ["meta_train_step", "meta_gradient"])
+def test_no_tasks_are_refused(call: str) -> None:
+    with pytest.raises(InvalidInput, match="no tasks"):
+        getattr(learner(), call)([])
+
+
+@given(steps=st.integers(max_value=-1) | st.floats() | st.text(), rate=st.none())
+def test_steps_that_cannot_be_taken_are_refused(steps: Any, rate: Any) -> None:
+    with pytest.raises(InvalidInput, match="cannot adapt"):
+        learner().adapt(blobs()[0], num_steps=steps, learning_rate=rate)
+
+
+@given(st.floats(max_value=0) | st.just(math.nan) | st.just(math.inf) | st.text() | st.booleans())
+def test_rates_that_cannot_be_used_are_refused(rate: Any) -> None:
+    with pytest.raises(InvalidInput, match="cannot adapt"):
+        learner().evaluate_tasks(blobs(), learning_rate=rate)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda own: {}, "0.bias, 0.weight, 2.bias, 2.weight"),
+        (lambda own: own | {"more": torch.zeros(1)}, "more"),
+        (lambda own: own | {"0.bias": torch.zeros(3)}, "0.bias"),
+        (lambda own: own | {"0.bias": 1.0}, "0.bias"),
+        (lambda own: {n: v for n, v in own.items() if n != "2.bias"}, "2.bias"),
+        (lambda own: MetaLearner(net(), MetaSGD()).meta_parameters(), "inner_rate:0.bias"),
+    ],
+)
+def test_parameters_of_another_are_refused(change: Any, named: str) -> None:
+    made = learner()
+    before = made.meta_parameters()
+    with pytest.raises(InvalidInput, match=f"not the meta-parameters of this learner, look at .*{named}"):
+        made.set_meta_parameters(change(made.meta_parameters()))
+    assert same(before, made.meta_parameters())
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{}, {"meta": {}}, {"meta": 3, "optimizer": {}, "step": 0}, {"meta": {}, "optimizer": {}, "step": "x"},
+     {"meta": {}, "optimizer": {}, "step": 0}],
+)  # fmt: skip
+def test_a_state_of_something_else_is_refused(state: Any) -> None:
+    made = learner()
+    before = made.meta_parameters()
+    with pytest.raises(InvalidInput):
+        made.load_state_dict(state)
+    assert same(before, made.meta_parameters())
+
+
+def test_a_state_of_another_optimiser_is_refused_as_a_whole() -> None:
+    made, other = learner(), MetaLearner(net(seed=4), MAML(inner_steps=2, inner_rate=0.2))
+    before = made.meta_parameters()
+    for wrong in ({}, {"state": {}, "param_groups": []}):
+        with pytest.raises(InvalidInput, match="another optimiser"):
+            made.load_state_dict(other.state_dict() | {"optimizer": wrong})
+    assert same(before, made.meta_parameters())
+
+
+# Diverging ---------------------------------------------------------------------------------------------------------
+
+
+def broken(at: int, value: float = math.nan) -> TaskBatch:
+    batch = blobs(5)
+    batch.query_x[at, 0] = value
+    return batch
+
+
+def test_a_task_that_diverges_is_named() -> None:
+    made = learner()
+    before = made.meta_parameters()
+    with pytest.raises(InvalidInput, match=r"Task 'train-2' diverged at inner step 2\."):
+        made.meta_train_step(broken(2))
+    assert same(before, made.meta_parameters())
+
+
+def test_a_task_without_a_name_is_counted() -> None:
+    nameless = [MetaLearningTask(task.support_set, task.query_set) for task in broken(3)]
+    with pytest.raises(InvalidInput, match="Task 3 diverged"):
+        learner().meta_train_step(nameless)
+
+
+def test_a_rate_that_is_too_large_is_told_by_its_step() -> None:
+    torch.manual_seed(0)
+    made = MetaLearner(nn.Sequential(nn.Linear(1, 1)), MAML(inner_steps=40, inner_rate=1e4), loss="mse")
+    with pytest.raises(InvalidInput, match=r"diverged at inner step \d+, and 2 more of 3 tasks with it"):
+        made.meta_train_step(Sinusoid().sample_batch(3))
+
+
+def test_tasks_that_diverge_can_be_left_out() -> None:
+    made, other = learner(diverged="skip"), learner()
+    said = made.meta_train_step(broken(2))
+    whole = blobs(5)
+    other.meta_train_step([whole[at] for at in (0, 1, 3, 4)])
+    assert said["skipped_tasks"] == 1
+    assert torch.allclose(flat(made.meta_parameters()), flat(other.meta_parameters()), atol=1e-6)
+
+
+def test_when_none_is_left_it_is_said() -> None:
+    made = learner(diverged="skip")
+    batch = blobs()
+    batch.support_x[:] = math.inf
+    with pytest.raises(InvalidInput, match="Every task of the step diverged"):
+        made.meta_train_step(batch)
+    assert made.step == 0
+
+
+# Poison ------------------------------------------------------------------------------------------------------------
+
+
+def poisoned(batch: TaskBatch, at: int, size: float) -> TaskBatch:
+    """The targets of one support set turned around, and `size` times as large."""
+    y = batch.support_y.clone()
+    y[at] *= -size
+    return TaskBatch(batch.support_x, y, batch.query_x, batch.query_y, batch.task_ids, batch.metadata)
+
+
+def moved(kind: Aggregate, size: float) -> float:
+    """How far one poisoned support set of 8 tasks moves the meta-gradient, in lengths of the clean one."""
+
+    def gradient(batch: TaskBatch) -> Tensor:
+        torch.manual_seed(1)
+        body = nn.Sequential(nn.Linear(1, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 1))
+        made = MetaLearner(body, MAML(inner_steps=1, inner_rate=0.01), loss="mse", aggregate=kind)
+        return flat(made.meta_gradient(batch))
+
+    clean = Sinusoid(seed=3).sample_batch(8)
+    honest = gradient(clean)
+    return float((gradient(poisoned(clean, 2, size)) - honest).norm() / honest.norm())
+
+
+def test_one_poisoned_task_moves_the_mean_without_bound_and_the_others_hardly() -> None:
+    sizes = (10.0, 100.0, 1000.0)
+    mean = [moved(Aggregate(), size) for size in sizes]
+    clip = [moved(Aggregate("clip", bound=2.0), size) for size in sizes]
+    medians = [moved(Aggregate("median_of_means", groups=4), size) for size in sizes]
+    assert mean[0] > 5
+    assert mean[2] > 1000 * mean[1] > 1000 * 1000 * mean[0]
+    assert max(*clip, *medians) < 0.5
+    assert max(clip) < 1.05 * min(clip)
+    assert max(medians) < 1.5 * min(medians)
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8),
+    st.floats(-1e6, 1e6),
+    st.floats(0.1, 10),
+)
+def test_clip_keeps_its_promise(others: list[float], poison: float, bound: float) -> None:
+    """However large, one of T tasks moves the mean by at most 2 bound / T."""
+    kind = Aggregate("clip", bound=bound)
+    one, other = (torch.tensor([*others, last], dtype=torch.float64).unsqueeze(1) for last in (0.5, poison))
+    off = (kind({"w": one})["w"] - kind({"w": other})["w"]).abs()
+    assert float(off) <= 2 * bound / (len(others) + 1) * (1 + 1e-9)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=5, max_size=9), st.floats(-1e9, 1e9), st.integers(0, 8))
+def test_a_median_stays_among_the_honest(honest: list[float], poison: float, at: int) -> None:
+    values = [*honest]
+    values.insert(min(at, len(values)), poison)
+    found = float(Aggregate("median_of_means", groups=len(values))({"w": torch.tensor(values).unsqueeze(1)})["w"])
+    assert min(honest) - 1e-4 <= found <= max(honest) + 1e-4
+
+
+@pytest.mark.parametrize(
+    "settings", [{"kind": "trimmed"}, {"bound": 0}, {"bound": -1}, {"bound": math.nan}, {"groups": 2}]
+)
+def test_aggregations_that_cannot_be_are_refused(settings: Any) -> None:
+    with pytest.raises(InvalidInput):
+        Aggregate(**settings)
+
+
+def test_means_are_the_same_however_they_are_made() -> None:
+    expected = flat(learner().meta_gradient(blobs(6)))
+    wide = flat(learner(aggregate=Aggregate("clip", bound=1e6)).meta_gradient(blobs(6)))
+    assert torch.allclose(expected, wide, atol=1e-6)
+
+
+def test_metric_learners_are_aggregated_as_well() -> None:
+    made = MetaLearner(net(), Prototypical(), aggregate=Aggregate("clip", bound=1e-3))
+    assert float(flat(made.meta_gradient(blobs(8))).norm()) <= 1e-3 * (1 + 1e-4)
