@@ -1,0 +1,1 @@
+"""What `benchmarks/meta_accuracy.py` trains and judges: one module for each family of tasks."""
