@@ -71,6 +71,17 @@ def test_numpy_maml(capsys: pytest.CaptureFixture[str]) -> None:
         assert line.endswith("by model, since it is no torch module")
 
 
+def test_few_shot_sinusoid(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    head, *rows = said("few_shot_sinusoid", capsys)
+    assert head.split() == ["steps", "0", "1", "2", "5", "10"]
+    maml, fine_tuned = ([float(word) for word in row.split()[1:]] for row in rows)
+    assert maml[0] > 2
+    assert maml[1] < 1.2
+    assert maml == sorted(maml, reverse=True)
+    assert all(one < 0.6 * other for one, other in zip(maml[1:], fine_tuned[1:], strict=True))
+
+
 def test_every_example_is_tested() -> None:
     assert {file.stem for file in EXAMPLES.glob("*.py")} == {
         "first_cycle",
@@ -78,4 +89,5 @@ def test_every_example_is_tested() -> None:
         "autonomous",
         "disaster_drill",
         "numpy_maml",
+        "few_shot_sinusoid",
     }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from tests.learners.meta import two
 from torch import Tensor
 
 from onward.learners.meta._processes import processes, share, summed, together
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +153,26 @@ def test_a_validation_that_breaks_one_stops_both(place: Path) -> None:
 
 def test_only_the_first_shows_progress(place: Path) -> None:
     assert [one["told"] for one in both(place, "watched")] == [[1, 2], []]
+
+
+def test_the_script_of_the_guide_is_the_same_alone_and_under_torchrun(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "guides" / "meta-learning.md").read_text(encoding="utf8")
+    script = tmp_path / "train.py"
+    script.write_text(guide.partition('```python title="train.py"\n')[2].partition("```")[0])
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    runs = [
+        subprocess.Popen(
+            [sys.executable, *launcher, str(script), str(tmp_path / name)],
+            stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        for name, launcher in (("one", []), ("two", torchrun))
+    ]  # fmt: skip
+    for run in runs:
+        said = run.communicate()[1]
+        assert run.returncode == 0, said
+        assert b"10/10" in said
+    one, other = (load_file(next((tmp_path / name).glob("*.safetensors"))) for name in ("one", "two"))
+    assert furthest(one, other) < 1e-5
 
 
 # Alone -------------------------------------------------------------------------------------------------------------
