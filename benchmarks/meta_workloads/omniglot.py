@@ -79,7 +79,7 @@ def methods() -> dict[str, Method]:
     for ways, shots in SHAPES:
         shape, few = f"{ways}-way {shots}-shot", Plan(1200, 8, 100)
         found[f"MAML++, {shape}"] = Method(
-            MAMLPlusPlus(3, 0.4, multi_step=500, norms=NORMS), Plan(600, 8, 50), ways, shots,
+            MAMLPlusPlus(3, 0.4, multi_step=200, norms=NORMS), Plan(400, 8, 50), ways, shots,
             outer_rate=2e-3, validation=50, shapes=((ways, shots),), steps=3,
         )  # fmt: skip
         found[f"MAML, {shape}"] = Method(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.machine import RESULTS, write_results
+from benchmarks.meta_workloads.papers import PAPERS
 
 NAME = "meta_accuracy"
 Found = dict[str, Any]
@@ -35,7 +36,7 @@ def store(workload: str, protocol: Mapping[str, Any], method: str, seed: int, sa
     mine["protocol"] = dict(protocol)
     mine["runs"].setdefault(method, {})[str(seed)] = {**said, "tests": tests} if tests else dict(said)
     mine["rows"] = {name: together(list(runs.values())) for name, runs in mine["runs"].items()}
-    write_results(NAME, found)
+    write_results(NAME, found | {"papers": PAPERS})
 
 
 def reduced(values: Sequence[float]) -> Found:
@@ -48,14 +49,27 @@ def together(runs: Sequence[Found]) -> Found:
 
     >>> one = {"steps": 5, "of": 5, "tests": {"a": {"mean": 1.0, "deviation": 2.0, "tasks": 100}}}
     >>> together([one, one])["a"]["half width"]
-    0.277...
+    0.276...
     """
     judged = [run for run in runs if "tests" in run]
     row: Found = {name: _pooled([run["tests"][name] for run in judged if name in run["tests"]])
                   for name in dict.fromkeys(name for run in judged for name in run["tests"])}  # fmt: skip
     if judged and "steps" in judged[0]:
         row["steps"] = [run["steps"] for run in judged]
+    if "0 steps" in row:
+        row["steps to 90 %"] = steps_to(row)
     return row
+
+
+def steps_to(row: Found, share: float = 0.9) -> int:
+    """After how many inner steps so much is gained of what the most of them gain.
+
+    >>> steps_to({"0 steps": {"mean": 3.0}, "1 steps": {"mean": 0.5}, "10 steps": {"mean": 0.1}, "AUC": {"mean": 1.0}})
+    10
+    """
+    means = {int(name.split()[0]): part["mean"] for name, part in row.items() if name.endswith(" steps")}
+    whole = means[max(means)] - means[0]
+    return min((steps for steps, mean in means.items() if whole and (mean - means[0]) / whole >= share), default=0)
 
 
 def _pooled(parts: Sequence[Found]) -> Found:
