@@ -76,6 +76,11 @@ class Prototypical:
 
 
 def _closeness(query: Tensor, centres: Tensor) -> Tensor:
-    """(T, Q, ways) minus squared distances, without a (T, Q, ways, d) difference."""
+    """(T, Q, ways) minus squared distances, without a (T, Q, ways, d) difference.
+
+    Both are first moved to lie around 0, which changes no distance: less is lost where large squares cancel.
+    """
+    middle = centres.detach().mean(1, keepdim=True)
+    query, centres = query - middle, centres - middle
     far = query.square().sum(-1, keepdim=True) + centres.square().sum(-1).unsqueeze(1)
     return torch.baddbmm(far, query, centres.transpose(1, 2), beta=-1, alpha=2)
