@@ -386,7 +386,8 @@ class MetaLearner:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed training needs: meta-parameters, the optimiser's state, the number of the step."""
-        return {"meta": self.meta_parameters(), "optimizer": self._optimizer.state_dict(), "step": self.step}
+        optimizer = copy.deepcopy(self._optimizer.state_dict())  # its own hands out what the next step changes
+        return {"meta": self.meta_parameters(), "optimizer": optimizer, "step": self.step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on exactly where `state_dict` was taken.
@@ -397,7 +398,7 @@ class MetaLearner:
         meta, optimizer, step = parts_of(state)
         check_parameters(meta, self._meta)
         try:
-            self._optimizer.load_state_dict(optimizer)
+            self._optimizer.load_state_dict(copy.deepcopy(optimizer))
         except (KeyError, ValueError) as error:
             raise InvalidInput(f"The state is of another optimiser: {error}.", mend="Use the same one.") from error
         self.set_meta_parameters(meta)
