@@ -105,6 +105,7 @@ class Algorithm(Protocol):
 def accuracy(outputs: Tensor, y: Tensor) -> Tensor | None:
     """(T,) share of (T, n, classes) outputs whose largest is that of (T, n) classes; `None` for real targets.
 
+    >>> import torch
     >>> accuracy(torch.tensor([[[0.1, 0.9], [0.8, 0.2]]]), torch.tensor([[1, 1]]))
     tensor([0.5000])
     """
