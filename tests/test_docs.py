@@ -33,7 +33,7 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 TEXTS = [*PAGES, *sorted(ROOT.glob("[A-Z]*.md")), *sorted((ROOT / "changelog.d").glob("*.md"))]
 SAMPLES = {"conversations": "day1", "next-week": "day2", "imported": "day3_poisoned"}
 LINEAR = {"ONWARD_TRAINING__LEARNERS": '["linear"]'}
-NAME_THEIR_LEARNERS = {"learners.md"}
+NAME_THEIR_LEARNERS = {"learners.md", "few-shot.md"}
 FIND_A_WORKSPACE = {
     "alerts.md",
     "gate.md",

@@ -25,14 +25,13 @@ from onward.core import (
     DatasetVersion,
     Decision,
     EvaluationSet,
+    FewShotLearner,
     Head,
-    InvalidInput,
     Labels,
     Mark,
     Model,
     ModelVersion,
     OnwardError,
-    Prediction,
     Trained,
     Training,
     Unavailable,
@@ -47,12 +46,14 @@ from onward.curation import UNSEEN, Datasets, curate
 from onward.evaluation import (
     EvaluationSets,
     answerable,
+    answers,
     bounded,
     freeze,
     judge,
     recall_by_label,
     score_all,
     scorecard,
+    whole,
 )
 from onward.experience import Experience
 from onward.monitoring import Conditions, Figures, drift_of_texts, report_cycle
@@ -193,7 +194,7 @@ def frozen_sets(house: House, tenant: str) -> list[EvaluationSet]:
     gone = house.experience.withdrawn_interactions(tenant)
     sets = house.evaluation_sets.all(tenant)
     if gone:
-        sets = [replace(s, examples=tuple(e for e in s.examples if gone.isdisjoint(e.interactions))) for s in sets]
+        sets = [replace(s, examples=whole(e for e in s.examples if gone.isdisjoint(e.interactions))) for s in sets]
     return [s for s in sets if s.examples]
 
 
@@ -404,7 +405,8 @@ def _train_one(
     )
     fit = champion is not None and champion.version.learner == kind and not champion.version.marks
     own = champion.model if champion is not None and fit else None
-    trained = learner.train(dataset, own, training)
+    tasks = isinstance(learner, FewShotLearner) and learner.learns_tasks
+    trained = learner.train(dataset if tasks else dataset.without_tasks, own, training)
     progress(f"train {kind}", 1, 1, "done")
     return trained
 
@@ -436,24 +438,23 @@ def _prove(
     settings, tenant = house.settings, state.result.tenant
     new = freeze(dataset, house.evaluation_sets.all(tenant))
     sets = [*bounded(frozen, settings.gate.max_examples), new]
-    texts = [example.text for one in sets for example in one.examples]
-    versions, answers = [], []
+    versions, said = [], []
     for done, candidate in enumerate(state.candidates):
         progress("prove", done, len(state.candidates), candidate.learner)
         version = _version(house, state, candidate, champion)
         try:
-            answers.append(_answers(house, version, texts))
+            said.append(answers(load_model(house, version), sets))
         except Exception as error:  # noqa: BLE001 - as in `_train`
             state = _failed(house, state, candidate.learner, error)
             _save(house, lease, state)
         else:
             versions.append(version)
-    before = None if champion is None else champion.model.predict(texts)
-    sets = answerable(sets, [*answers, before or []])
+    before = None if champion is None else answers(champion.model, sets)
+    sets = answerable(sets, [*said, before or []])
     held = None if before is None else score_all(before, sets)
     standing = None if held is None else scorecard(held).overall.accuracy
     judged = []
-    for version, answer in zip(versions, answers, strict=True):
+    for version, answer in zip(versions, said, strict=True):
         scored = score_all(answer, sets)
         verdict = judge(
             scored,
@@ -470,13 +471,6 @@ def _prove(
         judged.append(Judged(proven, verdict, card.overall.accuracy, standing, recall_by_label(scored)))
     progress("prove", len(judged), len(judged), "done")
     return state, sorted(judged, key=lambda j: (BEST_FIRST.index(j.verdict.decision), -j.accuracy))
-
-
-def _answers(house: House, version: ModelVersion, texts: Sequence[str]) -> list[Prediction]:
-    said = load_model(house, version).predict(texts)
-    if len(said) != len(texts):
-        raise InvalidInput(f"{version.learner} gave {len(said)} predictions for {len(texts)} texts.")
-    return said
 
 
 def _version(house: House, state: CycleState, candidate: Candidate, champion: Champion | None) -> ModelVersion:

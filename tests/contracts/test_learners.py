@@ -8,7 +8,7 @@ import pytest
 
 from onward.config import Settings
 from onward.core import Learner
-from onward.learners.contract import CHECKS, Subject
+from onward.learners.contract import CHECKS, FEW_SHOT_CHECKS, Subject
 
 
 def linear() -> Learner:
@@ -19,6 +19,16 @@ def linear() -> Learner:
 
 def spacy() -> Learner:
     return import_module("onward.learners.text.spacy").create(Settings())
+
+
+def few_shot() -> Learner:
+    return import_module("onward.learners.text.few_shot").create(Settings())
+
+
+@pytest.fixture(scope="module")
+def few_shot_subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    pytest.importorskip("torch")
+    return Subject(few_shot, ("intent",), tmp_path_factory.mktemp("few-shot"))
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +45,11 @@ def spacy_subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("subject", ["linear_subject", "spacy_subject"])
+@pytest.mark.parametrize("subject", ["linear_subject", "spacy_subject", "few_shot_subject"])
 def test_contract(request: pytest.FixtureRequest, subject: str, check: Callable[[Subject], None]) -> None:
     check(request.getfixturevalue(subject))
+
+
+@pytest.mark.parametrize("check", FEW_SHOT_CHECKS, ids=lambda check: check.__name__)
+def test_few_shot_contract(few_shot_subject: Subject, check: Callable[[Subject], None]) -> None:
+    check(few_shot_subject)

@@ -19,11 +19,25 @@ TextOrDash = Annotated[
 ]
 NoRecord = Annotated[bool, typer.Option("--no-record", help="Do not record the interaction.")]
 User = Annotated[str | None, typer.Option(help="Who said it.")]
+Task = Annotated[str | None, typer.Option(metavar="NAME", help="A few-shot task: adapt to its support set first.")]
+Support = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Labelled examples that teach the task: a .jsonl or .csv file.")
+]
 
 
 @command
-def predict(call: Call, text: TextOrDash, no_record: NoRecord = False, user: User = None) -> None:
+def predict(
+    call: Call,
+    text: TextOrDash,
+    no_record: NoRecord = False,
+    user: User = None,
+    task: Task = None,
+    support: Support = None,
+) -> None:
     """Ask the champion what a text means, and record the interaction.
+
+    With --task or --support the labels are those of a few-shot task, taught by its support set: what was recorded of the
+    task, and what the file holds.
 
     With - each line of standard input is a text, and each result a line: one JSON object with --json, else
     intent, sentiment, entities and text between tabs.
@@ -31,13 +45,18 @@ def predict(call: Call, text: TextOrDash, no_record: NoRecord = False, user: Use
     Example: onward predict "where is my parcel?" --json
     """
     with call.open() as workspace:
+
+        def ask(texts: list[str]) -> list[onward.Prediction]:
+            return workspace.predict(
+                texts, task=task, support=support, tenant=call.tenant, user=user, record=not no_record
+            )
+
         if text != DASH:
-            predictions = workspace.predict([text], tenant=call.tenant, user=user, record=not no_record)
+            predictions = ask([text])
             call.answer(as_json(text, predictions[0]), _human(call, text, predictions[0]))
             return
         for texts in batches(standard_input()):
-            predictions = workspace.predict(texts, tenant=call.tenant, user=user, record=not no_record)
-            _print_lines(call, zip(texts, predictions, strict=True))
+            _print_lines(call, zip(texts, ask(texts), strict=True))
 
 
 def _print_lines(call: Call, results: Iterable[tuple[str, onward.Prediction]]) -> None:

@@ -37,6 +37,8 @@ def _human(found: Trace) -> Iterator[Tree]:
     for said in found.feedback:
         parts = [("score", said.score), ("correction", _said(said.correction)), ("remark", said.remark or None)]
         _branch(root, f"Feedback {said.id}: " + ", ".join(f"{name} {v}" for name, v in parts if v is not None))
+    if interaction.task is not None:
+        _branch(root, f"{str(interaction.part).capitalize()} of task {interaction.task}")
     if found.version is None:
         _branch(root, "No version of this workspace answered")
     else:

@@ -53,6 +53,7 @@ class ThresholdSettings(Section):
     intent: Share = Field(0.80, description="Intent accuracy.")
     sentiment: Share = Field(0.75, description="Sentiment accuracy.")
     entity: Share = Field(0.70, description="Entity F1.")
+    task: Share = Field(0.70, description="Few-shot tasks: mean share of a task's queries right.")
 
 
 class GateSettings(Section):

@@ -20,6 +20,7 @@ from ._dataset import LabelAudit as LabelAudit
 from ._dataset import LabelSource as LabelSource
 from ._dataset import SetAside as SetAside
 from ._dataset import Split as Split
+from ._dataset import unit_of as unit_of
 from ._errors import Busy as Busy
 from ._errors import Damaged as Damaged
 from ._errors import InvalidInput as InvalidInput
@@ -31,6 +32,7 @@ from ._experience import DEFAULT_TENANT as DEFAULT_TENANT
 from ._experience import Feedback as Feedback
 from ._experience import Interaction as Interaction
 from ._experience import Mark as Mark
+from ._experience import Part as Part
 from ._labels import HEADS as HEADS
 from ._labels import Entity as Entity
 from ._labels import Head as Head
@@ -41,6 +43,8 @@ from ._models import Check as Check
 from ._models import CycleResult as CycleResult
 from ._models import CycleStatus as CycleStatus
 from ._models import Decision as Decision
+from ._models import FewShotLearner as FewShotLearner
+from ._models import FewShotModel as FewShotModel
 from ._models import HeadScore as HeadScore
 from ._models import Learner as Learner
 from ._models import Model as Model

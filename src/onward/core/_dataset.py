@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from ._experience import Part
 from ._labels import Labels
 
 Split = Literal["train", "validation", "evaluation"]
@@ -18,15 +19,17 @@ class Example:
     """One thing to learn from, or to be judged by.
 
     Args:
-        id: hash of the normalised text: the same in every data set version.
+        id: hash of the normalised text, and of its task where it has one: the same in every data set version.
         text: the text, personal data replaced by placeholders.
         labels: what people said of it; entity offsets refer to `text`.
-        split: decided by `id`, once and for ever.
+        split: decided by `id`, once and for ever; one for all of a task.
         source: the strongest source among its labels.
         weight: 0..1, how far the labels are trusted.
         interactions: ids of the interactions it comes from.
         new: whether it is not in the data set version that the champion learned from.
         trusted: whether its labels are sure enough to judge a model by.
+        task: name of the few-shot task that it belongs to; its labels mean something within that task only.
+        part: with `task`: whether it teaches the task or is asked.
     """
 
     id: str
@@ -38,6 +41,22 @@ class Example:
     interactions: tuple[str, ...] = ()
     new: bool = True
     trusted: bool = True
+    task: str | None = None
+    part: Part | None = None
+
+    @property
+    def unit(self) -> str:
+        """What is held out, judged and counted as one: its task, or the example itself.
+
+        >>> Example(id="a", text="hello", labels=Labels(), split="train", task="t1", part="query").unit
+        'task t1'
+        """
+        return unit_of(self.id, self.task)
+
+
+def unit_of(identity: str, task: str | None) -> str:
+    """The unit of an example, see `Example.unit`."""
+    return identity if task is None else f"task {task}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +121,12 @@ class DatasetVersion:
         """The examples of one split; only the new or only the old ones where `new` says so."""
         return tuple(e for e in self.examples if e.split == name and new in (None, e.new))
 
+    @property
+    def without_tasks(self) -> DatasetVersion:
+        """The same without the examples of few-shot tasks: what a learner that knows no tasks is shown."""
+        plain = tuple(e for e in self.examples if e.task is None)
+        return self if len(plain) == len(self.examples) else replace(self, examples=plain)
+
 
 @dataclass(frozen=True, slots=True)
 class Gone:
@@ -136,7 +161,7 @@ class EvaluationSet:
 
     Args:
         name: unique in its tenant; the id of the data set version that it was frozen from.
-        examples: all trusted, all of the evaluation split.
+        examples: all trusted, all of the evaluation split; of a task its support set too.
         new: whether it is the work that the champion has not been judged on yet.
     """
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from ._labels import Labels, Prediction
 
 DEFAULT_TENANT = "default"
+
+Part = Literal["support", "query"]
+"""What an example is in its task: one that teaches it, or one that is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class Interaction:
         consent: whether it may be learned from; `None` where the record says nothing of it.
         source: the channel, file or batch it came by; caps against poisoning go by it.
         context: anything else, JSON only.
+        task: name of the few-shot task that it belongs to; its labels mean something within that task only.
+        part: with `task`: whether it teaches the task (then it has labels) or is asked.
     """
 
     id: str
@@ -41,6 +46,8 @@ class Interaction:
     consent: bool | None = None
     source: str = "live"
     context: Mapping[str, Any] = field(default_factory=dict)
+    task: str | None = None
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

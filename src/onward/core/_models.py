@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from ._dataset import DatasetVersion
+from ._dataset import DatasetVersion, Example
 from ._labels import Prediction
 
 
@@ -25,6 +25,22 @@ class Model(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write everything into `folder`, which exists and is empty."""
+        ...
+
+
+@runtime_checkable
+class FewShotModel(Model, Protocol):
+    """A model that also adapts to a task from the few labelled examples that come with it."""
+
+    def adapt(self, support: Sequence[Example]) -> Model:
+        """The model for one task: it says of texts what the support set's labels call them.
+
+        It changes nothing, and does not depend on the order of the examples. The same support set gives the same
+        model. Only `text`, `labels` and `weight` of the examples count.
+
+        Raises:
+            InvalidInput: no example has a label that this model can learn.
+        """
         ...
 
 
@@ -87,6 +103,23 @@ class Learner(Protocol):
         ...
 
 
+@runtime_checkable
+class FewShotLearner(Learner, Protocol):
+    """A learner that learns from few-shot tasks: its data sets hold them, and its models adapt to new ones.
+
+    Any other learner is shown data sets without tasks: labels of a task mean nothing outside of it.
+    """
+
+    @property
+    def learns_tasks(self) -> bool:
+        """Whether data sets with tasks are wanted."""
+        ...
+
+    def load(self, folder: Path) -> FewShotModel:
+        """As `Learner.load`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
     """A registered model.
@@ -126,6 +159,7 @@ class HeadScore:
 
     Classification (intent, sentiment): `accuracy`, and precision, recall and F1 averaged over labels (macro).
     Entities: micro precision, recall and F1 of exact spans; `accuracy` is F1 (spans have no true negatives).
+    Task: `count` tasks; all four are the mean over tasks of the share of a task's queries right.
     """
 
     count: int
@@ -137,7 +171,10 @@ class HeadScore:
 
 @dataclass(frozen=True, slots=True)
 class SetScore:
-    """Figures of one model on one evaluation set. `accuracy` is the mean over examples of the share of heads right."""
+    """Figures of one model on one evaluation set. `accuracy` is the mean over examples of the share of heads right.
+
+    Few-shot tasks stand under the head "task", and each counts as one example.
+    """
 
     name: str
     count: int

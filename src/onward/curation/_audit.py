@@ -17,7 +17,8 @@ it is, on average, in accepted examples of that label, and more than in the give
   are 50. Corrections come where models err, so that a judge of the same making errs there as well; for them it is the
   rate among the accepted examples that the judge does not label right, times 1.3, where it does not label them right.
 
-Intents and sentiments are judged; an example is contradicted when one of its labels is.
+Intents and sentiments are judged; an example is contradicted when one of its labels is. Intents of few-shot tasks are
+judged within their task (see `_within`), against the usual rate in accepted tasks, once 50 labels have been accepted.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from onward.core import LabelAudit, LabelSource
 from ._judge import features, folds_of, second_opinions
 from ._records import Draft
 from ._text import normalise, words
+from ._within import contradicted_within
 
 if TYPE_CHECKING:
     from typing import Any
@@ -130,7 +132,7 @@ def _opinion(
     """What the judge says of one head; `None` where there are not two labels to choose from."""
     import numpy as np
 
-    codes, before = _codes([getattr(d.labels, head) for d in drafts], ~fresh)
+    codes, before = _codes([getattr(d.labels, head) if d.task is None else None for d in drafts], ~fresh)
     classes = len(before)
     if classes < 2:
         return None
@@ -144,6 +146,19 @@ def _opinion(
     expected = _expected(contradicted, right, codes, of_known & ~fresh, sources)
     learned = stated & (np.bincount(codes[taught], minlength=classes) >= LEARNED)[codes]
     return _Opinion(of_known & fresh, contradicted & fresh & (of_known | learned), expected)
+
+
+def _opinion_of_tasks(matrix: Any, drafts: Sequence[Draft], fresh: Mask) -> _Opinion | None:
+    """What the accepted and the fresh examples of each task say of the fresh ones; `None` where few were accepted."""
+    import numpy as np
+
+    known, usual = contradicted_within(matrix, drafts, ~fresh)
+    if known.sum() < MATCHED:
+        return None
+    touched = {d.task for d, new in zip(drafts, fresh.tolist(), strict=True) if new}
+    judged, found = contradicted_within(matrix, drafts, np.array([d.task in touched for d in drafts]))
+    rate = (usual.sum() + SHRINK * HARD_RATE) / (known.sum() + SHRINK)
+    return _Opinion(judged & fresh, found & fresh, np.full(len(drafts), rate))
 
 
 def audit(drafts: Sequence[Draft], fresh_ids: frozenset[str]) -> Audit:
@@ -160,9 +175,11 @@ def audit(drafts: Sequence[Draft], fresh_ids: frozenset[str]) -> Audit:
     judged, found, spared = np.zeros(len(drafts), bool), np.zeros(len(drafts), bool), np.ones(len(drafts))
     doubted = np.zeros(len(drafts), bool)
     for o in opinions:
+        doubted |= o.contradicted
+    of_tasks = _opinion_of_tasks(matrix, drafts, fresh)  # too rough to doubt a single example
+    for o in (*opinions, *([of_tasks] if of_tasks else [])):
         judged |= o.judged
         found |= o.judged & o.contradicted
-        doubted |= o.contradicted
         spared *= np.where(o.judged, 1 - o.expected, 1.0)
     return Audit(_by_source(drafts, judged, found, 1 - spared), frozenset(_ids(drafts, doubted)))
 

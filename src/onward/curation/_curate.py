@@ -117,7 +117,7 @@ def curate(  # noqa: PLR0913 - what happened, and all that earlier cycles decide
     if passed():
         aside[UNLABELLED] += passed()
     before = [dataset for dataset in (champion, judged) if dataset is not None]
-    drafts = [as_frozen(draft, frozen) for draft in _merged([*usable, *more])]
+    drafts = [as_frozen(draft, frozen) for draft in merged([*usable, *more])]
     split = splits(drafts, settings.training.validation_split, frozen, before)
     judging = as_said if settings.curation.judge_by_confirmed else people_only
     drafts = [judging(d) if split[d.id] == "evaluation" else d for d in drafts]
@@ -161,7 +161,7 @@ def _usable(
     return found, not left
 
 
-def _merged(usable: Iterable[Piece]) -> list[Draft]:
+def merged(usable: Iterable[Piece]) -> list[Draft]:
     by_text: dict[str, list[Piece]] = {}
     for piece in usable:
         by_text.setdefault(piece.id, []).append(piece)
@@ -188,7 +188,7 @@ def _harmless(
     put_aside: Callable[[SetAside], None],
 ) -> list[Draft]:
     """Without harmful repeats, then without what is beyond anybody's share of the new."""
-    judging = [e.text for e in frozen.values()]
+    judging = [e for e in frozen.values() if e.part != "support"]
     repeats = harmful_repeats(drafts, split, judging, settings.curation.near_duplicate, past.new)
     kept = _without(drafts, repeats, put_aside)
     new = [draft for draft in kept if draft.id in past.new]
@@ -207,14 +207,16 @@ def _affordable(
     taken = [draft for draft in drafts if draft.id not in waiting]
     teaching = [draft for draft in taken if split[draft.id] == "train"]
     old = [draft for draft in teaching if draft.id not in past.fresh]
-    left_out = not_replayed(old, learning.replay_budget - (len(teaching) - len(old)))
+    taught = len({draft.unit for draft in teaching if draft.id in past.fresh})
+    left_out = not_replayed(old, learning.replay_budget - taught)
     return [draft for draft in taken if draft.id not in left_out], len(waiting)
 
 
 def _identity(example: Example) -> list[object]:
     """What makes two data set versions one and the same: everything but which of it is new."""
     e = example
-    return [e.id, e.text, plain(e.labels), e.split, e.weight, e.source, e.interactions, e.trusted]
+    said = [e.id, e.text, plain(e.labels), e.split, e.weight, e.source, e.interactions, e.trusted]
+    return said if e.task is None else [*said, e.task, e.part]
 
 
 def _finished(
@@ -237,6 +239,8 @@ def _finished(
             interactions=draft.interactions,
             new=draft.id in past.new,
             trusted=split[draft.id] != "evaluation" or _may_judge(draft, past, frozen, checked.doubted),
+            task=draft.task,
+            part=draft.part,
         )
         for draft in drafts
     )

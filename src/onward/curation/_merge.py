@@ -86,7 +86,7 @@ def _decisions(pieces: Sequence[Piece], text: str) -> dict[str, _Decision]:
 
 
 def merge(pieces: Sequence[Piece]) -> Draft:
-    """One draft of all pieces of one text.
+    """One draft of all pieces of one text; a text that teaches its task is not asked of it.
 
     Per head the strongest source wins (correction, given, confirmed); within it the value that most speakers name,
     each speaking once with the latest they said; then the latest. The weight is, on average over the heads, the
@@ -109,4 +109,6 @@ def merge(pieces: Sequence[Piece]) -> Draft:
         user=_only(p.user for p in pieces),
         origin=_only(p.origin for p in pieces),
         at=max(p.at for p in pieces),
+        task=pieces[0].task,
+        part="support" if any(p.part == "support" for p in pieces) else pieces[0].part,
     )

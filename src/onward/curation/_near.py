@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from ._text import words
@@ -46,11 +46,18 @@ class WordSets:
         return self.starts[1:] - self.starts[:-1]
 
 
-def word_sets(texts: Sequence[str]) -> WordSets:
-    """The sets of words of normalised texts, each of at least one word; at least one text."""
+def word_sets(texts: Sequence[str], tasks: Sequence[str | None] = ()) -> WordSets:
+    """The sets of words of normalised texts, each of at least one word; at least one text.
+
+    Args:
+        tasks: the few-shot task of each text, where any has one: texts of different tasks have no word in common.
+    """
     import numpy as np
 
-    rows = [dict.fromkeys(words(text)) for text in texts]
+    rows = [
+        dict.fromkeys(words(text) if task is None else ((task, word) for word in words(text)))
+        for text, task in zip_longest(texts, tasks)
+    ]
     every = list(chain.from_iterable(rows))
     numbers = {word: number for number, word in enumerate(dict.fromkeys(every))}
     starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)

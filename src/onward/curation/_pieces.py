@@ -106,13 +106,15 @@ def _piece(
     if not any(claim.standing for claim in claims):
         return "quality below learning.quality_threshold"
     return Piece(
-        id=example_id(text),
+        id=example_id(text, interaction.task),
         text=text,
         claims=claims,
         interaction=interaction.id,
         user=interaction.user,
         origin=interaction.source,
         at=interaction.at.timestamp(),
+        task=interaction.task,
+        part=interaction.part,
     )
 
 

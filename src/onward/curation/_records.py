@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onward.core import Entity, Head, Labels, LabelSource
+from onward.core import Entity, Head, Labels, LabelSource, Part, unit_of
 
 Value = str | tuple[Entity, ...]
 
@@ -45,6 +45,8 @@ class Piece:
     user: str | None
     origin: str
     at: float
+    task: str | None = None
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Draft:
         agreed: whether nobody contradicts the labels chosen.
         user, origin: the one user and the one source that it comes from; `None` where there are several or none.
         at: when the latest of its interactions happened.
+        task, part: as in `onward.core.Example`.
     """
 
     id: str
@@ -69,3 +72,10 @@ class Draft:
     user: str | None
     origin: str | None
     at: float
+    task: str | None = None
+    part: Part | None = None
+
+    @property
+    def unit(self) -> str:
+        """As `onward.core.Example.unit`."""
+        return unit_of(self.id, self.task)

@@ -1,10 +1,10 @@
-"""Which examples teach, which tune and which judge: decided by the text alone, once and for ever.
+"""Which examples teach, which tune and which judge: decided by the text, or the task, alone, once and for ever.
 
 The first 32 bits of an example's id are a number u in 0..1. With the share s (training.validation_split) held out,
 u < 3s/4 judges (evaluation), u < s tunes (validation), the rest teaches. Most of what is held out judges, as a gate can
 prove little with little evidence, while early stopping needs few examples. What a data set version once decided stays,
 so that a change of the setting moves only texts never seen before; and what an evaluation set once froze judges for
-good.
+good. Ids of a task's examples begin alike, and what was once decided for one of them holds for all: tasks stay whole.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def splits(
     decided: dict[str, Split] = {}
     for dataset in before:
         for example in dataset.examples:
-            if decided.get(example.id) != "evaluation":
-                decided[example.id] = example.split
-    decided |= dict.fromkeys(frozen, "evaluation")
-    return {d.id: decided.get(d.id) or split_of(d.id, share) for d in drafts}
+            if decided.get(example.unit) != "evaluation":
+                decided[example.unit] = example.split
+    decided |= dict.fromkeys((example.unit for example in frozen.values()), "evaluation")
+    return {d.id: decided.get(d.unit) or split_of(d.id, share) for d in drafts}
 
 
 def as_frozen(draft: Draft, frozen: Mapping[str, Example]) -> Draft:

@@ -23,13 +23,22 @@ def normalise(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def example_id(text: str) -> str:
+def example_id(text: str, task: str | None = None) -> str:
     """Hash of the normalised text, 32 hexadecimal digits: the same in every data set version, on every machine.
+
+    Of an example of a task: 16 digits of the task's hash, which decide the split, then 16 of the hash of task and text.
 
     >>> example_id("Where is my card?") == example_id("where  is my CARD?")
     True
+    >>> example_id("hello", "t1")[:16] == example_id("good bye", "t1")[:16]
+    True
     """
-    return hashlib.sha256(normalise(text).encode("utf8", "surrogatepass")).hexdigest()[:32]
+    said = normalise(text)
+    return _digest(said) if task is None else _digest(task)[:16] + _digest(f"{task}\0{said}")[:16]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf8", "surrogatepass")).hexdigest()[:32]
 
 
 def words(text: str) -> list[str]:

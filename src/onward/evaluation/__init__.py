@@ -13,3 +13,5 @@ from ._sets import answerable as answerable
 from ._sets import bounded as bounded
 from ._sets import freeze as freeze
 from ._store import EvaluationSets as EvaluationSets
+from ._tasks import answers as answers
+from ._tasks import whole as whole

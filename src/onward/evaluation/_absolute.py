@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from onward.config import GateSettings, ThresholdSettings
-from onward.core import Check, Head, LabelAudit, LabelSource
+from onward.core import Check, LabelAudit, LabelSource
 
 from ._finding import Finding
-from ._outcomes import HeadOutcomes, Outcomes
+from ._outcomes import Judged, Outcomes, always_the_same
 from ._scorecard import head_accuracy
 from ._significance import at_least, sign_flip
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 SAID: Final[Mapping[LabelSource, str]] = {"given": "given", "correction": "corrected", "confirmed": "confirmed"}
 
@@ -59,10 +54,11 @@ def _agreement(audit: LabelAudit, most: float, significance: float, which: str) 
 
 def reached(candidate: Outcomes, champion: Outcomes | None, thresholds: ThresholdSettings) -> Iterator[Finding]:
     """Whether the candidate reaches each absolute figure, whatever the champion does."""
-    bounds: dict[Head, float] = {
+    bounds: dict[Judged, float] = {
         "intent": thresholds.intent,
         "sentiment": thresholds.sentiment,
         "entities": thresholds.entity,
+        "task": thresholds.task,
     }
     if len(candidate.scores):
         before = None if champion is None else champion.accuracy
@@ -73,14 +69,9 @@ def reached(candidate: Outcomes, champion: Outcomes | None, thresholds: Threshol
 
 
 def first(candidate: Outcomes, level: float) -> Finding:
-    """Whether the first version is better than always answering each head's most frequent label, and no entities."""
-    import numpy as np
-
-    total, parts = np.zeros(len(candidate.scores)), np.zeros(len(candidate.scores))
-    for found in candidate.heads.values():
-        total[found.where] += _most_frequent(found)
-        parts[found.where] += 1
-    constant = total / parts
+    """Whether the first version is better than always answering each head's, or task's, most frequent label, and no
+    entities."""
+    constant = always_the_same(candidate.heads, len(candidate.scores))
     chance = sign_flip(candidate.scores - constant)
     said = "better" if chance <= level else "no better"
     before = float(constant.mean()) if len(constant) else 0.0
@@ -91,17 +82,9 @@ def first(candidate: Outcomes, level: float) -> Finding:
     return Finding(Check("better", chance <= level, chance, level, reason), "keep")
 
 
-def _most_frequent(head: HeadOutcomes) -> NDArray[np.float64]:
-    import numpy as np
-
-    if not head.wanted:
-        return np.asarray(head.spans[:, 0] + head.spans[:, 2] == 0, float)
-    label = Counter(sorted(head.wanted)).most_common(1)[0][0]
-    return np.array([want == label for want in head.wanted], float)
-
-
 def _threshold(name: str, figure: float, before: float | None, bound: float) -> Finding:
-    measure = {"entities": "entity F1", "accuracy": "accuracy over all heads"}.get(name, f"{name} accuracy")
+    measures = {"entities": "entity F1", "accuracy": "accuracy over all heads", "task": "accuracy on few-shot tasks"}
+    measure = measures.get(name, f"{name} accuracy")
     champion = "" if before is None else f"; the champion has {before:.3f}"
     reason = f"{measure} {figure:.3f} (at least {bound:g} needed{champion})"
     return Finding(Check(f"threshold {name}", figure >= bound, figure, bound, reason), "refuse")

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from onward.core import HEADS, Entity, EvaluationSet, Head, InvalidInput, Labels, Prediction
+
+from ._tasks import asked
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Answer = tuple[Labels, Labels]  # wanted, said
+Judged = Head | Literal["task"]
+"""What has figures of its own: each head, and few-shot tasks."""
+JUDGED: Final[tuple[Judged, ...]] = (*HEADS, "task")
+
+
+def _nothing() -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.empty(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadOutcomes:
-    """How one head did on the k examples whose labels say something of it.
+    """How one head did on the k examples whose labels say something of it; or how k few-shot tasks went.
 
     Args:
         where: (k,) positions of those examples in their `Outcomes`, ascending.
-        right: (k,) 0 or 1 for intent and sentiment; for entities the F1 of the example's exact spans, 0..1.
-        wanted: k labels that people gave; empty for entities.
-        said: k labels that the model gave, `None` where it has not learned the head; empty for entities.
-        spans: (k, 3) spans right, wrong and missed for entities; (0, 3) for the other heads.
+        right: (k,) 0 or 1 for intent and sentiment; for entities the F1 of the example's exact spans, 0..1; for tasks
+            the mean over the queries of the share of their heads right, 0..1.
+        wanted: k labels that people gave; empty for entities and tasks.
+        said: k labels that the model gave, `None` where it has not learned the head; empty for entities and tasks.
+        spans: (k, 3) spans right, wrong and missed for entities; (0, 3) for the others.
+        usual: (k,) for tasks what always answering the task's most frequent labels would score; (0,) for the others.
     """
 
     where: NDArray[np.intp]
@@ -33,25 +47,28 @@ class HeadOutcomes:
     wanted: tuple[str, ...]
     said: tuple[str | None, ...]
     spans: NDArray[np.intp]
+    usual: NDArray[np.float64] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
     """One model's predictions scored on one evaluation set of n examples (those without any label are left out).
 
+    A few-shot task counts as one example. Tasks come after all others.
+
     Args:
         name: the set's name.
         new: whether the set is the work that the champion has not been judged on yet.
-        examples: n ids.
-        scores: (n,) mean over the example's heads of how right they are, 0..1.
-        heads: by head, where any example has it.
+        examples: n ids; of tasks, their units.
+        scores: (n,) mean over the example's heads of how right they are, 0..1; of tasks, mean over their queries.
+        heads: by head, where any example has it, and "task", where there are tasks.
     """
 
     name: str
     new: bool
     examples: tuple[str, ...]
     scores: NDArray[np.float64]
-    heads: Mapping[Head, HeadOutcomes]
+    heads: Mapping[Judged, HeadOutcomes]
 
     @property
     def accuracy(self) -> float:
@@ -60,7 +77,7 @@ class Outcomes:
 
 
 def score(predictions: Sequence[Prediction], evaluation_set: EvaluationSet) -> Outcomes:
-    """Hold a model's predictions, one per example and in order, against the labels of an evaluation set.
+    """Hold a model's predictions, one per example asked and in order, against the labels of an evaluation set.
 
     A head counts only on examples whose labels say something of it. A prediction that says nothing there is wrong.
 
@@ -72,17 +89,27 @@ def score(predictions: Sequence[Prediction], evaluation_set: EvaluationSet) -> O
     >>> score([Prediction(Labels(intent="refund"))], EvaluationSet(name="s", examples=(example,))).accuracy
     1.0
     """
-    if len(predictions) != len(evaluation_set.examples):
+    import numpy as np
+
+    examples = asked(evaluation_set)
+    if len(predictions) != len(examples):
         raise InvalidInput(
-            f"{len(predictions)} predictions for the {len(evaluation_set.examples)} examples of {evaluation_set.name}.",
+            f"{len(predictions)} predictions for the {len(examples)} examples of {evaluation_set.name}.",
             mend="Predict the texts of the set, all and in order.",
         )
-    pairs = list(zip(evaluation_set.examples, predictions, strict=True))
-    kept = [(example, prediction) for example, prediction in pairs if example.labels.heads]
-    answers = [(example.labels, prediction.labels) for example, prediction in kept]
-    heads = {head: found for head in HEADS if (found := _head(head, answers)) is not None}
-    ids = tuple(example.id for example, _ in kept)
-    return Outcomes(evaluation_set.name, evaluation_set.new, ids, _mean_over_heads(heads, len(ids)), heads)
+    plain: list[Answer] = []
+    tasks: dict[str, list[Answer]] = {}
+    for example, prediction in zip(examples, predictions, strict=True):
+        if example.labels.heads:
+            mine = plain if example.task is None else tasks.setdefault(example.unit, [])
+            mine.append((example.labels, prediction.labels))
+    ids = tuple(example.id for example in examples if example.task is None and example.labels.heads)
+    heads = _heads(plain)
+    scores = _mean_over_heads(heads, len(plain))
+    if tasks:
+        heads["task"] = _tasks(list(tasks.values()), len(plain))
+        scores = np.concatenate([scores, heads["task"].right])
+    return Outcomes(evaluation_set.name, evaluation_set.new, (*ids, *tasks), scores, heads)
 
 
 def score_all(predictions: Sequence[Prediction], sets: Sequence[EvaluationSet]) -> list[Outcomes]:
@@ -92,7 +119,7 @@ def score_all(predictions: Sequence[Prediction], sets: Sequence[EvaluationSet]) 
         InvalidInput: there is not exactly one prediction per example.
     """
     rest = iter(predictions)
-    scored = [score(list(islice(rest, len(one.examples))), one) for one in sets]
+    scored = [score(list(islice(rest, len(asked(one)))), one) for one in sets]
     if next(rest, None) is not None:
         raise InvalidInput("There are more predictions than examples.", mend="Predict the texts of the sets, in order.")
     return scored
@@ -112,7 +139,7 @@ def pooled(outcomes: Sequence[Outcomes], name: str) -> Outcomes:
             head: _joined(
                 [(part.heads[head], start) for part, start in zip(outcomes, starts, strict=False) if head in part.heads]
             )
-            for head in HEADS
+            for head in JUDGED
             if any(head in part.heads for part in outcomes)
         },
     )
@@ -127,7 +154,43 @@ def _joined(parts: Sequence[tuple[HeadOutcomes, int]]) -> HeadOutcomes:
         wanted=tuple(chain.from_iterable(part.wanted for part, _ in parts)),
         said=tuple(chain.from_iterable(part.said for part, _ in parts)),
         spans=np.concatenate([part.spans for part, _ in parts]),
+        usual=np.concatenate([part.usual for part, _ in parts]),
     )
+
+
+def _heads(answers: Sequence[Answer]) -> dict[Judged, HeadOutcomes]:
+    return {head: found for head in HEADS if (found := _head(head, answers)) is not None}
+
+
+def _tasks(tasks: Sequence[Sequence[Answer]], start: int) -> HeadOutcomes:
+    """Tasks, each as the answers to its queries; the first one stands at `start`."""
+    import numpy as np
+
+    heads = [_heads(queries) for queries in tasks]
+    right = [_mean_over_heads(found, len(queries)).mean() for found, queries in zip(heads, tasks, strict=True)]
+    usual = [always_the_same(found, len(queries)).mean() for found, queries in zip(heads, tasks, strict=True)]
+    where = np.arange(start, start + len(tasks))
+    return HeadOutcomes(where, np.array(right), (), (), np.empty((0, 3), np.intp), np.array(usual))
+
+
+def always_the_same(heads: Mapping[Judged, HeadOutcomes], count: int) -> NDArray[np.float64]:
+    """(count,) scores of always answering the most frequent label of each head, of each task, and no entities."""
+    import numpy as np
+
+    total, parts = np.zeros(count), np.zeros(count)
+    for head, found in heads.items():
+        total[found.where] += found.usual if head == "task" else _most_frequent(found)
+        parts[found.where] += 1
+    return total / parts
+
+
+def _most_frequent(head: HeadOutcomes) -> NDArray[np.float64]:
+    import numpy as np
+
+    if not head.wanted:
+        return np.asarray(head.spans[:, 0] + head.spans[:, 2] == 0, float)
+    label = Counter(sorted(head.wanted)).most_common(1)[0][0]
+    return np.array([want == label for want in head.wanted], float)
 
 
 def _head(head: Head, answers: Sequence[Answer]) -> HeadOutcomes | None:
@@ -168,7 +231,7 @@ def _span_f1(spans: NDArray[np.intp]) -> NDArray[np.float64]:
     return np.where(twice + wrong > 0, twice / np.maximum(twice + wrong, 1), 1.0)
 
 
-def _mean_over_heads(heads: Mapping[Head, HeadOutcomes], count: int) -> NDArray[np.float64]:
+def _mean_over_heads(heads: Mapping[Judged, HeadOutcomes], count: int) -> NDArray[np.float64]:
     import numpy as np
 
     right, parts = np.zeros(count), np.zeros(count)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onward.core import HEADS, Head, InvalidInput
+from onward.core import InvalidInput
 
-from ._outcomes import Outcomes, pooled
+from ._outcomes import JUDGED, Judged, Outcomes, pooled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,9 +35,9 @@ class Pair:
         return len(self.candidate.scores)
 
     @property
-    def heads(self) -> tuple[Head, ...]:
+    def heads(self) -> tuple[Judged, ...]:
         """The heads present, if there are several; one head alone is the whole score."""
-        heads = tuple(head for head in HEADS if head in self.candidate.heads)
+        heads = tuple(head for head in JUDGED if head in self.candidate.heads)
         return heads if len(heads) > 1 else ()
 
     @property
@@ -85,6 +85,6 @@ def _as_one(group: Sequence[Pair]) -> Pair:
     return group[0] if len(group) == 1 else joined(group, f"{group[0].name}..{group[-1].name}")
 
 
-def _identity(outcomes: Outcomes) -> tuple[str, bool, tuple[str, ...], tuple[tuple[Head, int], ...]]:
+def _identity(outcomes: Outcomes) -> tuple[str, bool, tuple[str, ...], tuple[tuple[Judged, int], ...]]:
     heads = tuple((head, len(found.right)) for head, found in outcomes.heads.items())
     return outcomes.name, outcomes.new, outcomes.examples, heads

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
-from onward.core import Head, HeadScore, Scorecard, SetScore
+from onward.core import HeadScore, Scorecard, SetScore
 
-from ._outcomes import HeadOutcomes, Outcomes, pooled
+from ._outcomes import HeadOutcomes, Judged, Outcomes, pooled
 
 
 def scorecard(outcomes: Sequence[Outcomes]) -> Scorecard:
@@ -16,13 +16,14 @@ def scorecard(outcomes: Sequence[Outcomes]) -> Scorecard:
 
     Macro figures average over the labels that people gave in the set; a label that only the model gave costs
     the recall of the labels it was given instead of. Entities are counted as exact spans over the set (micro); where
-    nobody sees a span, their figures are the share of examples on which the model said so.
+    nobody sees a span, their figures are the share of examples on which the model said so. For tasks all figures are
+    the accuracy, as their labels differ from task to task.
     """
     return Scorecard(_set_score(pooled(outcomes, "overall")), tuple(_set_score(part) for part in outcomes))
 
 
 def head_accuracy(head: HeadOutcomes) -> float:
-    """Accuracy as in `HeadScore`: share right, and for entities F1 of exact spans over all examples."""
+    """Accuracy as in `HeadScore`: mean share right, and for entities F1 of exact spans over all examples."""
     right, wrong, missed = head.spans.sum(axis=0)
     if right + wrong + missed == 0:
         return float(head.right.mean())
@@ -34,9 +35,12 @@ def _set_score(outcomes: Outcomes) -> SetScore:
     return SetScore(outcomes.name, len(outcomes.scores), outcomes.accuracy, {str(k): v for k, v in heads.items()})
 
 
-def _head_score(head: Head, found: HeadOutcomes) -> HeadScore:
+def _head_score(head: Judged, found: HeadOutcomes) -> HeadScore:
+    accuracy = head_accuracy(found)
+    if head == "task":
+        return HeadScore(len(found.right), accuracy, accuracy, accuracy, accuracy)
     precision, recall, f1 = _micro(found) if head == "entities" else _macro(found)
-    return HeadScore(len(found.right), head_accuracy(found), precision, recall, f1)
+    return HeadScore(len(found.right), accuracy, precision, recall, f1)
 
 
 def _micro(head: HeadOutcomes) -> tuple[float, float, float]:

@@ -18,19 +18,25 @@ from onward.core import (
     content_hash,
 )
 
+from ._tasks import asked, by_unit, whole
+
+Stratum = tuple[str | frozenset[str] | None, ...]
+
 
 def freeze(dataset: DatasetVersion, frozen: Sequence[EvaluationSet]) -> EvaluationSet:
     """The trusted examples of the evaluation split that are in no frozen set yet, as a new set named by the data set.
 
-    Examples of earlier data set versions that have only now become trusted are among them. It may be empty.
+    Examples of earlier data set versions that have only now become trusted are among them. A task comes with all of its
+    support set as it is now, so that the set can be judged by itself. It may be empty.
     """
-    judged = {example.id for old in frozen for example in old.examples}
-    examples = (example for example in dataset.split("evaluation") if example.trusted and example.id not in judged)
-    return EvaluationSet(name=dataset.id, examples=tuple(e for e in examples if e.labels.heads), new=True)
+    judged = {example.id for old in frozen for example in asked(old)}
+    trusted = (e for e in dataset.split("evaluation") if e.trusted and e.labels.heads)
+    examples = whole(e for e in trusted if e.part == "support" or e.id not in judged)
+    return EvaluationSet(name=dataset.id, examples=examples, new=True)
 
 
 def bounded(sets: Sequence[EvaluationSet], limit: int) -> list[EvaluationSet]:
-    """The sets, oldest first, with at most `limit` examples in all.
+    """The sets, oldest first, with at most `limit` examples in all; a task counts as one, and stays whole.
 
     Half of the limit is shared out equally, so that every set stays visible. The other half goes to the newest sets
     first: they stay whole, the oldest are sampled. A set left without examples is dropped.
@@ -44,9 +50,11 @@ def bounded(sets: Sequence[EvaluationSet], limit: int) -> list[EvaluationSet]:
     """
     if limit < 1:
         raise InvalidInput(f"At most {limit} evaluation examples cannot judge anything.", mend="Allow 1 or more.")
-    if sum(len(one.examples) for one in sets) <= limit:
+    units = [list(by_unit(one.examples).values()) for one in sets]
+    sizes = [len(own) for own in units]
+    if sum(sizes) <= limit:
         return list(sets)
-    kept = (_sampled(one, count) for one, count in zip(sets, _shares(sets, limit), strict=True))
+    kept = (_sampled(*each) for each in zip(sets, units, _shares(sizes, limit), strict=True))
     return [one for one in kept if one.examples]
 
 
@@ -54,42 +62,50 @@ def answerable(sets: Sequence[EvaluationSet], answers: Iterable[Sequence[Predict
     """The sets without the heads that none of the models has learned: what nobody can answer judges nobody.
 
     Args:
-        answers: every model's predictions, the champion's too; a head that is `None` in all of them is unlearned.
+        answers: every model's predictions of the examples asked, the champion's too; a head that is `None` in all of
+            them is unlearned: in tasks, and outside of them, each for itself.
     """
-    learned = {head for predictions in answers for prediction in predictions for head in prediction.labels.heads}
-    if learned.issuperset(HEADS):
+    tasks = [example.task is not None for one in sets for example in asked(one)]
+    learned = {
+        (in_task, head)
+        for predictions in answers
+        for in_task, prediction in zip(tasks, predictions, strict=False)
+        for head in prediction.labels.heads
+    }
+    if len(learned) == 2 * len(HEADS):
         return list(sets)
     return [replace(one, examples=tuple(_only(example, learned) for example in one.examples)) for one in sets]
 
 
-def _only(example: Example, heads: Collection[Head]) -> Example:
-    kept = {head: getattr(example.labels, head) for head in example.labels.heads if head in heads}
+def _only(example: Example, learned: Collection[tuple[bool, Head]]) -> Example:
+    in_task, labels = example.task is not None, example.labels
+    kept = {head: getattr(labels, head) for head in labels.heads if (in_task, head) in learned}
     return replace(example, labels=Labels(**kept))
 
 
-def _shares(sets: Sequence[EvaluationSet], limit: int) -> list[int]:
-    floor = limit // (2 * len(sets))
-    shares = [min(len(one.examples), floor) for one in sets]
+def _shares(sizes: Sequence[int], limit: int) -> list[int]:
+    floor = limit // (2 * len(sizes))
+    shares = [min(size, floor) for size in sizes]
     spare = limit - sum(shares)
-    for at in reversed(range(len(sets))):
-        extra = min(len(sets[at].examples) - shares[at], spare)
+    for at in reversed(range(len(sizes))):
+        extra = min(sizes[at] - shares[at], spare)
         shares[at] += extra
         spare -= extra
     return shares
 
 
-def _sampled(one: EvaluationSet, count: int) -> EvaluationSet:
-    if count >= len(one.examples):
+def _sampled(one: EvaluationSet, units: Sequence[Sequence[Example]], count: int) -> EvaluationSet:
+    if count >= len(units):
         return one
-    chosen = {example.id for example in _spread(one.examples)[:count]}
-    return replace(one, examples=tuple(example for example in one.examples if example.id in chosen))
+    chosen = {example.unit for example in _spread(unit[0] for unit in units)[:count]}
+    return replace(one, examples=tuple(example for example in one.examples if example.unit in chosen))
 
 
 def _spread(examples: Iterable[Example]) -> list[Example]:
-    """In such an order that every beginning of it holds the label combinations in their proportions."""
-    strata: dict[tuple[str | None, str | None, frozenset[str] | None], list[tuple[str, Example]]] = defaultdict(list)
+    """In such an order that every beginning of it holds the label combinations, and tasks, in their proportions."""
+    strata: dict[Stratum, list[tuple[str, Example]]] = defaultdict(list)
     for example in examples:
-        strata[_stratum(example)].append((content_hash(example.id), example))
+        strata[_stratum(example)].append((content_hash(example.unit), example))
     ranked = [
         (rank / len(stratum), digest, example)
         for stratum in strata.values()
@@ -98,7 +114,9 @@ def _spread(examples: Iterable[Example]) -> list[Example]:
     return [example for _, _, example in sorted(ranked, key=lambda row: row[:2])]
 
 
-def _stratum(example: Example) -> tuple[str | None, str | None, frozenset[str] | None]:
+def _stratum(example: Example) -> Stratum:
+    if example.task is not None:
+        return ()
     labels = example.labels
     kinds = None if labels.entities is None else frozenset(entity.label for entity in labels.entities)
     return labels.intent, labels.sentiment, kinds

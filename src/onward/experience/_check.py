@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from onward.core import Feedback, Interaction, InvalidInput, Labels
+from onward.core import Feedback, Interaction, InvalidInput, Labels, Part
 
 LONGEST_ID: Final = 200
 LONGEST_TEXT: Final = 100_000
@@ -15,7 +15,7 @@ DEEPEST: Final = 50
 
 
 def check_interaction(interaction: Interaction) -> Interaction:
-    """The interaction, entities in order.
+    """The interaction, entities in order; of a task it is a query where it does not say what it is.
 
     Raises:
         InvalidInput: saying which field is wrong, and how it should be.
@@ -32,7 +32,25 @@ def check_interaction(interaction: Interaction) -> Interaction:
         _check_unicode(text)
     _check_depth("context", interaction.context)
     labels = check_labels(interaction.labels, interaction.text)
-    return interaction if labels is interaction.labels else replace(interaction, labels=labels)
+    part = _check_task(interaction)
+    if labels is interaction.labels and part == interaction.part:
+        return interaction
+    return replace(interaction, labels=labels, part=part)
+
+
+def _check_task(interaction: Interaction) -> Part | None:
+    """What the interaction is in its task."""
+    task, part = interaction.task, interaction.part
+    if task is None and part is None:
+        return None
+    if task is None:
+        raise InvalidInput(f"The part is {part!r}, but no task is named.", mend="Name the `task`, or leave `part` out.")
+    _check_id("task", task)
+    if part == "support" and not interaction.labels.heads:
+        raise InvalidInput(
+            f"A support example of task {task!r} has no label.", mend="Label it, or record it as a query."
+        )
+    return part or "query"
 
 
 def check_feedback(feedback: Feedback) -> Feedback:

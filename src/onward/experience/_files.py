@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,7 @@ OF_LABELS: Final = frozenset(field.name for field in fields(Labels))
 OF_FEEDBACK: Final = frozenset(field.name for field in fields(Feedback))
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 GZIP: Final = b"\x1f\x8b"
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
 
@@ -53,8 +55,10 @@ class FileContents:
     bad: tuple[BadLine, ...]
 
 
-def read_file(path: Path, *, tenant: str = DEFAULT_TENANT, now: datetime) -> FileContents:
-    """Read a .jsonl, .ndjson, .json or .csv file.
+def read_file(
+    path: Path, *, tenant: str = DEFAULT_TENANT, now: datetime, more: Mapping[str, Any] = NOTHING
+) -> FileContents:
+    """Read a .jsonl, .ndjson, .json or .csv file; the arguments are those of `read_lines`.
 
     Raises:
         NotFound: there is no such file.
@@ -70,11 +74,18 @@ def read_file(path: Path, *, tenant: str = DEFAULT_TENANT, now: datetime) -> Fil
         ) from error
     if b"\0" in data[:4096] or data.startswith(GZIP):
         raise InvalidInput(f"{path} is not a text file.", mend="Give JSON Lines or CSV, unpacked, in UTF-8.")
-    return read_lines(data, csv_format=path.suffix.lower() == ".csv", source=path.stem, tenant=tenant, now=now)
+    is_csv = path.suffix.lower() == ".csv"
+    return read_lines(data, csv_format=is_csv, source=path.stem, tenant=tenant, now=now, more=more)
 
 
 def read_lines(
-    data: bytes, *, csv_format: bool = False, source: str, tenant: str = DEFAULT_TENANT, now: datetime
+    data: bytes,
+    *,
+    csv_format: bool = False,
+    source: str,
+    tenant: str = DEFAULT_TENANT,
+    now: datetime,
+    more: Mapping[str, Any] = NOTHING,
 ) -> FileContents:
     """Read JSON Lines (or CSV with a header) from bytes.
 
@@ -85,6 +96,7 @@ def read_lines(
         source: taken for lines that name no source.
         tenant: taken for lines that name no tenant.
         now: taken for lines that name no time.
+        more: keys and values that every line has where it does not say otherwise.
 
     >>> from datetime import UTC
     >>> line = b'{"text": "where is my parcel", "intent": "order_status"}'
@@ -100,7 +112,7 @@ def read_lines(
         try:
             if isinstance(line, InvalidInput):
                 raise line
-            record = read_record(line, source=source, tenant=tenant, now=now, seen=seen)
+            record = read_record({**more, **line}, source=source, tenant=tenant, now=now, seen=seen)
         except InvalidInput as error:
             bad.append(BadLine(number, str(error)))
             continue

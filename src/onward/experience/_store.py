@@ -14,6 +14,7 @@ from onward.storage import Database, Journal, insert_into, schema, stamp
 from ._check import check_feedback, check_interaction
 from ._erase import Erased, Withdrawal, erase_rows, gone, what_is_left, withdrawal
 from ._recent import PAGE, Exchange, Recent, with_feedback
+from ._support import Supports
 from ._withdrawn import Withdrawn, make_key, note_withdrawal, withdrawn
 
 OF_INTERACTION: Final = ("tenant", "id", "user", "body")
@@ -29,6 +30,7 @@ class Experience:
         clock = clock or SystemClock()
         self._interactions = Journal(schema.interactions, OF_INTERACTION, clock)
         self._feedback = Journal(schema.feedback, OF_FEEDBACK, clock)
+        self._supports = Supports(database)
 
     def record(self, interactions: Sequence[Interaction]) -> int:
         """Store interactions; return how many were new, once they are durable. The first record under an id stands.
@@ -115,6 +117,23 @@ class Experience:
             with self._database.read() as connection:
                 found = with_feedback(connection, tenant, list(connection.scalars(query)))
             yield from found
+
+    def support(self, tenant: str, task: str, before: str | None = None) -> list[str]:
+        """Ids of the interactions that teach a task, in the order they were recorded; none where there is no such task.
+
+        Args:
+            before: only those that were recorded before this interaction.
+        """
+        found = self._supports.of(tenant, task)
+        if not found:
+            self._database.settle()
+            found = self._supports.of(tenant, task)
+        if before is None:
+            return list(found)
+        table = schema.interactions
+        with self._database.read() as connection:
+            number = connection.scalar(select(table.c.sequence).where(table.c.tenant == tenant, table.c.id == before))
+        return [name for name, place in found.items() if number is not None and place < number]
 
     def spoken_of(self, tenant: str, after: Mark) -> frozenset[str]:
         """Ids of the interactions recorded up to a mark that feedback recorded later speaks of, or speaks of no more:

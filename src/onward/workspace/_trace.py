@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from onward.core import DatasetVersion, Example, Interaction, ModelVersion, NotFound
+from onward.core import DatasetVersion, Example, Interaction, InvalidInput, ModelVersion, NotFound
 from onward.loop import House
 
 from ._records import Teacher, Trace
+from ._tasks import support_set
 
 TEACHERS_SHOWN = 5
 
@@ -33,7 +34,7 @@ def trace(house: House, tenant: str, interaction_id: str) -> Trace:
         service=service,
         dataset=None if version is None else version.dataset,
         interactions_taught_from=None if version is None else house.datasets.how_many_taught(tenant, version.dataset),
-        teachers=() if dataset is None else _teachers(interaction, dataset),
+        teachers=() if version is None else _teachers(interaction, _taught_by(house, interaction, dataset)),
         taught=learned_from(house, tenant, frozenset({interaction_id})),
         erased=house.experience.erased(tenant, interaction_id),
     )
@@ -59,16 +60,23 @@ def learned_from(house: House, tenant: str, interactions: frozenset[str]) -> tup
     return house.registry.learned_from(tenant, house.datasets.taught(tenant, interactions))
 
 
-def _learned(dataset: DatasetVersion) -> Iterable[Example]:
-    return (example for example in dataset.examples if example.split != "evaluation")
+def _taught_by(house: House, interaction: Interaction, dataset: DatasetVersion | None) -> Iterable[Example]:
+    """What gave the labels in question their meaning: of a task its support set, else what the version learned from."""
+    if interaction.task is None:
+        examples = () if dataset is None else dataset.examples
+        return (example for example in examples if example.split != "evaluation" and example.task is None)
+    try:
+        return support_set(house, interaction.tenant, interaction.task, before=interaction.id)
+    except (NotFound, InvalidInput):
+        return ()  # withdrawn or quarantined since
 
 
-def _teachers(interaction: Interaction, dataset: DatasetVersion) -> tuple[Teacher, ...]:
+def _teachers(interaction: Interaction, examples: Iterable[Example]) -> tuple[Teacher, ...]:
     words = _words(interaction.text)
     intent = interaction.prediction.labels.intent if interaction.prediction else None
     alike = [
         Teacher(example.interactions[0], example.text, example.labels.intent, _jaccard(words, _words(example.text)))
-        for example in _learned(dataset)
+        for example in examples
         if example.interactions and example.labels.intent == intent
     ]
     return tuple(sorted(alike, key=lambda t: (-t.likeness, t.interaction))[:TEACHERS_SHOWN])

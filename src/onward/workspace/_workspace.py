@@ -31,7 +31,7 @@ from onward.core import (
     Transition,
     new_id,
 )
-from onward.evaluation import judge, score_all, scorecard
+from onward.evaluation import answerable, answers, judge, score_all, scorecard
 from onward.experience import FileContents, check_labels, read_file, read_lines, read_record
 from onward.loop import House, Options, Progress, frozen_sets, run_cycle, unwatched
 from onward.monitoring import LearningProgressTracker, plot_versions
@@ -49,9 +49,11 @@ from ._alerts import Watched, book_of, redeliver, resume, silence, try_channels,
 from ._backups import back_up_to, prune_in, snapshots
 from ._doctor import look_at
 from ._forget import finish, forget_user
+from ._lines import json_line
 from ._models import Models
 from ._records import Comparison, Forgotten, Recorded, Status, Trace
 from ._service import promote, restore_version, roll_back
+from ._tasks import Asked, Support, lines_of_task, read_support, support_set
 from ._trace import stored_dataset, trace
 
 NO_CHAMPION: Final = "Record labelled interactions, then run: onward cycle"
@@ -141,7 +143,7 @@ class Workspace:
         """
         now = self.house.clock.now()
         line = {"id": id or new_id("in", now), "text": text, "tenant": tenant, **fields}
-        record = read_record(msgspec.json.decode(_json(line)), source="api", tenant=tenant, now=now, seen=Counter())
+        record = read_record(msgspec.json.decode(json_line(line)), source="api", tenant=tenant, now=now, seen=Counter())
         if not isinstance(record, Interaction):
             raise InvalidInput("That is feedback.", mend="Give it to `feedback`.")
         if durable:
@@ -157,7 +159,7 @@ class Workspace:
 
         With `durable=False` as in `record`; what was known already is then counted as new.
         """
-        data = b"\n".join(map(_json, interactions))
+        data = b"\n".join(map(json_line, interactions))
         contents = read_lines(data, source="api", now=self.house.clock.now())
         if durable:
             return self._keep(contents)
@@ -180,6 +182,29 @@ class Workspace:
         feedback = self.house.experience.add_feedback(contents.feedback)
         known = len(contents.interactions) + len(contents.feedback) - interactions - feedback
         return Recorded(interactions, feedback, known, contents.bad)
+
+    def record_task(
+        self,
+        task: str,
+        support: Iterable[Interaction | Mapping[str, Any]],
+        queries: Iterable[str | Interaction | Mapping[str, Any]] = (),
+        *,
+        tenant: str = DEFAULT_TENANT,
+        user: str | None = None,
+        durable: bool = True,
+    ) -> Recorded:
+        """Record a few-shot task: what its labels mean, and what is asked of it; more of both may follow.
+
+        Args:
+            task: its name; labels of different tasks have nothing to do with each other.
+            support: labelled examples, e.g. {"text": "money back", "intent": "refund"}; dicts as in `record_many`.
+            queries: texts, or dicts; with labels, or without, to be labelled by feedback later.
+            tenant: whose it is.
+            user: who said what does not say who said it.
+            durable: with `False` as in `record`.
+        """
+        whose = {"tenant": tenant} | ({} if user is None else {"user": user})
+        return self.record_many(lines_of_task(task, support, queries, **whose), durable=durable)
 
     def feedback(
         self,
@@ -219,7 +244,7 @@ class Workspace:
             "correction": correction,
             "remark": remark or {},
         }
-        record = read_record(msgspec.json.decode(_json(line)), source="api", tenant=tenant, now=now, seen=Counter())
+        record = read_record(msgspec.json.decode(json_line(line)), source="api", tenant=tenant, now=now, seen=Counter())
         if isinstance(record, Feedback):
             self._keep_feedback(record, durable=durable)
         return record.id
@@ -270,16 +295,34 @@ class Workspace:
 
     @overload
     def predict(  # type: ignore[overload-overlap] # a str is also a sequence of str
-        self, text: str, *, tenant: str = ..., user: str | None = ..., record: bool = ..., durable: bool = ...
+        self,
+        text: str,
+        *,
+        task: str | None = ...,
+        support: Support | None = ...,
+        tenant: str = ...,
+        user: str | None = ...,
+        record: bool = ...,
+        durable: bool = ...,
     ) -> Prediction: ...
     @overload
     def predict(
-        self, text: Sequence[str], *, tenant: str = ..., user: str | None = ..., record: bool = ..., durable: bool = ...
+        self,
+        text: Sequence[str],
+        *,
+        task: str | None = ...,
+        support: Support | None = ...,
+        tenant: str = ...,
+        user: str | None = ...,
+        record: bool = ...,
+        durable: bool = ...,
     ) -> list[Prediction]: ...
     def predict(
         self,
         text: str | Sequence[str],
         *,
+        task: str | None = None,
+        support: Support | None = None,
         tenant: str = DEFAULT_TENANT,
         user: str | None = None,
         record: bool = True,
@@ -289,22 +332,31 @@ class Workspace:
 
         Args:
             text: one text, or several.
+            task: a few-shot task: the champion adapts to its support set first.
+            support: labelled examples that teach the task, as in `record_task`, or a file of them. They are recorded
+                with the question, and add to what was recorded of the task; without a name they give the task its name.
             tenant: whose champion.
             user: who said it.
             record: with `False` nothing is recorded, and the predictions carry no id.
             durable: with `False` as in `record`.
 
         Raises:
-            NotFound: there is no champion yet.
+            NotFound: there is no champion yet; or nothing was recorded that teaches the task.
+            InvalidInput: the champion cannot adapt to tasks; or the support set cannot be used.
             Damaged: its artifact was changed.
         """
         number = self.house.registry.alias(tenant)
         if number is None:
             raise NotFound(f"Tenant {tenant!r} has no champion yet.", why=self._last_word(tenant), mend=NO_CHAMPION)
         texts = [text] if isinstance(text, str) else list(text)
-        predictions = [replace(p, version=number) for p in self._model(number).predict(texts)]
+        model, given = self._model(number), tuple[Interaction, ...]()
+        if support is not None or task is not None:
+            task, given = read_support(self.house, tenant, task, support or (), user)
+            model = self._models.adapted(self.house, number, support_set(self.house, tenant, task, given))
+        predictions = [replace(p, version=number) for p in model.predict(texts)]
         if record:
-            predictions = self._record_predictions(texts, predictions, tenant, user, durable=durable)
+            asked = Asked(tenant, user, task, given)
+            predictions = self._record_predictions(texts, predictions, asked, durable=durable)
         return predictions[0] if isinstance(text, str) else predictions
 
     def _last_word(self, tenant: str) -> str:
@@ -312,13 +364,14 @@ class Workspace:
         return f"Its last cycle was {cycles[-1].status}: {cycles[-1].reason}." if cycles else ""
 
     def _record_predictions(
-        self, texts: Sequence[str], predictions: Sequence[Prediction], tenant: str, user: str | None, *, durable: bool
+        self, texts: Sequence[str], predictions: Sequence[Prediction], asked: Asked, *, durable: bool
     ) -> list[Prediction]:
         now = self.house.clock.now()
         kept = [replace(prediction, interaction=new_id("in", now)) for prediction in predictions]
+        bare = Interaction(id="", text="", at=now, tenant=asked.tenant, user=asked.user, task=asked.task)
         said = [
-            Interaction(id=p.interaction or "", text=t, at=now, tenant=tenant, user=user, prediction=p)
-            for t, p in zip(texts, kept, strict=True)
+            *asked.given,
+            *(replace(bare, id=p.interaction or "", text=t, prediction=p) for t, p in zip(texts, kept, strict=True)),
         ]
         if durable:
             self.house.experience.record(said)
@@ -395,8 +448,9 @@ class Workspace:
         if not sets:
             raise NotFound("No evaluation set is frozen yet.", mend="Run: onward cycle")
         sets = [*sets[:-1], replace(sets[-1], new=True)]
-        texts = [example.text for one_set in sets for example in one_set.examples]
-        mine, other = (score_all(self._model(version.number).predict(texts), sets) for version in (one, two))
+        said = [answers(self._model(version.number), sets) for version in (one, two)]
+        sets = answerable(sets, said)
+        mine, other = (score_all(predictions, sets) for predictions in said)
         dataset = stored_dataset(self.house, two)
         verdict = judge(
             other,
@@ -685,10 +739,3 @@ class Workspace:
     def known_learners(self) -> dict[str, str]:
         """Every learner that can be named in onward.toml -> "module:attribute"."""
         return known_learners(self.settings)
-
-
-def _json(line: object) -> bytes:
-    try:
-        return msgspec.json.encode(line)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, numbers, lists and dicts.") from error

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from onward.learners.text._features import fit_features
 from onward.learners.text._shared import deadline
-from onward.learners.text.linear._features import fit_features
 from onward.learners.text.linear._heads import Lesson, fit_head, update_head
 
 NEVER, AT_ONCE = deadline(None), deadline(0.0)

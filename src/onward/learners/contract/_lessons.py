@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Final
 
 from onward.core import DatasetVersion, Entity, Example, Head, Labels, Split
@@ -59,6 +60,33 @@ def new_lessons() -> tuple[Example, ...]:
         for i, form in enumerate(_NEW)
         for name in _NAMES
         for mood in _MOODS
+    )
+
+
+def task_lessons(tasks: int = 6, first: int = 0, about: Sequence[str] = ()) -> tuple[Example, ...]:
+    """Tasks of two of four intents, under names of the task's own: two support examples and six queries of each.
+
+    The first of them validates, the others train.
+
+    Args:
+        tasks: how many.
+        first: number of the first; tasks of different numbers share no text.
+        about: the two intents; each pair in turn where it is empty.
+    """
+    forms = {**_SPOKEN, "dinner": _NEW}
+    pairs = list(combinations(forms, 2))
+    return tuple(
+        Example(
+            id=f"task-{number}-{intent}-{n}",
+            text=forms[intent][n % 3].format(f"{_NAMES[n]}{number}"),
+            labels=Labels(intent=f"{'left' if side == 0 else 'right'}-{number}"),
+            split="validation" if number == 0 else "train",
+            task=f"task-{number}",
+            part="support" if n < 2 else "query",
+        )
+        for number in range(first, first + tasks)
+        for side, intent in enumerate(about or pairs[number % len(pairs)])
+        for n in range(len(_NAMES))
     )
 
 

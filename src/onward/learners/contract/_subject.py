@@ -34,9 +34,13 @@ class Subject:
 
     def base(self) -> Trained:
         """What it makes of `lessons()`; trained once per subject."""
-        if "base" not in self._cache:
-            self._cache["base"] = self.train(lessons())
-        return self._cache["base"]
+        return self.kept("base", lessons())
+
+    def kept(self, name: str, examples: Sequence[Example]) -> Trained:
+        """What it makes of the examples; trained once per subject and name."""
+        if name not in self._cache:
+            self._cache[name] = self.train(examples)
+        return self._cache[name]
 
     def room(self, name: str) -> Path:
         """A new empty folder."""

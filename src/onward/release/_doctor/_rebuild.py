@@ -249,6 +249,8 @@ def _record(connection: Connection, dataset: DatasetVersion) -> None:
                 tenant=dataset.tenant,
                 labels=example.labels,
                 source=SOURCE,
+                task=example.task,
+                part=example.part,
             )
             texts = (dataset.tenant, name, None, encode(interaction).decode(), recorded, None)
             rows.append((*texts, checksum(texts)))

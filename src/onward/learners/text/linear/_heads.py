@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ._features import Floats
+from onward.learners.text._features import Floats
 
 DRAFT_EXAMPLES: Final = 4000
 MIN_TO_CALIBRATE: Final = 40

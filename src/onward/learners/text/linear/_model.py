@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from onward.core import Damaged, Labels, Prediction, content_hash, decode, encode
+from onward.learners.text._features import Features, Floats
 
-from ._features import Features, Floats
 from ._heads import LinearHead
 
 HeadName = Literal["intent", "sentiment"]

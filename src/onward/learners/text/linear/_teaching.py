@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from onward.core import Example, Training
+from onward.learners.text._features import Features, fit_features, grow_features
 
-from ._features import Features, fit_features, grow_features
 from ._heads import Lesson, LinearHead, fit_head, update_head
 from ._model import HEAD_NAMES, HeadName, LinearModel
 

@@ -7,10 +7,11 @@ faster to count than scikit-learn's vectorisers, whose features (`char_wb`, `sub
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -78,9 +79,11 @@ class Features:
     idf: Floats
     documents: int
     blocks: npt.NDArray[np.int8] = field(init=False, repr=False)
+    known_blocks: InitVar[npt.NDArray[np.int8] | None] = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "blocks", np.fromiter(map(_block, self.columns), dtype=np.int8))
+    def __post_init__(self, known_blocks: npt.NDArray[np.int8] | None) -> None:
+        blocks = np.fromiter(map(_block, self.columns), dtype=np.int8) if known_blocks is None else known_blocks
+        object.__setattr__(self, "blocks", blocks)
 
     def rows(self, texts: Sequence[str]) -> Any:
         """Sparse float32 rows, one per text; each block (words, pairs, trigrams) of a row has length 1 or is empty."""
@@ -115,6 +118,17 @@ def grow_features(features: Features, texts: Sequence[str], limit: int) -> Featu
     columns = {**features.columns, **{terms[i]: len(features.columns) + j for j, i in enumerate(kept.tolist())}}
     documents = max(features.documents, len(texts))
     return Features(columns, np.concatenate([features.idf, _idf(frequencies[kept], documents)]), documents)
+
+
+def extended(features: Features, texts: Sequence[str]) -> Features:
+    """The same features and, behind them, every other term of a few texts; quick, as the old ones are shared."""
+    terms, frequencies, _ = _survey(texts)
+    fresh = [i for i, term in enumerate(terms) if term not in features.columns]
+    own = {terms[i]: len(features.idf) + j for j, i in enumerate(fresh)}
+    blocks = np.concatenate([features.blocks, np.fromiter(map(_block, own), dtype=np.int8)])
+    idf = np.concatenate([features.idf, _idf(frequencies[fresh], features.documents)])
+    known = cast("dict[str, int]", features.columns)
+    return Features(ChainMap(own, known), idf, features.documents, blocks)
 
 
 def _survey(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp], Any]:

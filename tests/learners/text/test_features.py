@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.learners.text.linear._features import BLOCKS, Features, fit_features, grow_features
+from onward.learners.text._features import BLOCKS, Features, fit_features, grow_features
 
 TEXTS = ["refund my order", "Refund the ORDER!", "what a lovely day", "order a lovely refund 🙂"]
 
