@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from onward.core import Damaged, InvalidInput, NotFound, Unavailable
 from onward.learners.meta import MAML, MAMLPlusPlus, MetaLearner, MetaLearningTask, MetaSGD, Prototypical, Reptile
+from onward.learners.meta._checkpoint import Saved, save_learner
+from onward.learners.meta._identity import Named
 from onward.learners.meta.algorithms import Algorithm
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid
 
@@ -301,6 +303,37 @@ def test_a_function_as_loss_is_handed_in_again(tmp_path: Path) -> None:
     MetaLearner(nn.Linear(1, 1), loss=own_loss).save(tmp_path)
     loaded = MetaLearner.load(tmp_path, nn.Linear(1, 1), loss=own_loss)
     assert "own_loss" in loaded.describe()["loss"]
+
+
+class Own:
+    """An algorithm of somebody else: MAML, and no dataclass."""
+
+    def __init__(self) -> None:
+        self._maml = MAML(inner_steps=1)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._maml, name)
+
+
+def test_an_algorithm_of_ones_own_is_handed_in_again(tmp_path: Path) -> None:
+    made = learner(Own())
+    made.save(tmp_path)
+    assert same(MetaLearner.load(tmp_path, net(), Own()), made)
+    with pytest.raises(InvalidInput, match="no algorithm that Onward brings"):
+        MetaLearner.load(tmp_path, net())
+
+
+def test_settings_that_an_algorithm_does_not_know_are_said(tmp_path: Path) -> None:
+    saved = Saved(repr(net()), Named("MAML", {"later": 1}), "mse", 0)
+    save_learner(tmp_path, saved, learner().meta_parameters())
+    with pytest.raises(InvalidInput, match="cannot be made"):
+        MetaLearner.load(tmp_path, net())
+
+
+def test_a_folder_in_place_of_a_file_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "learner.json").mkdir()
+    with pytest.raises(Damaged, match="not what was stored"):
+        MetaLearner.load(tmp_path, net())
 
 
 def test_nothing_saved_is_said(tmp_path: Path) -> None:

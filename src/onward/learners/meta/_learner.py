@@ -291,9 +291,10 @@ class MetaLearner:
 
         >>> from onward.learners.meta.tasks import GaussianBlobs
         >>> tasks = GaussianBlobs(ways=2, shots=5)
-        >>> learner = MetaLearner(nn.Sequential(nn.Linear(2, 2)), MAML(inner_steps=1, inner_rate=0.5), outer_rate=0.1)
+        >>> net = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2))
+        >>> learner = MetaLearner(net, MAML(inner_steps=1, inner_rate=0.5), outer_rate=0.01)
         >>> report = learner.fit(tasks, steps=20, batch_size=8, validation=tasks.split("validation"))
-        >>> report.steps, report.stopped, report.validation_accuracy > 0.8
+        >>> report.steps, report.stopped, report.validation_accuracy > 0.6
         (20, 'steps', True)
         """
         plan = Plan(
