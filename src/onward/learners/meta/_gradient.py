@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from threading import Barrier
 
 import torch
 from torch import Tensor
@@ -68,7 +67,7 @@ def gradient_of(work: Work, meta: Params, batch: TaskBatch) -> list[Found]:
         setting = Setting(work.engine, work.loss, Chance(generator), work.at)
         return _summed(work.gradient(setting, meta, batch[chunks[number]]), work.aggregate)
 
-    return list(_spread(one, len(chunks), threads))
+    return _spread(one, len(chunks), threads)
 
 
 def _summed(found: MetaGradient, aggregate: Aggregate) -> Found:
@@ -79,28 +78,21 @@ def _summed(found: MetaGradient, aggregate: Aggregate) -> Found:
     return Found(aggregate.part(grads), found.losses, found.accuracy, held)
 
 
-def _spread(one: Callable[[int], Found], count: int, threads: int) -> Iterator[Found]:
+def _spread(one: Callable[[int], Found], count: int, threads: int) -> list[Found]:
     """One chunk a thread, each thread on one core: chunks do not wait for one another inside every product."""
-    if torch.get_num_threads() == 1:
-        return map(one, range(count))
-    return _pool(min(threads, torch.get_num_threads())).map(one, range(count))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        if threads == 1 or count == 1:
+            return [one(number) for number in range(count)]
+        return list(_pool(threads).map(one, range(count)))
+    finally:
+        torch.set_num_threads(before)
 
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that each work on one core. How many threads torch uses elsewhere stays as it was."""
-    elsewhere, everybody = torch.get_num_threads(), Barrier(threads + 1)
-
-    def begin() -> None:
-        torch.set_num_threads(1)
-        everybody.wait()
-
-    pool = ThreadPoolExecutor(threads, "onward-meta", initializer=begin)
-    for _ in range(threads):
-        pool.submit(int)
-    everybody.wait()
-    torch.set_num_threads(elsewhere)
-    return pool
+    return ThreadPoolExecutor(threads, "onward-meta", initializer=torch.set_num_threads, initargs=(1,))
 
 
 os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of its parent's threads

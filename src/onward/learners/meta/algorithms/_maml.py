@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -220,15 +221,18 @@ class _Walk:
 
     def move(self, grads: Params, k: int) -> None:
         """One inner step."""
-        moved = {n: _step(self._theta[n], g, rate_of(self._maml, self._meta, n, k, self._rate))
-                 for n, g in grads.items() if n in self.wrt}  # fmt: skip
-        self._theta = self._theta | moved
+        names = [name for name in grads if name in self.wrt]
+        rates = [rate_of(self._maml, self._meta, name, k, self._rate) for name in names]
+        moved = _moved([self._theta[name] for name in names], [grads[name] for name in names], rates)
+        self._theta = self._theta | dict(zip(names, moved, strict=True))
 
 
-def _step(value: Tensor, grad: Tensor, rate: float | Tensor) -> Tensor:
-    if isinstance(rate, float):
-        return torch.add(value, grad, alpha=-rate)
-    return torch.addcmul(value, grad, rate, value=-1)
+def _moved(values: list[Tensor], grads: list[Tensor], rates: list[float | Tensor]) -> Sequence[Tensor]:
+    """Values less rate times gradient."""
+    if isinstance(rates[0], float):
+        return torch._foreach_add(values, grads, alpha=-rates[0])  # noqa: SLF001 - documented, and public all the same
+    each = zip(values, grads, rates, strict=True)
+    return [torch.addcmul(value, grad, torch.as_tensor(rate), value=-1) for value, grad, rate in each]
 
 
 def rate_of(maml: MAML, meta: Params, name: str, k: int, instead: float | None = None) -> float | Tensor:
@@ -251,19 +255,20 @@ class _Back:
 
     def add(self, more: Params, k: int) -> None:
         """Add gradients with respect to the parameters before inner step k."""
-        for name, value in more.items():
-            key = f"{STEP}{k}:{name}" if k and name in self._stepwise else name
-            self.grads[key] = self.grads[key].add_(value) if key in self.grads else value
+        keyed = {f"{STEP}{k}:{n}" if k and n in self._stepwise else n: value for n, value in more.items()}
+        both = [name for name in keyed if name in self.grads]
+        if both:
+            torch._foreach_add_([self.grads[n] for n in both], [keyed[n] for n in both])
+        self.grads.update((name, value) for name, value in keyed.items() if name not in self.grads)
 
     def through(self, tape: Any, grads: Params, k: int) -> None:
         """Back through inner step k, whose gradients these were."""
-        direction: Params = {}
-        for name in grads.keys() & self._wrt & self.grads.keys():
-            rate = rate_of(self._maml, self._meta, name, k)
-            v = self.grads[name]
-            if isinstance(rate, Tensor):
-                self._learn_rate(name, k, v * grads[name])
-            direction[name] = v * -rate
+        names = [name for name in grads if name in self._wrt and name in self.grads]
+        rates = [rate_of(self._maml, self._meta, name, k) for name in names]
+        direction = dict(zip(names, _scaled([self.grads[name] for name in names], rates), strict=True))
+        if self._maml.rates != "fixed":
+            for name in names:
+                self._learn_rate(name, k, self.grads[name] * grads[name])
         if tape is not None and direction:
             self.add(self._setting.engine.product(tape, direction), k)
 
@@ -275,3 +280,10 @@ class _Back:
             return
         each = self.grads.setdefault(key, product.new_zeros(len(product), self._maml.inner_steps))
         each[:, k] -= product.flatten(1).sum(1)
+
+
+def _scaled(values: list[Tensor], rates: list[float | Tensor]) -> Sequence[Tensor]:
+    """Values times minus their rates."""
+    if rates and isinstance(rates[0], float):
+        return torch._foreach_mul(values, -rates[0])  # noqa: SLF001 - see `_moved`
+    return [value * -rate for value, rate in zip(values, rates, strict=True)]

@@ -89,7 +89,8 @@ class Custom:
         at, y = kept
 
         def moved(each: Tensor, target: Tensor, by: Tensor) -> Tensor:
-            return grad(lambda o: (grad(self.function)(o, target) * by).sum())(each)
+            found: Tensor = grad(lambda o: (grad(self.function)(o, target) * by).sum())(each)
+            return found
 
         return vmap(moved)(at, y, outputs)
 

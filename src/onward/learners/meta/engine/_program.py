@@ -71,6 +71,16 @@ class Program:
         return tuple(len(node.inputs) == 1 and single(node.inputs[0]) for node in self.nodes)
 
     @cached_property
+    def own_names(self) -> tuple[tuple[str, ...], ...]:
+        """By node, the names of its own parameters."""
+        return tuple(node.op.names if isinstance(node.op, Weighted) else () for node in self.nodes)
+
+    @cached_property
+    def curved(self) -> tuple[Curved | None, ...]:
+        """By node, the layer itself where its slope moves."""
+        return tuple(node.op if isinstance(node.op, Curved) else None for node in self.nodes)
+
+    @cached_property
     def weighted(self) -> dict[str, Weighted]:
         """The layer that each parameter belongs to."""
         return {name: node.op for node in self.nodes if isinstance(node.op, Weighted) for name in node.op.names}
@@ -79,7 +89,7 @@ class Program:
         """The nodes whose values depend on any of these parameters, or, if asked, on chance."""
         found: set[int] = set()
         for at, node in enumerate(self.nodes):
-            own = isinstance(node.op, Weighted) and not names.isdisjoint(node.op.names)
+            own = not names.isdisjoint(self.own_names[at])
             if own or (chance and node.op.random) or any(i - 1 in found for i in node.inputs):
                 found.add(at)
         return found
@@ -112,12 +122,13 @@ class Program:
         Cotangents of what the part started from are added to those in `run`, where `asked.inputs`.
         """
         grads: Params = {}
+        below = asked._replace(inputs=True)
         cotangents = dict(tops)
         for at in reversed(part.order):
             cotangent = cotangents.pop(at + 1, None)
             if cotangent is None:
                 continue
-            wanted = asked._replace(inputs=asked.inputs or part.inner[at])
+            wanted = below if part.inner[at] else asked
             back = self.nodes[at].op.backward(run.params, run.kept[at], cotangent, wanted)
             run.back[at] = back.kept
             self._spread(part, run, at, back, asked.inputs, cotangents, grads)
@@ -130,8 +141,7 @@ class Program:
         for at in part.order:
             node = self.nodes[at]
             inputs = tuple([moved.get(i) for i in node.inputs])
-            own = isinstance(node.op, Weighted) and any(name in direction for name in node.op.names)
-            if own or any(i is not None for i in inputs):
+            if any(i is not None for i in inputs) or not direction.keys().isdisjoint(self.own_names[at]):
                 moved[at + 1], kept[at] = node.op.tangent(run.params, run.kept[at], inputs, direction)
         return moved[len(self.nodes)], kept
 
@@ -140,17 +150,18 @@ class Program:
     ) -> Params:
         """How `backward` moves: with the layers that moved, and with the cotangent of the output, by `top`."""
         grads: Params = {}
+        below = asked._replace(inputs=True)
         cotangents = {len(self.nodes): top}
         for at in reversed(part.order):
             cotangent = cotangents.pop(at + 1, None)
             if cotangent is None:
                 continue
-            op, wanted = self.nodes[at].op, asked._replace(inputs=asked.inputs or part.inner[at])
-            if at in moved and isinstance(op, Curved):
+            curved, wanted = self.curved[at], below if part.inner[at] else asked
+            if at in moved and curved is not None:
                 kept = run.kept[at], run.back[at], moved[at]
-                back = op.backward_tangent(run.params, kept, cotangent, direction, wanted)
+                back = curved.backward_tangent(run.params, kept, cotangent, direction, wanted)
             else:
-                back = op.backward(run.params, run.kept[at], cotangent, wanted)
+                back = self.nodes[at].op.backward(run.params, run.kept[at], cotangent, wanted)
             self._spread(part, run, at, back, asked.inputs, cotangents, grads)
         return grads
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ._engine import Chance, Params, Step
-from ._linear import Linear
+from ._linear import MANY, Linear
 from ._losses import Loss
 from ._op import Asked
 from ._program import Part, Program, Run
@@ -42,6 +42,11 @@ class Prepared(NamedTuple):
     run: Run
     wrt: frozenset[str]
     chance: Chance
+
+    def only(self, task: int) -> Prepared:
+        """That of one task."""
+        values = {i: value[task : task + 1] for i, value in self.run.values.items()}
+        return self._replace(run=Run(_only(self.run.params, task), values))
 
 
 class Tape(NamedTuple):
@@ -98,6 +103,17 @@ class Rules:
     def gradient(
         self, prepared: Prepared, params: Params, y: Tensor, loss: Loss, *, tape: bool = False, every: bool = False
     ) -> Step:
+        if not tape and self._alone(prepared):
+            tasks = [(prepared.only(t), _only(params, t), y[t : t + 1]) for t in range(len(y))]
+            return _joined([self._gradient(*task, loss, tape=False, every=every) for task in tasks])
+        return self._gradient(prepared, params, y, loss, tape=tape, every=every)
+
+    def _alone(self, prepared: Prepared) -> bool:
+        """Whether a task is enough for the caches: together with others it would only be slower."""
+        images = prepared.run.values[0]
+        return self._convolves and not prepared.split.learned.order and images[0, ..., 0].numel() >= MANY
+
+    def _gradient(self, prepared: Prepared, params: Params, y: Tensor, loss: Loss, *, tape: bool, every: bool) -> Step:
         run, outputs = self._forward(prepared, params)
         losses, top, kept = loss.value(outputs, y)
         learned = bool(prepared.split.learned.order)
@@ -151,3 +167,12 @@ class Rules:
             parts = [self.program.part(which) for which in (upper, lower, learned)]
             self._splits[wrt] = Split(*parts)
         return self._splits[wrt]
+
+
+def _only(params: Params, task: int) -> Params:
+    return {name: value[task : task + 1] for name, value in params.items()}
+
+
+def _joined(steps: Sequence[Step]) -> Step:
+    grads = {name: torch.cat([step.grads[name] for step in steps]) for name in steps[0].grads}
+    return Step(torch.cat([step.loss for step in steps]), torch.cat([step.outputs for step in steps]), grads)

@@ -210,7 +210,7 @@ def _convolution(module: nn.Conv2d, name: str, batch_norm_follows: bool) -> list
         raise Ruleless(f"{name} is padded by {module.padding!r}; give numbers")
     kernel, stride, padding = _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
     bias = f"{name}.bias" if module.bias is not None and not batch_norm_follows else None
-    return [Mapped(Unfold(kernel, stride, padding)), Linear(f"{name}.weight", bias, kernel)]
+    return [Linear(f"{name}.weight", bias, Unfold(kernel, stride, padding))]
 
 
 def _batch_norm(module: nn.BatchNorm2d, name: str, _: bool) -> list[Op]:
