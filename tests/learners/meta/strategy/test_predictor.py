@@ -21,7 +21,7 @@ KINDS = {-2.5: {"scale": 1.0, "ways": 3}, -0.5: {"scale": 1e3, "ways": 8, "d": 2
 
 def outcome_of(rate: float, best: float, hidden: int = 32) -> float:
     """An accuracy that falls with the distance from the best rate, in powers of ten, and less from 32 hidden units."""
-    return 0.9 - 0.2 * abs(math.log10(rate) - best) - 0.02 * abs(math.log2(hidden / 32))
+    return 0.9 - 0.2 * abs(math.log10(rate) - best) - 0.06 * abs(math.log2(hidden / 32))
 
 
 def taught(tasks: int = 8, trials: int = 8, **settings) -> StrategyPredictor:
@@ -250,7 +250,7 @@ def test_the_surrogate_is_the_posterior_of_its_kernel(known):
     rows, query = surrogate.rows, surrogate.columns(strategies)
 
     def configurations(left, right):
-        return np.exp(-((left[:, None] - right[None]) ** 2).sum(axis=2) / 1.5**2 / 2)
+        return np.exp(-((left[:, None] - right[None]) ** 2).sum(axis=2) / 2)
 
     apart = surrogate.neighbourhood.distances(vector[None])[0]
     near = (0.5 + 0.5 * np.exp(-((apart / 2 / surrogate.neighbourhood.width) ** 2) / 2))[surrogate.tasks]

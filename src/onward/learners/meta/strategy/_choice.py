@@ -10,7 +10,7 @@ import numpy as np
 from ._buffer import Experience
 from ._inputs import Floats
 from ._strategy import Strategy
-from ._surrogate import Surrogate
+from ._surrogate import Surrogate, cautious
 
 TRIED: Final = 400  # configurations looked at, those tried on the most similar tasks first ...
 MIXED: Final = 200  # ... and mixtures of the most promising of them
@@ -31,9 +31,9 @@ def tried(groups: Sequence[Sequence[Experience]], similarities: Floats) -> list[
     return list(different.values())[:TRIED]
 
 
-def mixed(strategies: Sequence[Strategy], expected: Floats, seed: int) -> list[Strategy]:
+def mixed(strategies: Sequence[Strategy], worth: Floats, seed: int) -> list[Strategy]:
     """New configurations: each setting from one of the most promising quarter; architecture parameters as a whole."""
-    best = [strategies[at] for at in np.argsort(-expected, kind="stable")[: max(1, int(len(strategies) * PROMISING))]]
+    best = [strategies[at] for at in np.argsort(-worth, kind="stable")[: max(1, int(len(strategies) * PROMISING))]]
     rng = np.random.default_rng(seed)
     known = {_key(one) for one in strategies}
     found: dict[object, Strategy] = {}
@@ -54,11 +54,12 @@ def mixed(strategies: Sequence[Strategy], expected: Floats, seed: int) -> list[S
 def proposals(surrogate: Surrogate, vector: Floats, strategies: Sequence[Strategy], count: int, seed: int) -> list[int]:
     """Positions of the configurations to try, best first.
 
-    The first has the highest expected outcome. Each further one raises the expected best of those proposed most, so
-    that they do not all fail together (greedy portfolio; as of Auto-sklearn 2.0, Feurer et al. 2022).
+    The first has the highest expected outcome, less half a standard deviation. Each further one raises the expected
+    best of those proposed most, so that they do not all fail together (greedy portfolio, as of Auto-sklearn 2.0, Feurer
+    et al. 2022).
     """
     expected, covariance = surrogate.expected(vector, strategies)
-    chosen = [int(expected.argmax())]
+    chosen = [int(cautious(expected, covariance).argmax())]
     outcomes = draws(expected, covariance, seed)
     best = outcomes[:, chosen[0]]
     while len(chosen) < min(count, len(strategies)):

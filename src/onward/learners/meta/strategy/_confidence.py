@@ -15,7 +15,7 @@ from ._buffer import Experience
 from ._choice import draws
 from ._clusters import cluster_tasks
 from ._inputs import Floats
-from ._surrogate import Surrogate, newest
+from ._surrogate import Surrogate, cautious, newest
 
 GOOD: Final = 0.25  # at most this share of the configurations does better
 FOLDS: Final = 5
@@ -90,7 +90,7 @@ def _judge(
     for group in left_out:
         vector = np.array(group[0].vector)
         expected, covariance = surrogate.expected(vector, [one.strategy for one in group])
-        chosen = int(expected.argmax())
+        chosen = int(cautious(expected, covariance).argmax())
         outcomes = np.array([one.outcome for one in group])
         probability = probability_of_good(expected, covariance, chosen, range(len(group)), seed)
         better = int((outcomes > outcomes[chosen]).sum())

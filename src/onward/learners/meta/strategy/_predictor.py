@@ -28,7 +28,8 @@ class StrategyPredictor:
 
     Where nothing was recorded, or the nearest recorded task is farther than `reach` times the usual distance between
     neighbours, the defaults are returned, with confidence 0. Otherwise the configuration with the highest
-    expected outcome, among those tried and mixtures of them; nothing is proposed outside the values that were tried.
+    expected outcome, less half a standard deviation, among those tried and mixtures of them; nothing is proposed
+    outside the values that were tried.
 
     The confidence is the estimated probability that, of the configurations tried so far, at most a quarter would do
     better on this task. It is calibrated on tasks left out, of which each needs four different outcomes; before there
@@ -123,7 +124,7 @@ class StrategyPredictor:
             return [self.defaults]
         similarities = surrogate.neighbourhood.similarities(vector[None])[0]
         known = tried(surrogate.groups, similarities)
-        candidates = known + mixed(known, surrogate.expected(vector, known)[0], self.seed)
+        candidates = known + mixed(known, surrogate.worth(vector, known), self.seed)
         chosen = proposals(surrogate, vector, candidates, count, self.seed)
         expected, covariance = surrogate.expected(vector, candidates)
         probability = probability_of_good(expected, covariance, chosen[0], range(len(known)), self.seed)

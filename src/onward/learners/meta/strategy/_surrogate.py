@@ -21,8 +21,9 @@ from ._strategy import Strategy
 ROWS: Final = 1_500  # experiences fitted to: the cost grows with their cube
 COMMON: Final = 0.5  # the share of what makes a configuration good that all tasks share
 REACH_OF_TASK: Final = 2.0  # length scales: of tasks, in widths of the neighbourhood ...
-REACH_OF_CONFIGURATION: Final = 1.5  # ... of configurations, in standard deviations of each parameter
+REACH_OF_CONFIGURATION: Final = 1.0  # ... of configurations, in standard deviations of each parameter
 NOISE: Final = 1.0  # variance of noise over variance of signal
+CAUTION: Final = 0.5  # standard deviations that are taken off an expected outcome before it is chosen
 LEAST: Final = 1e-8  # stands for no regularization on its logarithmic scale
 
 
@@ -51,7 +52,7 @@ class Columns:
 class Surrogate:
     """Expected outcomes, relative to the mean outcome of the task: a Gaussian process with the kernel
 
-        (c + (1 - c) exp(-(task distance / 2 width)^2 / 2)) exp(-|configuration difference / 1.5|^2 / 2)
+        (c + (1 - c) exp(-(task distance / 2 width)^2 / 2)) exp(-|configuration difference|^2 / 2)
 
     with c = 0.5, so that tasks far from all others get what is good everywhere. Products of task and configuration
     kernels: Bonilla, Chai and Williams 2008; Swersky, Snoek and Adams 2013. Outcomes less their task's mean, as tasks
@@ -92,9 +93,19 @@ class Surrogate:
         left = solve_triangular(self.factor, between.T, lower=True)
         return between @ self.weights, self.variance * (_of_rows(rows, rows) - left.T @ left)
 
+    def worth(self, vector: Floats, strategies: Sequence[Strategy]) -> Floats:
+        """(C,) by which the best is chosen: expected outcome less half a standard deviation of what is not known."""
+        return cautious(*self.expected(vector, strategies))
+
     def distance(self, vector: Floats) -> float:
         """Of a task from the nearest known one, in widths of the neighbourhood."""
         return float(self.neighbourhood.distances(vector[None]).min() / self.neighbourhood.width)
+
+
+def cautious(expected: Floats, covariance: Floats) -> Floats:
+    """(C,) expected outcomes less half a standard deviation: what lies at the edge of all that was tried is unsure."""
+    worth: Floats = expected - CAUTION * np.sqrt(np.clip(np.diag(covariance), 0, None))
+    return worth
 
 
 def relative_outcomes(groups: Sequence[Sequence[Experience]]) -> Floats:
