@@ -103,6 +103,12 @@ def test_medians_are_refused_by_both(place: Path) -> None:
     assert all("median_of_means needs every" in one["raised"]["text"] for one in both(place, "medians"))
 
 
+def test_every_process_gets_as_many_tasks_of_all_shapes(place: Path) -> None:
+    first, second = (one["shares"] for one in both(place, "shares"))
+    assert first == [[0, 2, 4], [1, 3], [0, 2, 4]]
+    assert second == [[1, 3], [0, 2, 4], [1, 3]]
+
+
 def test_dropout_differs_between_processes_and_is_reproducible(place: Path) -> None:
     first, _ = both(place, "dropouts")
     assert not torch.allclose(first["one"], first["two"], rtol=0.01)

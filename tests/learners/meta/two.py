@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from onward.core import OnwardError
 from onward.learners.meta import MAML, Aggregate, MetaLearner, MetaLearningTask
+from onward.learners.meta._processes import share
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, TaskBatch
 
 Said = dict[str, Any]
@@ -110,6 +111,11 @@ def medians() -> Said:
     return {"raised": raised(lambda: made.meta_train_step(Sinusoid().sample_batch(6)))}
 
 
+def shares() -> Said:
+    """Which of five tasks are this process's, when so many of other shapes came before."""
+    return {"shares": [list(range(5))[share(before)] for before in range(3)]}
+
+
 def dropouts() -> Said:
     """The same task twice: what the two processes make of it differs by their dropout alone."""
     task = Sinusoid(seed=6).sample_batch(1)[0]
@@ -179,7 +185,7 @@ def watched() -> Said:
 SCENARIOS: dict[str, Callable[[], Said]] = {
     one.__name__: one
     for one in (
-        many, ragged, few, clipped, starts_apart, one_diverges, one_is_skipped, all_diverge, one_breaks, medians, dropouts,
+        many, ragged, few, clipped, starts_apart, one_diverges, one_is_skipped, all_diverge, one_breaks, medians, shares, dropouts,
         fitted, fitted_on, late, apart, unwritable, unjudged, watched,
     )
 }  # fmt: skip

@@ -27,7 +27,7 @@ def check_settings(outer_rate: object, clip: object, diverged: object, seed: obj
         raise InvalidInput(f"outer_rate is {outer_rate!r}.", mend="Give a finite rate above 0.")
     if clip is not None and not _above(clip):
         raise InvalidInput(f"clip is {clip!r}.", mend="Give a finite norm above 0, or None.")
-    if not isinstance(seed, Integral):
+    if not _is_a(Integral, seed):
         raise InvalidInput(f"seed is {seed!r}.", mend="Give a whole number.")
 
 
@@ -45,13 +45,13 @@ def check_rate(rate: object, step: int) -> None:
         )
 
 
-def check_adapting(steps: object, rate: object) -> None:
+def check_adapting(steps: Any, rate: object) -> None:
     """Refuse steps and rates that cannot adapt.
 
     Raises:
         InvalidInput: they cannot.
     """
-    whole = steps is None or (isinstance(steps, Integral) and steps >= 0)
+    whole = steps is None or (_is_a(Integral, steps) and steps >= 0)
     if not whole or not (rate is None or _above(rate)):
         raise InvalidInput(
             f"{steps!r} steps at a rate of {rate!r} cannot adapt.",
@@ -91,5 +91,10 @@ def parts_of(state: Mapping[str, Any]) -> tuple[Mapping[str, Tensor], dict[str, 
         ) from error
 
 
-def _above(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < float("inf")
+def _above(value: Any) -> bool:
+    return _is_a(Real, value) and bool(0 < value < float("inf"))
+
+
+def _is_a(kind: type, value: object) -> bool:
+    """Whether it is such a number, NumPy's among them; a truth value is none."""
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -14,7 +14,7 @@ from onward.core import Damaged, InvalidInput
 from ._checkpoint import read_checkpoint, write_checkpoint
 from ._identity import named, text
 from ._interrupt import deferred
-from ._processes import anywhere, give_up, processes, share, summed, together
+from ._processes import anywhere, exchanged, processes, share, summed, together
 from ._standing import UNCHANGED, FitReport, Plan, Row, Standing, Stopped
 from ._watch import Progress, Recorder, Tracker, shown
 from .tasks import MetaLearningTask, TaskDistribution
@@ -177,15 +177,14 @@ class Training:
         """Loss and accuracy over the validation tasks, of which each process works on some."""
         part, (_, world) = self._judges[share()], processes()
         device = self._learner.device if world > 1 else torch.device("cpu")
-        said = torch.zeros(4, dtype=torch.float64, device=device)
-        try:
+        nothing = torch.zeros(4, dtype=torch.float64, device=device)
+
+        def said() -> list[torch.Tensor]:
             found = self._learner.evaluate_tasks(part) if len(part) else {"loss": []}
             right = found.get("accuracy", [])
-            said += said.new_tensor([len(part), sum(found["loss"]), len(right), sum(right)])
-        except Exception as error:
-            give_up([said], error)
-            raise
-        count, loss, judged, accuracy = summed([said])[0].tolist()
+            return [nothing.new_tensor([len(part), sum(found["loss"]), len(right), sum(right)])]
+
+        count, loss, judged, accuracy = exchanged(said, lambda: [nothing])[0].tolist()
         figures = {"validation_loss": loss / count}
         return figures | {"validation_accuracy": accuracy / judged} if judged else figures
 

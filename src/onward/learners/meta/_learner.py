@@ -19,7 +19,7 @@ from ._compile import compiled
 from ._fit import fit
 from ._gradient import Found, Gradient, Work, diverged_tasks, gradient_of, joined
 from ._identity import algorithm_of, named, shapes, text
-from ._processes import give_up, processes, refuse_medians, same_everywhere, share, summed
+from ._processes import exchanged, processes, refuse_medians, same_everywhere, share
 from ._reduce import averaged, nothing, seed_of, sums
 from ._standing import FitReport, Plan
 from ._watch import Progress, Tracker
@@ -180,12 +180,8 @@ class MetaLearner:
         if not self._together:
             same_everywhere(self._meta.values())
             self._together = processes()[1] > 1
-        try:
-            said = self._said(tasks)
-        except Exception as error:
-            give_up(nothing(self._meta), error)
-            raise
-        return averaged(summed(said), self._meta, len(tasks))
+        total = exchanged(lambda: self._said(tasks), lambda: nothing(self._meta))
+        return averaged(total, self._meta, len(tasks))
 
     def _said(self, tasks: Sequence[MetaLearningTask]) -> list[Tensor]:
         """What this process has to say of its share of the tasks."""

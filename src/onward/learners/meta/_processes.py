@@ -5,7 +5,7 @@ Nobody waits in vain: a process that fails says so in the message that the other
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -62,6 +62,20 @@ def summed(values: Sequence[Tensor]) -> list[Tensor]:
             mend="See what it says; every process stopped before this step.",
         )
     return sums
+
+
+def exchanged(said: Callable[[], Sequence[Tensor]], nothing: Callable[[], Sequence[Tensor]]) -> list[Tensor]:
+    """What every process says, summed. An error in one is raised there, and `InvalidInput` in the others.
+
+    Args:
+        nothing: tensors of the same shapes.
+    """
+    try:
+        values = said()
+    except Exception as error:
+        give_up(nothing(), error)
+        raise
+    return summed(values)
 
 
 def give_up(values: Sequence[Tensor], error: Exception) -> None:
