@@ -175,6 +175,16 @@ def test_support_of_somebody_forgotten_teaches_no_more(ws: Workspace) -> None:
         ws.predict("zanzibar quokka", task="mine")
 
 
+def test_tasks_survive_a_lost_database(ws: Workspace, clock: ManualClock) -> None:
+    folder, before = ws.folder, right(ws, "t3", task="t3")
+    ws.close()
+    (folder / "onward.db").unlink()
+    assert onward.doctor(folder, mend=True, clock=clock)[0].mended
+    with onward.open(folder, settings=TASKS, clock=clock) as back:
+        assert len(back.house.experience.support("default", "t3")) == 6
+        assert right(back, "t3", task="t3") == before
+
+
 def test_models_that_adapted_are_kept(ws: Workspace) -> None:
     support, _ = task("new", WORDS)
     for number in range(80):
