@@ -43,8 +43,8 @@ def compared(
     with torch.enable_grad():
         flat = leaf.flatten(2)
         said = scores(own, flat[:, :shots], marks.to(leaf.dtype), flat[:, shots:])
-    losses, top = (setting.loss.value(said.detach(), batch.query_y)[:2] if judge is None
-                   else judge(said.detach(), batch.query_y))  # fmt: skip
+    say = judge or (lambda told, y: setting.loss.value(told, y)[:2])
+    losses, top = say(said.detach(), batch.query_y)
     cotangent, *grads = torch.autograd.grad(said, [leaf, *own.values()], top)
     found = engine.pull(tape, cotangent) | dict(zip(own, grads, strict=True))
     return MetaGradient(found, losses.unsqueeze(0), accuracy(said.detach(), batch.query_y))

@@ -67,8 +67,14 @@ class Prototypical:
         return compared(self._scores, setting, meta, batch)
 
     def adapt_tasks(
-        self, setting: Setting, meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | None  # noqa: ARG002
-    ) -> Adapted:  # fmt: skip
+        self,
+        setting: Setting,  # noqa: ARG002
+        meta: Params,
+        x: Tensor,
+        y: Tensor,
+        steps: int | None,
+        rate: float | None,
+    ) -> Adapted:
         return kept(meta, x, y, steps, rate)
 
     def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:

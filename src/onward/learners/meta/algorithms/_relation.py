@@ -75,8 +75,14 @@ class Relation:
         return compared(self._scores, setting, meta, batch, _squares)
 
     def adapt_tasks(
-        self, setting: Setting, meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | None  # noqa: ARG002
-    ) -> Adapted:  # fmt: skip
+        self,
+        setting: Setting,  # noqa: ARG002
+        meta: Params,
+        x: Tensor,
+        y: Tensor,
+        steps: int | None,
+        rate: float | None,
+    ) -> Adapted:
         return kept(meta, x, y, steps, rate)
 
     def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
