@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.learners.meta.engine.nets import NETS, Case, ask, case, difference
 from torch import nn
 
-from onward.learners.meta.engine import Chance, Rules, choose_engine, loss_of
+from onward.learners.meta.engine import Chance, Rules, _batch_norm, _linear, _rules, choose_engine, loss_of
 from onward.learners.meta.engine._functional import Loop, stateless
 
 CROSS_ENTROPY = loss_of("cross_entropy")
@@ -25,6 +25,15 @@ def loop(of: Case) -> Loop:
     return Loop(stateless(of.net, of.x[0]), of.names)
 
 
+@pytest.fixture(params=["few", "many"])
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways that there are: products of all tasks for few examples, the CPU's own functions for many."""
+    for module in (_linear, _batch_norm, _rules):
+        monkeypatch.setattr(module, "MANY", 10**9 if request.param == "few" else 0)
+    return request.param
+
+
+@pytest.mark.usefixtures("ways")
 @pytest.mark.parametrize("part", ["all", "head"])
 @pytest.mark.parametrize("kind", NETS)
 def test_every_layer_kind_agrees_with_autograd(kind: str, part: str) -> None:
@@ -74,6 +83,7 @@ def test_losses(loss: str) -> None:
     assert difference(ours.product, theirs.product) < 1e-12
 
 
+@pytest.mark.usefixtures("ways")
 @pytest.mark.parametrize("kind", NETS)
 def test_nothing_handed_in_is_changed(kind: str) -> None:
     of = case(kind)
@@ -85,6 +95,7 @@ def test_nothing_handed_in_is_changed(kind: str) -> None:
     assert all(torch.equal(value, of.net.state_dict()[name]) for name, value in module.items())
 
 
+@pytest.mark.usefixtures("ways")
 @pytest.mark.parametrize("kind", NETS)
 def test_tasks_do_not_see_one_another(kind: str) -> None:
     of = case(kind)
@@ -185,3 +196,15 @@ def test_any_chain_of_layers(kinds: list[str], width: int, tasks: int, examples:
     size = max(1.0, *[float(v.abs().max()) for v in theirs.product.values()])
     assert difference(ours.every, theirs.every) < 1e-9
     assert difference(ours.product, theirs.product) < 1e-8 * size
+
+
+def test_norms_come_first_too(ways: str) -> None:
+    """Nobody asks for the cotangent of the inputs."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(75, 4)).double()
+    plain = case("convolution")
+    params = {n: p.detach().expand(3, *p.shape) for n, p in net.named_parameters()}
+    of = Case(net, plain.x, plain.y, params, {n: torch.randn_like(p) for n, p in params.items()})
+    ours, theirs = (ask(engine, of, of.names, CROSS_ENTROPY) for engine in (rules(of), loop(of)))
+    assert difference(ours.every, theirs.every) < 1e-12, ways
+    assert difference(ours.product, theirs.product) < 1e-11, ways

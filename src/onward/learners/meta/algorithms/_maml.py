@@ -134,7 +134,7 @@ class MAML:
         back = _Back(self, setting, meta, walk.wrt)
         back.add(last.grads, self.inner_steps)
         for k in reversed(range(self.inner_steps)):
-            back.through(*trail[k], k)
+            back.through(*trail.pop(), k)
             if k in asked:
                 back.add(asked[k], k)
         for prepared in (support, query):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ._engine import Chance, Params
-from ._op import Asked, Back
+from ._op import Asked, Back, stacked
 
 MANY: Final = 1024
 """Places of one task from which the CPU's own backward pass, task by task, is faster than ours of all tasks.
@@ -82,8 +82,8 @@ class BatchNorm:
         mask = [asked.inputs, True, True]
         each = zip(rows, unit, gain[:, 0], strict=True)
         found = [native_backward(y, x, g, None, None, zero, one, True, self.eps, mask) for y, x, g in each]
-        along, total = (torch.stack([part[at] for part in found]).unsqueeze(1) for at in (1, 2))
-        back = torch.stack([part[0] for part in found]).view(shape) if asked.inputs else None
+        along, total = (stacked([part[at] for part in found]).unsqueeze(1) for at in (1, 2))
+        back = stacked([part[0] for part in found]).view(shape) if asked.inputs else None
         return Back((back,), self._grads(along, total, asked))
 
     def tangent(

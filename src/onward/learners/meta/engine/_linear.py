@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ._engine import Chance, Params
 from ._maps import Unfold
-from ._op import Asked, Back
+from ._op import Asked, Back, stacked
 
 MANY: Final = 1024
 """Places of one task from which the CPU's own convolution is faster than products of patches of all tasks."""
@@ -116,7 +116,7 @@ class Direct:
         stride, padding = self.unfold.stride, self.unfold.padding
         biases = [None] * len(x) if bias is None else bias[:, 0]
         each = zip(_images(x), kernels, biases, strict=True)
-        return _stacked([_places(torch.conv2d(*one, stride, padding)) for one in each])
+        return stacked([_places(torch.conv2d(*one, stride, padding)) for one in each])
 
     def to_weight(self, pairs: Pairs) -> Tensor:
         return _summed([self._to_weight(x, cotangent) for x, cotangent in pairs])
@@ -126,7 +126,7 @@ class Direct:
         kernels = self._kernels(x.new_empty(shape), x.shape[-1])[0]  # only its shape is looked at
         each = zip(_images(cotangent), _images(x), strict=True)
         found = [self._back(above, below, kernels, (False, True, False))[1] for above, below in each]
-        return _stacked([_places(one) for one in found]).flatten(2)
+        return stacked([_places(one) for one in found]).flatten(2)
 
     def to_input(self, pairs: Pairs, shape: tuple[int, ...]) -> Tensor:
         return _summed([self._to_input(cotangent, weight, shape) for cotangent, weight in pairs])
@@ -135,7 +135,7 @@ class Direct:
         kernels = self._kernels(weight, shape[-1])
         inputs = _images(cotangent.new_empty(shape))  # only their shape is looked at
         each = zip(_images(cotangent), inputs, kernels, strict=True)
-        return _stacked([_places(self._back(*one, (True, False, False))[0]) for one in each])
+        return stacked([_places(self._back(*one, (True, False, False))[0]) for one in each])
 
     def _kernels(self, weight: Tensor, channels: int) -> Tensor:
         return _images(weight.unflatten(2, (*self.unfold.kernel, channels)))
@@ -153,10 +153,6 @@ def _images(x: Tensor) -> Tensor:
 def _places(x: Tensor) -> Tensor:
     """The way back."""
     return x.movedim(-3, -1)
-
-
-def _stacked(each: list[Tensor]) -> Tensor:
-    return each[0].unsqueeze(0) if len(each) == 1 else torch.stack(each)
 
 
 def _summed(each: list[Tensor]) -> Tensor:

@@ -6,9 +6,11 @@ and tangents have the shape of their value.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from ._engine import Chance, Params
@@ -134,3 +136,8 @@ class Mapped:
         (by,) = moved
         assert by is not None
         return self.map(by), None
+
+
+def stacked(each: Sequence[Tensor]) -> Tensor:
+    """One value for each task, together; without a copy where there is one task."""
+    return each[0].unsqueeze(0) if len(each) == 1 else torch.stack(list(each))
