@@ -117,6 +117,18 @@ def test_tasks_and_validation_may_come_from_one_stream(tmp_path: Path) -> None:
     assert same(trained(8), trained(3, 8, folder=tmp_path))
 
 
+def test_the_validation_tasks_stay_the_same(tmp_path: Path) -> None:
+    def trained(steps: int, validation: GaussianBlobs) -> list[float]:
+        report = learner().fit(blobs(), steps=steps, validation=validation, checkpoints=tmp_path, **SETTINGS)
+        return [row["validation_loss"] for row in report.history]
+
+    moved = blobs().split("v")
+    first = trained(4, moved)
+    assert trained(8, moved)[:1] == first
+    expected = learner().fit(blobs(), steps=8, validation=blobs().split("v"), **SETTINGS).history
+    assert trained(8, moved) == [row["validation_loss"] for row in expected]
+
+
 def test_what_is_done_already_is_not_done_again(tmp_path: Path) -> None:
     tasks = blobs()
     first = learner().fit(tasks, steps=6, validation=tasks.split("v"), checkpoints=tmp_path, **SETTINGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import nn
 from onward import LearningProgressTracker
 from onward.core import InvalidInput, NotFound
 from onward.learners.meta import MAML, MetaLearner
+from onward.learners.meta._standing import Standing
 from onward.learners.meta._watch import Recorder
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid
 
@@ -141,6 +143,14 @@ def test_patience_stops_it() -> None:
     assert report.steps == int(report.best_step or 0) + 6
 
 
+def test_patience_begins_anew_with_every_better_one() -> None:
+    standing, since = Standing(), []
+    for loss in (3.0, 4.0, 5.0, 2.0, 2.0, math.nan, 1.0):
+        standing.judge({"step": 1.0, "validation_loss": loss}, {})
+        since.append(standing.since_best)
+    assert since == [0, 1, 2, 0, 1, 2, 0]
+
+
 def test_a_budget_stops_it() -> None:
     report = learner().fit(blobs(), steps=10**9, batch_size=2, budget=0.5)
     assert report.stopped == "budget"
@@ -178,6 +188,19 @@ def test_an_interrupt_in_the_middle_of_a_step_writes_nothing_torn(tmp_path: Path
     with pytest.raises(KeyboardInterrupt):
         made.fit(blobs(), steps=5, batch_size=2, checkpoints=tmp_path, checkpoint_every=2)
     assert learner().fit(blobs(), steps=2, batch_size=2, checkpoints=tmp_path).steps == 2
+
+
+def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(tmp_path: Path) -> None:
+    def pressed(step: int) -> float:
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return 1.0
+
+    made = learner(outer_schedule=pressed)
+    with pytest.raises(KeyboardInterrupt):
+        made.fit(blobs(), steps=9, batch_size=2, checkpoints=tmp_path)
+    assert made.step == 4
+    assert learner().fit(blobs(), steps=4, batch_size=2, checkpoints=tmp_path).tasks_per_second == 0
 
 
 def test_a_handler_of_the_application_is_left_alone() -> None:

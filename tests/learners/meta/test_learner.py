@@ -328,8 +328,8 @@ def test_tasks_that_diverge_can_be_left_out() -> None:
     made, other = learner(diverged="skip"), learner()
     said = made.meta_train_step(broken(2))
     whole = blobs(5)
-    other.meta_train_step([whole[at] for at in (0, 1, 3, 4)])
-    assert said["skipped_tasks"] == 1
+    without = other.meta_train_step([whole[at] for at in (0, 1, 3, 4)])
+    assert said == pytest.approx(without | {"skipped_tasks": 1}, rel=1e-4)
     assert torch.allclose(flat(made.meta_parameters()), flat(other.meta_parameters()), atol=1e-6)
 
 
