@@ -123,7 +123,9 @@ class Program:
         """
         grads: Params = {}
         below = asked._replace(inputs=True)
-        cotangents = dict(tops)
+        cotangents = {i: top for i, top in tops.items() if part.gives(i)}
+        if asked.inputs:
+            run.cotangents.update((i, top) for i, top in tops.items() if not part.gives(i))
         for at in reversed(part.order):
             cotangent = cotangents.pop(at + 1, None)
             if cotangent is None:
@@ -134,8 +136,8 @@ class Program:
             self._spread(part, run, at, back, asked.inputs, cotangents, grads)
         return grads
 
-    def tangent(self, part: Part, run: Run, direction: Params) -> tuple[Tensor, dict[int, Any]]:
-        """How the output moves when parameters move by `direction`, and what each moving layer keeps of it."""
+    def tangent(self, part: Part, run: Run, direction: Params) -> tuple[Tensor | None, dict[int, Any]]:
+        """How the output moves when parameters move by `direction`, if it does; what each moving layer keeps of it."""
         moved: dict[int, Tensor] = {}
         kept: dict[int, Any] = {}
         for at in part.order:
@@ -143,7 +145,7 @@ class Program:
             inputs = tuple([moved.get(i) for i in node.inputs])
             if any(i is not None for i in inputs) or not direction.keys().isdisjoint(self.own_names[at]):
                 moved[at + 1], kept[at] = node.op.tangent(run.params, run.kept[at], inputs, direction)
-        return moved[len(self.nodes)], kept
+        return moved.get(len(self.nodes)), kept
 
     def backward_tangent(
         self, part: Part, run: Run, moved: Mapping[int, Any], top: Tensor, direction: Params, asked: Asked

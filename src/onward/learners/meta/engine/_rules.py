@@ -49,6 +49,13 @@ class Prepared(NamedTuple):
         return self._replace(run=Run(_only(self.run.params, task), values))
 
 
+class Pass(NamedTuple):
+    """A pass over the upper part, to be pulled back."""
+
+    prepared: Prepared
+    run: Run
+
+
 class Tape(NamedTuple):
     """One pass over the upper part, and what the loss kept."""
 
@@ -88,7 +95,7 @@ class Rules:
         if x.ndim == 5:
             x = x.permute(0, 1, 3, 4, 2).contiguous()
         run = Run(params, {0: x})
-        self.program.forward(split.lower, run, chance, keep=split.upper.needs)
+        self.program.forward(split.lower, run, chance, keep=split.upper.needs | {len(self.program.nodes)})
         return Prepared(split, run, wrt, chance)
 
     def outputs(self, prepared: Prepared, params: Params) -> Tensor:
@@ -124,6 +131,8 @@ class Rules:
     def product(self, tape: Tape, direction: Params) -> Params:
         upper = tape.prepared.split.upper
         moved_outputs, moved = self.program.tangent(upper, tape.run, direction)
+        if moved_outputs is None:
+            return {}
         top = tape.loss.tangent(tape.kept, moved_outputs)
         asked = Asked(inputs=bool(tape.prepared.split.learned.order), names=self.names, tape=False)
         return self.program.backward_tangent(upper, tape.run, moved, top, direction, asked)
@@ -133,12 +142,17 @@ class Rules:
         tops = {i: cotangent for i, cotangent in run.cotangents.items() if learned.gives(i)}
         return self.program.backward(learned, run, tops, Asked(inputs=False, names=self.names, tape=False))
 
-    def run(self, prepared: Prepared, params: Params) -> tuple[Tensor, tuple[Prepared, Run]]:
-        run, outputs = self._forward(prepared, params)
-        return outputs, (prepared, run)
+    def run(self, prepared: Prepared, params: Params) -> tuple[Tensor, list[Pass]]:
+        tasks = len(prepared.run.values[0])
+        parts = [(prepared.only(t), _only(params, t)) for t in range(tasks)] if self._alone(prepared) else None
+        each = [(part[0], *self._forward(*part)) for part in parts or [(prepared, params)]]
+        return torch.cat([outputs for _, _, outputs in each]), [Pass(part, run) for part, run, _ in each]
 
-    def pull(self, tape: tuple[Prepared, Run], cotangent: Tensor) -> Params:
-        prepared, run = tape
+    def pull(self, tape: list[Pass], cotangent: Tensor) -> Params:
+        parts = cotangent.split(1) if len(tape) > 1 else [cotangent]
+        return _together([self._pull(*each, part) for each, part in zip(tape, parts, strict=True)])
+
+    def _pull(self, prepared: Prepared, run: Run, cotangent: Tensor) -> Params:
         asked = Asked(inputs=False, names=prepared.wrt, tape=False)
         return self.program.backward(prepared.split.upper, run, {len(self.program.nodes): cotangent}, asked)
 
@@ -174,5 +188,9 @@ def _only(params: Params, task: int) -> Params:
 
 
 def _joined(steps: Sequence[Step]) -> Step:
-    grads = {name: torch.cat([step.grads[name] for step in steps]) for name in steps[0].grads}
+    grads = _together([step.grads for step in steps])
     return Step(torch.cat([step.loss for step in steps]), torch.cat([step.outputs for step in steps]), grads)
+
+
+def _together(each: Sequence[Params]) -> Params:
+    return each[0] if len(each) == 1 else {name: torch.cat([part[name] for part in each]) for name in each[0]}
