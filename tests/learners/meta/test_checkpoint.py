@@ -16,8 +16,13 @@ from torch import Tensor, nn
 
 from onward.core import Damaged, InvalidInput, NotFound, Unavailable
 from onward.learners.meta import MAML, MAMLPlusPlus, MetaLearner, MetaLearningTask, MetaSGD, Prototypical, Reptile
-from onward.learners.meta._checkpoint import Saved, save_learner
+from onward.learners.meta._checkpoint import Checkpoint, Saved, read_checkpoint, save_learner, write_checkpoint
+from onward.learners.meta._fit import Training
 from onward.learners.meta._identity import Named
+from onward.learners.meta._kept import keep, kept
+from onward.learners.meta._standing import Plan
+from onward.learners.meta._tree import put_together
+from onward.learners.meta._watch import Recorder
 from onward.learners.meta.algorithms import Algorithm
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid
 
@@ -141,6 +146,20 @@ def test_what_is_done_already_is_not_done_again(tmp_path: Path) -> None:
     assert made.step == 6
 
 
+def test_a_long_training_goes_on(tmp_path: Path) -> None:
+    def made() -> MetaLearner:
+        torch.manual_seed(0)
+        return MetaLearner(nn.Sequential(nn.Linear(1, 1)), MAML(inner_steps=1), loss="mse")
+
+    settings: dict[str, Any] = {"batch_size": 1, "checkpoints": tmp_path, "checkpoint_every": 10**6}
+    made().fit(Sinusoid(1, 1), steps=2, **settings)
+    card, tensors = kept(tmp_path, "checkpoint", Checkpoint)
+    state = put_together(card.state, tensors)
+    state["standing"]["done"] = 123_457
+    write_checkpoint(tmp_path, card.training, state)
+    assert made().fit(Sinusoid(1, 1), steps=123_459, **settings).steps == 123_459
+
+
 def test_seconds_add_up_over_interruptions(tmp_path: Path) -> None:
     first = learner().fit(blobs(), steps=3, checkpoints=tmp_path, **SETTINGS)
     second = learner().fit(blobs(), steps=6, checkpoints=tmp_path, **SETTINGS)
@@ -237,8 +256,6 @@ def test_missing_tensors_are_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("card", [{"training": {}, "state": 3}, {"training": 1, "state": {}}, {"training": {}}])
 def test_a_record_of_something_else_is_noticed(tmp_path: Path, card: Any) -> None:
-    from onward.learners.meta._checkpoint import Checkpoint, read_checkpoint
-    from onward.learners.meta._kept import keep, kept
 
     keep(tmp_path, "checkpoint", card, {})
     with pytest.raises(Damaged):
@@ -248,10 +265,6 @@ def test_a_record_of_something_else_is_noticed(tmp_path: Path, card: Any) -> Non
 
 
 def test_a_state_without_its_parts_is_noticed(tmp_path: Path) -> None:
-    from onward.learners.meta._checkpoint import write_checkpoint
-    from onward.learners.meta._fit import Training
-    from onward.learners.meta._standing import Plan
-    from onward.learners.meta._watch import Recorder
 
     made = learner()
     training = Training(made, blobs(), Plan(steps=1, checkpoints=tmp_path), print, Recorder(None, "x"))

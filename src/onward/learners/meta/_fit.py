@@ -14,7 +14,7 @@ from onward.core import Damaged, InvalidInput
 from ._checkpoint import read_checkpoint, write_checkpoint
 from ._identity import named, text
 from ._interrupt import deferred
-from ._processes import anywhere, exchanged, processes, share, summed, together
+from ._processes import anywhere, exchanged, processes, same_everywhere, share, together
 from ._standing import UNCHANGED, FitReport, Plan, Row, Standing, Stopped
 from ._watch import Progress, Recorder, Tracker, shown
 from .tasks import MetaLearningTask, TaskDistribution
@@ -229,10 +229,9 @@ def _refuse_apart(done: int, device: torch.device) -> None:
     Raises:
         InvalidInput: in every process.
     """
-    world = processes()[1]
-    count, square = (float(one) for one in summed([torch.tensor(float(done), device=device),
-                                                   torch.tensor(float(done) ** 2, device=device)]))  # fmt: skip
-    if world * square != count**2:
+    first = torch.tensor([done], device=device)
+    same_everywhere([first])
+    if anywhere(int(first) != done, device):
         raise InvalidInput(
             "The processes found different checkpoints.",
             why="The folder is not the same for all of them.",
