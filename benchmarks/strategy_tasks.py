@@ -57,27 +57,36 @@ class Tasks:
         return Tasks(self.shape, *parts, self.tasks[at : at + 1])
 
 
-def sources() -> dict[str, dict[str, list[NDArray[np.float32]]]]:
-    """Family -> "train" and "test" -> the inputs of each class, or (defects) without and with bugs of each project."""
-    return {"digits": _digits(), "omniglot": _omniglot(), "banking77": _banking77(), "defects": _defects()}
+def sources(*, scaled: bool = True) -> dict[str, dict[str, list[NDArray[np.float32]]]]:
+    """Family -> "train" and "test" -> the inputs of each class, or (defects) without and with bugs of each project.
+
+    Args:
+        scaled: inputs of the order of 1; or else as they are shipped.
+    """
+    return {
+        "digits": _digits(16 if scaled else 1),
+        "omniglot": _omniglot(255 if scaled else 1),
+        "banking77": _banking77(),
+        "defects": _defects(np.log1p if scaled else np.abs),
+    }
 
 
-def _digits() -> dict[str, Any]:
+def _digits(scale: int) -> dict[str, Any]:
     x, y = load_digits(return_X_y=True)
     rows = np.arange(len(x)) % 2  # the same ten classes, other images
     return {
-        part: [(x[(y == digit) & (rows == half)] / 16).astype(np.float32) for digit in range(10)]
+        part: [(x[(y == digit) & (rows == half)] / scale).astype(np.float32) for digit in range(10)]
         for half, part in enumerate(("train", "test"))
     }
 
 
-def _omniglot() -> dict[str, Any]:
+def _omniglot(scale: int) -> dict[str, Any]:
     place = folder()
     assert place is not None
     found = {}
     for part, name in (("train", "background"), ("test", "evaluation")):
         images = np.load(place / "omniglot" / f"omniglot_{name}_28x28_u8.npz")["images"]
-        small = images.reshape(*images.shape[:2], 14, 2, 14, 2).mean(axis=(3, 5)) / 255
+        small = images.reshape(*images.shape[:2], 14, 2, 14, 2).mean(axis=(3, 5)) / scale
         found[part] = list(small.reshape(*images.shape[:2], 196).astype(np.float32))
     return found
 
@@ -94,7 +103,7 @@ def _banking77() -> dict[str, Any]:
     return {"train": by_name[:50], "test": by_name[50:]}
 
 
-def _defects() -> dict[str, Any]:
+def _defects(magnitude: Callable[[Any], Any]) -> dict[str, Any]:
     place = folder()
     assert place is not None
     projects: dict[str, list[list[float]]] = {}
@@ -107,7 +116,7 @@ def _defects() -> dict[str, Any]:
     held = set(np.random.default_rng(0).permutation(names)[: len(names) // 3])
     for name, rows in projects.items():
         table = np.array(rows)
-        x = (np.sign(table[:, :-1]) * np.log1p(np.abs(table[:, :-1]))).astype(np.float32)
+        x = (np.sign(table[:, :-1]) * magnitude(np.abs(table[:, :-1]))).astype(np.float32)
         pair = [x[table[:, -1] == 0], x[table[:, -1] > 0]]
         if min(map(len, pair)) >= 20 + VALIDATION + TEST:
             pairs["test" if name.rpartition("-")[0] in held else "train"].append(pair)

@@ -21,6 +21,7 @@ GOOD: Final = 0.25  # at most this share of the configurations does better
 FOLDS: Final = 5
 ROWS: Final = 600  # experiences fitted to in each fold
 TRIALS: Final = 4  # different outcomes that a task needs to judge by
+SETS: Final = 16
 JUDGED: Final = 8  # judged predictions that it takes to learn from them
 CLOSE: Final = (0.01, 0.99)
 
@@ -34,11 +35,13 @@ class Calibration:
         weights: of 1, of the logit of the surrogate's probability, and of the logarithm of the distance; None where too
             few predictions could be judged, and `base` is what is told.
         judged: predictions that could be judged.
+        trials: configurations that a task was judged by, median.
     """
 
     base: float
     weights: tuple[float, float, float] | None
     judged: int
+    trials: int
 
     @staticmethod
     def of(groups: Sequence[Sequence[Experience]], seed: int) -> Calibration:
@@ -46,15 +49,15 @@ class Calibration:
         judged = np.array([row for held in _folds(groups, seed) for row in _judge(groups, held, seed)]).reshape(-1, 3)
         right = judged[:, 2]
         base = float((right.sum() + FOLDS * GOOD) / (len(right) + FOLDS))
-        if len(right) < JUDGED:
-            return Calibration(base, None, len(right))
-        return Calibration(base, _fitted(_features(judged[:, 0], judged[:, 1]), right, base), len(right))
+        fitted = _fitted(_features(judged[:, 0], judged[:, 1]), right, base) if len(right) >= JUDGED else None
+        trials = int(np.median([len(group) for group in groups if _can_judge(group)] or [TRIALS]))
+        return Calibration(base, fitted, len(right), trials)
 
     def confidence(self, probability: float, distance: float) -> float:
         """In 0..1.
 
         Args:
-            probability: what the surrogate holds it for.
+            probability: what the surrogate holds it for, of `trials` configurations.
             distance: of the task from the nearest known one, in widths of the neighbourhood.
         """
         if self.weights is None:
@@ -63,11 +66,24 @@ class Calibration:
         return float(expit(features @ np.array(self.weights))[0])
 
 
-def probability_of_good(expected: Floats, covariance: Floats, chosen: int, among: Sequence[int], seed: int) -> float:
-    """How probable it is that at most a quarter of some configurations do better than the chosen one."""
-    outcomes = draws(expected, covariance, seed)
-    better = (outcomes[:, among] > outcomes[:, [chosen]]).mean(axis=1)
-    return float((better <= GOOD).mean())
+def probability_of_good(expected: Floats, covariance: Floats, trials: int, seed: int) -> float:
+    """How probable it is that what would be chosen of so many configurations is among the best quarter of them.
+
+    Of as many as a task has that confidence is learned from: the more there are to choose from, the surer the surrogate
+    is of what it chose, and the less that is worth.
+    """
+    outcomes, worth = draws(expected, covariance, seed), cautious(expected, covariance)
+    rng = np.random.default_rng(seed)
+    count = len(expected)
+    sets = [rng.permutation(count)[:trials] for _ in range(SETS)] if trials < count else [np.arange(count)]
+    return float(np.mean([_is_good(outcomes[:, some], int(worth[some].argmax())).mean() for some in sets]))
+
+
+def _is_good(outcomes: Floats, chosen: int) -> NDArray[np.bool_]:
+    """Whether the chosen one is in the best quarter of each row; by chance, that is so in a quarter."""
+    better = (outcomes > outcomes[:, [chosen]]).sum(axis=1)
+    good: NDArray[np.bool_] = (better + 0.5) / outcomes.shape[1] <= GOOD
+    return good
 
 
 def _folds(groups: Sequence[Sequence[Experience]], seed: int) -> Iterator[NDArray[np.intp]]:
@@ -82,7 +98,7 @@ def _judge(
     groups: Sequence[Sequence[Experience]], held: NDArray[np.intp], seed: int
 ) -> Iterator[tuple[float, float, bool]]:
     """For each task left out: probability, distance, and whether the best of its own configurations was good."""
-    left_out = [groups[at] for at in held if len({one.outcome for one in groups[at]}) >= TRIALS]
+    left_out = [groups[at] for at in held if _can_judge(groups[at])]
     if not left_out:
         return
     out = set(held.tolist())
@@ -90,11 +106,13 @@ def _judge(
     for group in left_out:
         vector = np.array(group[0].vector)
         expected, covariance = surrogate.expected(vector, [one.strategy for one in group])
-        chosen = int(cautious(expected, covariance).argmax())
-        outcomes = np.array([one.outcome for one in group])
-        probability = probability_of_good(expected, covariance, chosen, range(len(group)), seed)
-        better = int((outcomes > outcomes[chosen]).sum())
-        yield probability, surrogate.distance(vector), (better + 0.5) / len(outcomes) <= GOOD  # by chance: a quarter
+        outcomes = np.array([[one.outcome for one in group]])
+        right = bool(_is_good(outcomes, int(cautious(expected, covariance).argmax()))[0])
+        yield probability_of_good(expected, covariance, len(group), seed), surrogate.distance(vector), right
+
+
+def _can_judge(group: Sequence[Experience]) -> bool:
+    return len({one.outcome for one in group}) >= TRIALS
 
 
 def _features(probability: Floats, distance: Floats) -> Floats:

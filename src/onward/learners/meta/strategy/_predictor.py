@@ -18,7 +18,7 @@ from ._confidence import Calibration, probability_of_good
 from ._encoder import TaskEncoder
 from ._similarity import Kind, Neighbourhood, most_similar
 from ._strategy import Strategy, strategy_of
-from ._surrogate import Surrogate
+from ._surrogate import Surrogate, cautious
 
 REACH: Final = 10.0
 
@@ -124,11 +124,11 @@ class StrategyPredictor:
             return [self.defaults]
         similarities = surrogate.neighbourhood.similarities(vector[None])[0]
         known = tried(surrogate.groups, similarities)
-        candidates = known + mixed(known, surrogate.worth(vector, known), self.seed)
-        chosen = proposals(surrogate, vector, candidates, count, self.seed)
-        expected, covariance = surrogate.expected(vector, candidates)
-        probability = probability_of_good(expected, covariance, chosen[0], range(len(known)), self.seed)
+        expected, covariance = surrogate.expected(vector, known)
+        probability = probability_of_good(expected, covariance, calibration.trials, self.seed)
         confidence = calibration.confidence(probability, distance)
+        candidates = known + mixed(known, cautious(expected, covariance), self.seed)
+        chosen = proposals(surrogate, vector, candidates, count, self.seed)
         return [replace(candidates[at], confidence=confidence) for at in chosen]
 
     def most_similar(self, task: MetaLearningTask, k: int = 5, kind: Kind = "kernel") -> list[tuple[str, float]]:

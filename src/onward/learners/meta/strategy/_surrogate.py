@@ -93,10 +93,6 @@ class Surrogate:
         left = solve_triangular(self.factor, between.T, lower=True)
         return between @ self.weights, self.variance * (_of_rows(rows, rows) - left.T @ left)
 
-    def worth(self, vector: Floats, strategies: Sequence[Strategy]) -> Floats:
-        """(C,) by which the best is chosen: expected outcome less half a standard deviation of what is not known."""
-        return cautious(*self.expected(vector, strategies))
-
     def distance(self, vector: Floats) -> float:
         """Of a task from the nearest known one, in widths of the neighbourhood."""
         return float(self.neighbourhood.distances(vector[None]).min() / self.neighbourhood.width)
