@@ -280,6 +280,9 @@ def figures() -> Iterator[str]:
     yield from recording_rows()
     yield from scale_rows()
     yield from tracker_rows()
+    for name, row in result("few_shot_text")["all seeds"].items():
+        shares = (f"{100 * one['mean']:.1f} % ± {100 * one['interval']:.1f}" for one in row.values())
+        yield f"| BANKING77, {name} | {' | '.join(shares)} |"
     for name, row in result("task_sampling")["batches"].items():
         cells = (f"{row[key]:.1f}" if key in row else "-" for key in ("CPU ms", "least ms", "one by one CPU ms"))
         yield f"| {name} | {' | '.join(cells)} |"

@@ -36,8 +36,8 @@ def predict(
 ) -> None:
     """Ask the champion what a text means, and record the interaction.
 
-    With --task or --support the labels are those of a few-shot task, taught by its support set: what was recorded of the
-    task, and what the file holds.
+    With --task or --support the labels are those of a few-shot task, taught by its support set: what was recorded of
+    the task, and what the file holds.
 
     With - each line of standard input is a text, and each result a line: one JSON object with --json, else
     intent, sentiment, entities and text between tabs.
