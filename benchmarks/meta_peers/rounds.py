@@ -20,7 +20,7 @@ from benchmarks.meta_peers import CONTENDERS, by_nested_loop
 from benchmarks.meta_peers.work import Data, Work, make, save
 
 ROOT = Path(__file__).resolve().parents[2]
-EQUAL = 2e-2  # relative error; a ReLU whose input rounds to the other side of 0 is worth up to 0.1 of a task's gradient
+EQUAL = 5e-2  # relative error; a ReLU whose input rounds to the other side of 0 is worth up to 0.1 of a task's gradient
 SECONDS = 0.4  # of one measurement, at least
 Row = dict[str, Any]
 

@@ -143,7 +143,7 @@ class Program:
         for at in part.order:
             node = self.nodes[at]
             inputs = tuple([moved.get(i) for i in node.inputs])
-            if any(i is not None for i in inputs) or not direction.keys().isdisjoint(self.own_names[at]):
+            if any(i is not None for i in inputs) or any(name in direction for name in self.own_names[at]):
                 moved[at + 1], kept[at] = node.op.tangent(run.params, run.kept[at], inputs, direction)
         return moved.get(len(self.nodes)), kept
 

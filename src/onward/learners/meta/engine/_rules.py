@@ -16,8 +16,8 @@ from ._losses import Loss
 from ._op import Asked
 from ._program import Part, Program, Run
 
-CHUNK: Final = 2
-"""Tasks of a convolution worked on together on a CPU: more do not fit its caches, fewer leave it idle."""
+CHUNK: Final = 8
+"""Tasks of a convolution worked on together on a CPU: more would leave its caches, fewer are all calls and waiting."""
 
 LARGE: Final = 2 * 10**8
 """Tasks times examples times weights above which other networks are spread over threads: below, threads wait."""
