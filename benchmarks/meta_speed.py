@@ -8,12 +8,12 @@
         python -m benchmarks.meta_speed [--only PART ...] [--rounds 5] [--threads 1 2] [--write]
 
 A peer that is missing is left out, and said. Every contender's gradient is first held against a plain nested loop in
-float64, and is not timed if it is more than 5e-2 away: in float32, in one task of ten or so, some ReLU's input rounds to
-the other side of 0, which is worth up to a tenth of that task's gradient, and so do maxima (in float64 the tests hold
-ours to 1e-12). Then they take turns, on one thread and on two, in processes that stay alive. Those that loop over tasks
-are timed on a few of the tasks. Times are medians of rounds, in wall time and in CPU time of the process; ratios are
-medians of each round's ratio. Compilation is in the first call, which is reported apart. Two threads need both cores for
-themselves: on a busy machine OpenMP's threads wait for each other without end.
+float64, and is not timed if it is more than 5e-2 away: in float32, in one task of ten or so, some ReLU's input rounds
+to the other side of 0, which is worth up to a tenth of that task's gradient, and so do maxima (in float64 the tests
+hold ours to 1e-12). Then they take turns, on one thread and on two, in processes that stay alive. Those that loop over
+tasks are timed on a few of the tasks. Times are medians of rounds, in wall time and in CPU time of the process; ratios
+are medians of each round's ratio. Compilation is in the first call, which is reported apart. Two threads need both
+cores for themselves: on a busy machine OpenMP's threads wait for each other without end.
 Then what else a step costs: memory, sampling, more tasks, two processes.
 """
 

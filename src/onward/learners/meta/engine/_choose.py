@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ._engine import Chance, Engine, Params
 from ._functional import Func, Loop, stateless
 from ._model import MetaTrainableModel, Model
-from ._program import Program
+from ._program import program_of
 from ._rules import Rules
 from ._trace import Ruleless, nodes_of
 
@@ -42,7 +42,7 @@ def choose_engine(module: nn.Module | MetaTrainableModel, x: Tensor) -> Choice:
     general = _general(module, x)
     try:
         sizes = {name: p.numel() for name, p in module.named_parameters()}
-        rules = Rules(Program(tuple(nodes_of(module))), sizes)
+        rules = Rules.of(program_of(nodes_of(module)), sizes)
         off = _difference(rules, general, module, x)
     except Ruleless as said:
         return Choice(general, f"{general.name}, since {said}")

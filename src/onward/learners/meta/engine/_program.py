@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -51,39 +50,22 @@ class Run:
     cotangents: dict[int, Tensor] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A net of layers. Value 0 is the input, value i + 1 that of node i; the last one is the output."""
+    """A net of layers. Value 0 is the input, value i + 1 that of node i; the last one is the output.
+
+    Args:
+        own: by node, whether it may overwrite its input: nobody else reads it.
+        own_names: by node, the names of its own parameters.
+        curved: by node, the layer itself where its slope moves.
+        weighted: the layer that each parameter belongs to.
+    """
 
     nodes: tuple[Node, ...]
-
-    @cached_property
-    def own(self) -> tuple[bool, ...]:
-        """By node, whether it may overwrite its input: nobody else reads it."""
-        users = [0] * (len(self.nodes) + 1)
-        for node in self.nodes:
-            for at in node.inputs:
-                users[at] += 1
-
-        def single(at: int) -> bool:
-            return at != INPUT and users[at] == 1 and self.nodes[at - 1].op.fresh
-
-        return tuple(len(node.inputs) == 1 and single(node.inputs[0]) for node in self.nodes)
-
-    @cached_property
-    def own_names(self) -> tuple[tuple[str, ...], ...]:
-        """By node, the names of its own parameters."""
-        return tuple(node.op.names if isinstance(node.op, Weighted) else () for node in self.nodes)
-
-    @cached_property
-    def curved(self) -> tuple[Curved | None, ...]:
-        """By node, the layer itself where its slope moves."""
-        return tuple(node.op if isinstance(node.op, Curved) else None for node in self.nodes)
-
-    @cached_property
-    def weighted(self) -> dict[str, Weighted]:
-        """The layer that each parameter belongs to."""
-        return {name: node.op for node in self.nodes if isinstance(node.op, Weighted) for name in node.op.names}
+    own: tuple[bool, ...]
+    own_names: tuple[tuple[str, ...], ...]
+    curved: tuple[Curved | None, ...]
+    weighted: Mapping[str, Weighted]
 
     def depends(self, names: frozenset[str], *, chance: bool) -> set[int]:
         """The nodes whose values depend on any of these parameters, or, if asked, on chance."""
@@ -178,3 +160,22 @@ class Program:
                 continue
             target = cotangents if part.gives(i) else run.cotangents
             target[i] = cotangent if i not in target else target[i].add_(cotangent)
+
+
+def program_of(nodes: Sequence[Node]) -> Program:
+    """A program of these layers."""
+    users = [0] * (len(nodes) + 1)
+    for node in nodes:
+        for at in node.inputs:
+            users[at] += 1
+
+    def single(at: int) -> bool:
+        return at != INPUT and users[at] == 1 and nodes[at - 1].op.fresh
+
+    return Program(
+        nodes=tuple(nodes),
+        own=tuple(len(node.inputs) == 1 and single(node.inputs[0]) for node in nodes),
+        own_names=tuple(node.op.names if isinstance(node.op, Weighted) else () for node in nodes),
+        curved=tuple(node.op if isinstance(node.op, Curved) else None for node in nodes),
+        weighted={name: node.op for node in nodes if isinstance(node.op, Weighted) for name in node.op.names},
+    )

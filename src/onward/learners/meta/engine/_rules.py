@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -65,22 +64,29 @@ class Tape(NamedTuple):
     kept: Any
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rules:
     """A network whose layers all have rules.
 
     Args:
-        sizes: numbers that each parameter holds.
+        names: of its parameters; weights: how many numbers they hold.
+        convolves: whether it has convolutions; random: whether it has dropout, so that two passes differ.
     """
 
     program: Program
-    sizes: Mapping[str, int]
+    names: frozenset[str]
+    weights: int
+    convolves: bool
+    random: bool
     name: str = "rules"
     _splits: dict[frozenset[str], Split] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def names(self) -> frozenset[str]:
-        return frozenset(self.sizes)
+    @staticmethod
+    def of(program: Program, sizes: Mapping[str, int]) -> Rules:
+        """The engine of a program whose parameters hold so many numbers each."""
+        ops = [node.op for node in program.nodes]
+        convolves = any(isinstance(op, Linear) and op.window is not None for op in ops)
+        return Rules(program, frozenset(sizes), sum(sizes.values()), convolves, any(op.random for op in ops))
 
     def pack(self, params: Mapping[str, Tensor]) -> Params:
         weighted = self.program.weighted
@@ -118,7 +124,7 @@ class Rules:
     def _alone(self, prepared: Prepared) -> bool:
         """Whether a task is enough for the caches: together with others it would only be slower."""
         images = prepared.run.values[0]
-        return self._convolves and not prepared.split.learned.order and images[0, ..., 0].numel() >= MANY
+        return self.convolves and not prepared.split.learned.order and images[0, ..., 0].numel() >= MANY
 
     def _gradient(self, prepared: Prepared, params: Params, y: Tensor, loss: Loss, *, tape: bool, every: bool) -> Step:
         run, outputs = self._forward(prepared, params)
@@ -158,20 +164,10 @@ class Rules:
 
     def plan(self, tasks: int, examples: int) -> tuple[int, int]:
         threads = torch.get_num_threads()
-        if self._convolves:
+        if self.convolves:
             return min(CHUNK, tasks), threads
-        weights = sum(self.sizes.values())
-        large = tasks * examples * weights > LARGE
+        large = tasks * examples * self.weights > LARGE
         return (-(-tasks // threads), threads) if large else (tasks, 1)
-
-    @property
-    def random(self) -> bool:
-        """Whether two passes differ: it has dropout."""
-        return any(node.op.random for node in self.program.nodes)
-
-    @cached_property
-    def _convolves(self) -> bool:
-        return any(isinstance(node.op, Linear) and node.op.window is not None for node in self.program.nodes)
 
     def _split(self, wrt: frozenset[str]) -> Split:
         if wrt not in self._splits:
