@@ -283,9 +283,38 @@ def figures() -> Iterator[str]:
     for name, row in result("few_shot_text")["all seeds"].items():
         shares = (f"{100 * one['mean']:.1f} % ± {100 * one['interval']:.1f}" for one in row.values())
         yield f"| BANKING77, {name} | {' | '.join(shares)} |"
+    yield from meta_accuracy_rows()
     for name, row in result("task_sampling")["batches"].items():
         cells = (f"{row[key]:.1f}" if key in row else "-" for key in ("CPU ms", "least ms", "one by one CPU ms"))
         yield f"| {name} | {' | '.join(cells)} |"
+
+
+def meta_accuracy_rows() -> Iterator[str]:
+    found = result("meta_accuracy")
+    for name, row in found["workloads"]["sinusoid"]["rows"].items():
+        told = [plus_minus(row.get(f"{steps} steps"), 1, 2) for steps in (0, 1, 2, 5, 10)]
+        yield f"| {name} | {len(row['steps'])} | {' | '.join(told)} |"
+    shapes = [f"{ways}-way {shots}-shot" for ways in (5, 20) for shots in (1, 5)]
+    for name, row in found["workloads"]["omniglot"]["rows"].items():
+        if "steps" in row:
+            told = [plus_minus(row.get(shape), 100, 1) for shape in shapes]
+            yield f"| {name} | {len(row['steps'])} x {max(row['steps']):,} | {' | '.join(told)} |"
+    for name, runs in found["workloads"]["omniglot"]["runs"].items():
+        for seed, one in runs.items():
+            points = [(row["step"], 100 * row["validation_accuracy"]) for row in one["curve"]]
+            yield f"| {name}, seed {seed} | {', '.join(f'{step:,}: {right:.1f}' for step, right in points)} |"
+    for name, paper in found["papers"].items():
+        if "omniglot" in paper:
+            yield f"| {name}, paper | | {' | '.join(map(str, paper['omniglot']))} |"
+    bare = [f"over logistic regression, {rows}" for rows in ("the ten examples", "all training projects")]
+    for name, row in found["workloads"]["tabular"]["rows"].items():
+        told = [plus_minus(row.get(part), 1, 3) for part in ("AUC", *bare)]
+        yield f"| {name} | {' | '.join(told)} |"
+
+
+def plus_minus(part: dict[str, Any] | None, times: float, digits: int) -> str:
+    """A mean with its half width."""
+    return f"{times * part['mean']:.{digits}f} ± {times * part['half width']:.{digits}f}" if part else "-"
 
 
 def tracker_rows() -> Iterator[str]:
