@@ -12,7 +12,6 @@ from typing import Any
 from onward.learners.meta import MetaLearner, MetaLearningTask, TaskDistribution
 
 Told = Callable[[dict[str, Any]], None]
-TAIL = 30.0
 
 
 @dataclass(frozen=True)
