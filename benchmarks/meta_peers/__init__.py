@@ -38,6 +38,7 @@ class Contender:
 
 CONTENDERS = {
     "onward": Contender("by_onward"),
+    "onward, a task at once": Contender("by_onward", settings={"at_once": 1}),
     "onward, compiled": Contender("by_onward", settings={"compile": True}),
     "learn2learn": Contender("by_learn2learn", loops=True),
     "higher": Contender("by_higher", loops=True),

@@ -42,11 +42,13 @@ def memory(work: Work) -> Row:
     found: dict[str, Row] = {}
     for threads in (1, 2):
         with prepared(work) as folder:
-            row = {name: alone(threads, "peak", folder, name) for name in ("onward", "learn2learn")}
+            names = ("onward", "onward, a task at once", "learn2learn")
+            row = {name: alone(threads, "peak", folder, name) for name in names}
         mib: Row = {name: told.get("MiB", told.get("error")) for name, told in row.items()}
         found[str(threads)] = mib
         if not any("error" in told for told in row.values()):
             mib["of learn2learn's"] = round(mib["onward"] / mib["learn2learn"], 2)
+            mib["of it, a task at once"] = round(mib["onward, a task at once"] / mib["learn2learn"], 2)
     return found
 
 

@@ -30,6 +30,7 @@ class Work:
         gradient: of a chunk of tasks.
         aggregate: how chunks are taken together: only what it needs of each task is kept.
         seed: of dropout.
+        at_once: tasks in a chunk at most; `None`: as many as are fast.
     """
 
     engine: Engine
@@ -38,6 +39,7 @@ class Work:
     aggregate: Aggregate
     at: int
     seed: int
+    at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +62,7 @@ class Found:
 def gradient_of(work: Work, meta: Params, batch: TaskBatch) -> list[Found]:
     """What every chunk of the tasks says, in the batch's order, whatever the threads."""
     size, threads = work.engine.plan(len(batch), batch.support_x.shape[1] + batch.query_x.shape[1])
+    size = size if work.at_once is None else min(size, work.at_once)
     chunks = [slice(start, start + size) for start in range(0, len(batch), size)]
 
     def one(number: int) -> Found:

@@ -81,6 +81,8 @@ class MetaLearner:
         seed: of dropout in training.
         compile: compile the meta-gradient at the first step: half a minute, and small networks are then several times
             as fast. For the MAML family, networks whose layers have rules, and where there is a C++ compiler.
+        at_once: tasks that a thread works on together, at most: fewer need less memory and more time. As many as are
+            fast if not said.
         device: where to work; where the model's parameters are if not said.
 
     Raises:
@@ -107,6 +109,7 @@ class MetaLearner:
         diverged: Literal["raise", "skip"] = "raise",
         seed: int = 0,
         compile: bool = False,  # noqa: A002 - torch's word
+        at_once: int | None = None,
         device: str | torch.device | None = None,
     ) -> None:
         self.algorithm: Algorithm = MAML() if algorithm is None else algorithm
@@ -123,6 +126,9 @@ class MetaLearner:
         self._schedule, self._aggregate, self._diverged = outer_schedule, aggregate or Aggregate(), diverged
         self._optimizer = self._optimizer_of(self.algorithm.optimizer if optimizer is None else optimizer)
         self._choice: Choice | None = None
+        if at_once is not None and at_once < 1:
+            raise InvalidInput(f"at_once is {at_once}.", mend="Give 1 task or more.")
+        self._at_once = at_once
         self._compile, self._compiled = compile, cast("Gradient | None", None)
         self._together = False
         self.step = 0
@@ -209,7 +215,7 @@ class MetaLearner:
 
     def _work(self, engine: Engine, seed: int) -> Work:
         gradient = self.algorithm.meta_gradient if self._compiled is None else self._compiled
-        return Work(engine, self._loss, gradient, self._aggregate, self.step, seed)
+        return Work(engine, self._loss, gradient, self._aggregate, self.step, seed, self._at_once)
 
     def _tell_diverged(self, found: Found, names: Sequence[str]) -> None:
         """Raise what there is to say of tasks that diverged, or leave it at that, where that is the policy."""

@@ -176,9 +176,10 @@ def test_multi_step_weights_go_from_all_alike_to_the_last() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("count", [1, 2, 5, 9])
-def test_chunks_and_threads_change_nothing(net: nn.Module, count: int, threads: int) -> None:
-    learner, batch = MetaLearner(net, ALGORITHMS["Meta-SGD"]), tasks(count)
+@pytest.mark.parametrize("at_once", [None, 1, 3])
+@pytest.mark.parametrize("count", [1, 2, 9, 17])
+def test_chunks_and_threads_change_nothing(net: nn.Module, count: int, at_once: int | None, threads: int) -> None:
+    learner, batch = MetaLearner(net, ALGORITHMS["Meta-SGD"], at_once=at_once), tasks(count)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -265,3 +266,15 @@ def test_a_pattern_that_matches_nothing_names_the_parameters(net: nn.Module) -> 
         MetaLearner(net, ANIL("head"))
     with pytest.raises(InvalidInput, match="per_step_norm is 'norm'"):
         MetaLearner(net, MAMLPlusPlus(norms="norm"))
+
+
+def test_fewer_tasks_at_once_are_smaller_chunks(net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, real = [], MAML.meta_gradient
+    monkeypatch.setattr(
+        MAML, "meta_gradient", lambda self, s, m, batch: seen.append(len(batch)) or real(self, s, m, batch)
+    )
+    MetaLearner(net, MAML()).meta_gradient(tasks(9))
+    MetaLearner(net, MAML(), at_once=4).meta_gradient(tasks(9))
+    assert sorted(seen) == [1, 1, 4, 4, 8]
+    with pytest.raises(InvalidInput, match="at_once is 0"):
+        MetaLearner(net, MAML(), at_once=0)
