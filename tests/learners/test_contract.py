@@ -9,7 +9,7 @@ import pytest
 
 from onward.core import DatasetVersion, Labels, Model, Prediction, Trained, Training
 from onward.learners import contract
-from onward.learners.contract import CHECKS, Subject
+from onward.learners.contract import CHECKS, FEW_SHOT_CHECKS, Subject
 from onward.learners.text.linear import LinearLearner
 
 
@@ -125,4 +125,5 @@ def test_a_pytorch_archive_counts_as_a_pickle(tmp_path: Path):
 
 
 def test_every_check_is_listed():
-    assert {name for name in dir(contract) if name.startswith("check_")} == {check.__name__ for check in CHECKS}
+    listed = {check.__name__ for check in (*CHECKS, *FEW_SHOT_CHECKS)}
+    assert {name for name in dir(contract) if name.startswith("check_")} == listed

@@ -61,6 +61,13 @@ def as_json(value: Any) -> Any:
     return json.loads(json.dumps(plain(value), sort_keys=True, default=str))
 
 
+def as_kept(interactions: Any) -> Any:
+    """Without the fields that have come since: they say nothing."""
+    found = as_json(interactions)
+    assert all(one.pop(name) is None for one in found for name in ("task", "part"))
+    return found
+
+
 def read_all(database: Database, query: Any) -> list[Any]:
     with database.read() as connection:
         return list(connection.execute(query))
@@ -96,9 +103,9 @@ def test_a_kept_workspace_holds_and_does_what_it_did(kept: Path) -> None:
     for _ in range(2):
         with onward.open(kept / "workspace", settings=SETTINGS, clock=clock, create=False) as ws:
             experience = ws.house.experience
-            assert as_json(experience.interactions("default")) == expected["interactions"]
+            assert as_kept(experience.interactions("default")) == expected["interactions"]
             assert as_json(experience.feedback("default")) == expected["feedback"]
-            assert as_json(experience.interactions("other")) == expected["other tenant"]
+            assert as_kept(experience.interactions("other")) == expected["other tenant"]
             assert as_json(ws.history()) == expected["history"]
             assert as_json(ws.versions()) == expected["versions"]
             assert as_json(ws.quarantined()) == expected["quarantined"]
