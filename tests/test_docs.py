@@ -280,6 +280,7 @@ def figures() -> Iterator[str]:
     yield from recording_rows()
     yield from scale_rows()
     yield from tracker_rows()
+    yield from strategy_rows()
     for name, row in result("few_shot_text")["all seeds"].items():
         shares = (f"{100 * one['mean']:.1f} % ± {100 * one['interval']:.1f}" for one in row.values())
         yield f"| BANKING77, {name} | {' | '.join(shares)} |"
@@ -315,6 +316,27 @@ def meta_accuracy_rows() -> Iterator[str]:
 def plus_minus(part: dict[str, Any] | None, times: float, digits: int) -> str:
     """A mean with its half width."""
     return f"{times * part['mean']:.{digits}f} ± {times * part['half width']:.{digits}f}" if part else "-"
+
+
+def strategy_rows() -> Iterator[str]:
+    found = result("strategy")
+    shipped = found["without trials, inputs as shipped"]["scores"]
+    for name, row in found["without trials"]["scores"].items():
+        cells = (f"{one['score']:.3f} | {one['regret']:.3f}" for one in (row, shipped[name]))
+        yield f"| {name} | {' | '.join(cells)} |"
+    for name, by_trials in found["with trials"].items():
+        yield f"| {name} | {' | '.join(format(row['score'], '.3f') for row in by_trials.values())} |"
+    for name, row in found["unseen families"]["families"].items():
+        yield f"| {name} | {row['defaults']:.3f} | {row['predicted']:.3f} | {row['far away']} |"
+    sections = {
+        "inputs scaled, 96 tasks recorded": found["without trials"],
+        "inputs as shipped, 96 tasks": found["without trials, inputs as shipped"],
+        **{f"inputs scaled, {row['tasks']} tasks": row for row in found["shorter histories"]},
+        "family never seen": found["unseen families"],
+    }
+    for name, section in sections.items():
+        row = section["confidence"]
+        yield f"| {name} | {row['confidence']} | {row['came true']} | {row['brier']} | {row['brier of the share']} |"
 
 
 def tracker_rows() -> Iterator[str]:
