@@ -147,3 +147,14 @@ def test_maxima_come_before_the_relu_that_nobody_else_reads() -> None:
 
     assert isinstance(nodes_of(Skips())[1].op, Relu)
     assert isinstance(choose_engine(Skips(), torch.randn(5, 2, 6, 6)).engine, Rules)
+
+
+def test_coarse_products_do_not_decide() -> None:
+    """With bfloat16 products allowed, the module differs from itself by more than rules ever do."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        net = nn.Sequential(nn.Conv2d(1, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.Flatten(), nn.Linear(576, 5))
+        assert choose_engine(net, torch.randn(5, 1, 7, 7)).engine.name == "rules"
+    finally:
+        torch.set_float32_matmul_precision(before)
