@@ -285,9 +285,20 @@ def figures() -> Iterator[str]:
         shares = (f"{100 * one['mean']:.1f} % ± {100 * one['interval']:.1f}" for one in row.values())
         yield f"| BANKING77, {name} | {' | '.join(shares)} |"
     yield from meta_accuracy_rows()
+    yield from meta_speed_rows()
     for name, row in result("task_sampling")["batches"].items():
         cells = (f"{row[key]:.1f}" if key in row else "-" for key in ("CPU ms", "least ms", "one by one CPU ms"))
         yield f"| {name} | {' | '.join(cells)} |"
+
+
+def meta_speed_rows() -> Iterator[str]:
+    columns = ("onward", "onward, compiled", "learn2learn", "higher", "torchopt", "nested loop", "vmap(grad)", "JAX")
+    for work, by_threads in result("meta_speed")["workloads"].items():
+        for threads, found in by_threads.items():
+            rates = [found.get(name, {}).get("tasks a second") for name in columns]
+            cells = ["-" if rate is None else f"{rate:,.{0 if rate >= 100 else 1}f}" for rate in rates]
+            ratio = f"{found['learn2learn']['ours over it']:.2f}"
+            yield f"| {work}, {threads} thread{'' if threads == '1' else 's'} | {' | '.join(cells)} | {ratio} |"
 
 
 def meta_accuracy_rows() -> Iterator[str]:
