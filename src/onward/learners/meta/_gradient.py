@@ -61,7 +61,9 @@ class Found:
 
 def gradient_of(work: Work, meta: Params, batch: TaskBatch) -> list[Found]:
     """What every chunk of the tasks says, in the batch's order, whatever the threads."""
-    size, threads = work.engine.plan(len(batch), batch.support_x.shape[1] + batch.query_x.shape[1])
+    size, threads = len(batch), 1  # elsewhere than on a CPU all tasks together keep it busiest
+    if batch.query_x.device.type == "cpu":
+        size, threads = work.engine.plan(len(batch), batch.support_x.shape[1] + batch.query_x.shape[1])
     size = size if work.at_once is None else min(size, work.at_once)
     chunks = [slice(start, start + size) for start in range(0, len(batch), size)]
 
