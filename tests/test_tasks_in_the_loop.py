@@ -141,6 +141,36 @@ def test_a_support_set_that_cannot_be_used(ws: Workspace, support: list[Any], ma
     assert ws.status().interactions == before
 
 
+def test_an_id_that_says_something_else_already_teaches_nothing_unseen(ws: Workspace) -> None:
+    support = [{"id": "1", "text": "zanzibar quokka", "intent": "x"}]
+    ws.predict("a quokka", support=support)
+    ws.predict("a quokka", support=support)  # the same again
+    before = ws.status().interactions
+    for other in (
+        [{"id": "1", "text": "fjord lagoon", "intent": "x"}],
+        [{"id": "2", "text": "fjord", "intent": "x"}, {"id": "2", "text": "lagoon", "intent": "y"}],
+    ):
+        with pytest.raises(InvalidInput, match=r"the id '[12]', which says something else already.*Leave the ids out"):
+            ws.predict("a lagoon", support=other)
+    task_of_1 = ws.house.experience.interaction("default", "1").task
+    with pytest.raises(InvalidInput, match="by feedback"):
+        ws.predict("a quokka", task=task_of_1, support=[{**support[0], "intent": "y"}])
+    assert ws.status().interactions == before
+
+
+def test_one_text_is_no_list_of_queries(ws: Workspace) -> None:
+    with pytest.raises(InvalidInput, match="one text"):
+        ws.record_task("t", [{"text": "a", "intent": "x"}], "where is it")
+
+
+def test_tasks_without_intents_stop_no_cycle(ws: Workspace) -> None:
+    record(ws, 60, "n", OTHER_WORDS)
+    for number in range(12):
+        support = [{"text": f"good{number}", "sentiment": "up"}, {"text": f"bad{number}", "sentiment": "down"}]
+        ws.record_task(f"mood {number}", support, [{"text": f"what a lovely day{number}", "sentiment": "up"}])
+    assert ws.cycle().status == "promoted"
+
+
 def test_a_support_set_is_read_from_a_file(ws: Workspace, tmp_path: Path) -> None:
     support, _ = task("new", WORDS)
     file = tmp_path / "support.csv"

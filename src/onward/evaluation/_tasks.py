@@ -32,7 +32,7 @@ def by_unit(examples: Iterable[Example]) -> dict[str, list[Example]]:
 
 def answers(model: Model, sets: Sequence[EvaluationSet]) -> list[Prediction]:
     """A model's prediction for each example asked, set after set: plain texts at once, queries after adapting to their
-    task. Of tasks, a model that cannot adapt says nothing.
+    task. Of tasks that it cannot adapt to, a model says nothing.
 
     Raises:
         InvalidInput: the model did not give one prediction per text.
@@ -65,9 +65,19 @@ def _of_tasks(model: Model, one: EvaluationSet) -> list[Prediction]:
     found: dict[str, Prediction] = {}
     for examples in by_unit(e for e in one.examples if e.task is not None).values():
         mine = [example for example in examples if example.part == "query"]
-        adapted = model.adapt([example for example in examples if example.part == "support"])
-        found |= zip((query.id for query in mine), _said(adapted, [query.text for query in mine]), strict=True)
+        adapted = _adapted(model, [example for example in examples if example.part == "support"])
+        texts = [query.text for query in mine]
+        said = [SILENT] * len(texts) if adapted is None else _said(adapted, texts)
+        found |= zip((query.id for query in mine), said, strict=True)
     return [found[query.id] for query in queries]
+
+
+def _adapted(model: FewShotModel, support: Sequence[Example]) -> Model | None:
+    """The model of one task; `None` where its support set has no label that this model can learn."""
+    try:
+        return model.adapt(support)
+    except InvalidInput:
+        return None
 
 
 def _said(model: Model, texts: Sequence[str]) -> list[Prediction]:

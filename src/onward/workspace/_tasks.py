@@ -40,7 +40,12 @@ def lines_of_task(
         task: its name.
         support, queries: as in `Workspace.record_task`.
         more: for lines that do not say it.
+
+    Raises:
+        InvalidInput: one of them is no record; or `queries` is one text, not several.
     """
+    if isinstance(queries, str):
+        raise InvalidInput("The queries are one text.", mend="Give a list of texts, of one text too.")
     asked = ({"text": query} if isinstance(query, str) else plain_line(query) for query in queries)
     both = [*((plain_line(one), "support") for one in support), *((one, "query") for one in asked)]
     return [{**more, **line, "task": task, "part": part} for line, part in both]
@@ -65,7 +70,20 @@ def read_support(
                 f"{one.text[:40]!r} is no support example of task {task!r}: it names another tenant, task or part.",
                 mend="Give only examples that teach this task.",
             )
+    _check_recorded(house, tenant, given)
     return task, given
+
+
+def _check_recorded(house: House, tenant: str, given: Sequence[Interaction]) -> None:
+    """The first record under an id stands: an example that says something else could not be recorded."""
+    under = {known.id: known for known, _ in house.experience.exchanges(tenant, {one.id for one in given})}
+    for one in given:
+        known = under.setdefault(one.id, one)
+        if (known.text, known.labels, known.task, known.part) != (one.text, one.labels, one.task, one.part):
+            raise InvalidInput(
+                f"Support example {one.text[:40]!r} has the id {one.id!r}, which says something else already.",
+                mend="Leave the ids out, or give others; change a label that is recorded by feedback.",
+            )
 
 
 def _read(house: House, support: Support, more: Mapping[str, Any]) -> tuple[Interaction, ...]:
@@ -101,7 +119,7 @@ def support_set(
     exchanges = [*experience.exchanges(tenant, names), *((one, []) for one in given if one.id not in known)]
     if not exchanges:
         raise NotFound(
-            f"Nobody has recorded a support set of task {task!r} for tenant {tenant!r}.",
+            f"Nobody has recorded a support set of task {task!r:.80} for tenant {tenant!r}.",
             mend='Record lines with "task", "part": "support" and an intent, or give a support set with the question.',
         )
     examples = support_of(
@@ -113,7 +131,7 @@ def support_set(
     )
     if not examples:
         raise InvalidInput(
-            f"Nothing in the support set of task {task!r} may be learned from.",
+            f"Nothing in the support set of task {task!r:.80} may be learned from.",
             why="It is quarantined, without consent or of poor quality.",
             mend="Look at: onward quarantine; or record better examples.",
         )
