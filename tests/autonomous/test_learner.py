@@ -351,7 +351,13 @@ def test_configuration_is_checked_and_holds(workspace: Workspace) -> None:
         0.001,
         0.2,
     ]
-    assert dict(learner.thresholds) == {"accuracy": 0.85, "intent": 0.80, "sentiment": 0.75, "entity": 0.70, "task": 0.70}
+    assert dict(learner.thresholds) == {
+        "accuracy": 0.85,
+        "intent": 0.80,
+        "sentiment": 0.75,
+        "entity": 0.70,
+        "task": 0.70,
+    }
 
 
 def test_the_front_door_names_it() -> None:

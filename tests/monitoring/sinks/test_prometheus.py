@@ -84,7 +84,9 @@ def test_nothing_recorded_is_nothing_told(clock: ManualClock) -> None:
     assert CONTENT_TYPE.startswith("text/plain; version=0.0.4")
 
 
-names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30).filter(str.strip)
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30).filter(
+    str.strip
+)
 
 
 @settings(max_examples=50, deadline=None)
