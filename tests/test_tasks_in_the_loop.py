@@ -199,6 +199,7 @@ def test_support_of_somebody_forgotten_teaches_no_more(ws: Workspace) -> None:
     ws.record_task("mine", [{"text": "fjord lagoon", "intent": "y"}], user="bob")
     assert ws.predict("zanzibar quokka", task="mine").labels.intent == "x"
     ws.forget("ann")
+    assert not ws._models._adapted  # nor are their words kept in memory
     assert ws.predict("zanzibar quokka", task="mine").labels.intent == "y"
     ws.forget("bob")
     with pytest.raises(InvalidInput, match="may be learned from"):

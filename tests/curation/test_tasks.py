@@ -1,12 +1,15 @@
 """Few-shot tasks on their way to a data set version."""
 
 import random
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from tests.tasks import task, vocabulary
 
 from onward.config import Settings, settings_from
@@ -15,6 +18,7 @@ from onward.curation import Curation, curate, example_id, support_of
 from onward.curation._budget import deferred, not_replayed
 from onward.curation._records import Draft
 from onward.curation._splits import split_of
+from onward.curation._within import contradicted_within
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -222,3 +226,23 @@ def test_a_support_set_is_what_curation_makes_of_it() -> None:
 def test_a_support_set_does_not_depend_on_order(order: int) -> None:
     one = [said(n, f"thing {n % 4}", "xy"[n % 2], task="t", part="support") for n in range(9)]
     assert support(one[::order]) == support(one)
+
+
+def test_a_task_of_very_many_examples_is_judged_in_little_memory() -> None:
+    many = 6_000
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, many)
+    words = codes * 50 + rng.integers(0, 50, many)
+    drafts = [
+        replace(draft(n, f"w{word}", task="t"), labels=Labels(intent=f"i{code}"))
+        for n, (word, code) in enumerate(zip(words.tolist(), codes.tolist(), strict=True))
+    ]
+    drafts[7] = replace(drafts[7], labels=Labels(intent=f"i{(codes[7] + 1) % 3}"))
+    matrix = csr_array((np.ones(many), (np.arange(many), words)))
+    tracemalloc.start()
+    judged, found = contradicted_within(matrix, drafts, np.ones(many, bool))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert judged.all()
+    assert np.flatnonzero(found).tolist() == [7]
+    assert most < 50e6

@@ -8,7 +8,7 @@ accepted tasks say.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ._records import Draft
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Mask = NDArray[np.bool_]
+
+AT_ONCE: Final = 512
 
 
 def contradicted_within(matrix: Any, drafts: Sequence[Draft], rows: Mask) -> tuple[Mask, Mask]:
@@ -61,15 +63,26 @@ def _weighted(matrix: Any) -> Any:
 def _one(rows: Any, codes: NDArray[np.intp]) -> tuple[Mask, Mask]:
     """One task: which of its examples share their label with another one, and which of these are contradicted."""
     import numpy as np
+    from scipy.sparse import csr_array
 
-    alike = (rows @ rows.T).toarray()
-    member = np.eye(codes.max() + 1)[codes]
-    near = alike @ member
-    lengths = np.diag(member.T @ near)
-    every, self_ = np.arange(len(codes)), np.diag(alike)
-    own = near[every, codes] - self_
-    own_length = lengths[codes] - 2 * near[every, codes] + self_
-    others = near / np.sqrt(np.maximum(lengths, 1e-9))
-    others[every, codes] = -1
-    judged = member.sum(axis=0)[codes] > 1
-    return judged, judged & (others.max(axis=1) > own / np.sqrt(np.maximum(own_length, 1e-9)) + 1e-9)
+    many = len(codes)
+    sums = (rows.T @ csr_array((np.ones(many), (np.arange(many), codes)))).tocsr()
+    lengths, self_ = _squares(sums, 0), _squares(rows, 1)
+    own, others = np.empty(many), np.empty(many)
+    for start in range(0, many, AT_ONCE):  # a task may have very many examples: never all against all
+        here = slice(start, start + AT_ONCE)
+        near, mine = (rows[here] @ sums).toarray(), codes[here]
+        own[here] = near[np.arange(len(mine)), mine]
+        near /= np.sqrt(np.maximum(lengths, 1e-9))
+        near[np.arange(len(mine)), mine] = -1
+        others[here] = near.max(axis=1)
+    own_length = lengths[codes] - 2 * own + self_
+    judged = np.bincount(codes)[codes] > 1
+    return judged, judged & (others > (own - self_) / np.sqrt(np.maximum(own_length, 1e-9)) + 1e-9)
+
+
+def _squares(matrix: Any, axis: int) -> NDArray[np.float64]:
+    """Squared lengths: of the columns (0) or the rows (1)."""
+    import numpy as np
+
+    return np.asarray(matrix.multiply(matrix).sum(axis=axis), float).ravel()

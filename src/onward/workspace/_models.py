@@ -67,3 +67,8 @@ class Models:
             while len(self._adapted) > ADAPTED_KEPT:
                 self._adapted.popitem(last=False)
         return adapted
+
+    def forget(self) -> None:
+        """Drop the models that adapted: they hold words of support sets."""
+        with self._lock:
+            self._adapted.clear()

@@ -277,7 +277,10 @@ class Workspace:
         Raises:
             Unavailable, Damaged: the storage cannot be used. What was done stays done; forget again to finish it.
         """
-        forgotten = forget_user(self.house, tenant, user, progress)
+        try:
+            forgotten = forget_user(self.house, tenant, user, progress)
+        finally:
+            self._models.forget()
         if not retrain or forgotten.unfinished or self.champion(tenant=tenant) not in forgotten.marked_versions:
             return forgotten
         result = self.cycle(tenant=tenant, force=True, reason="a user was forgotten", progress=progress)
