@@ -23,11 +23,13 @@ class Mirror:
         cuts: after so many bytes of each answer the connection breaks; one answer each, then none break.
         rude: whether it breaks by a reset.
         ranges: whether a range is understood.
+        length: said to be the length of each answer, where it is not the truth.
     """
 
     files: dict[str, bytes]
     cuts: list[int] = field(default_factory=list)
     ranges: bool = True
+    length: str | None = None
     rude: bool = False
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
@@ -48,7 +50,7 @@ def serving(mirror):
                 self.send_error(416)
                 return
             self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(body) - start))
+            self.send_header("Content-Length", mirror.length or str(len(body) - start))
             self.end_headers()
             self.wfile.write(body[start : start + mirror.cuts.pop(0)] if mirror.cuts else body[start:])
             if mirror.rude:

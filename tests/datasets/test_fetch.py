@@ -1,5 +1,7 @@
 """Data sets over the network: checked, resumed, whole or not at all."""
 
+import http.client
+import ssl
 import sys
 import zipfile
 
@@ -96,6 +98,21 @@ def test_a_connection_that_is_reset(mirror, tmp_path):
     mirror.cuts, mirror.rude = [10, 10, 10], True
     with pytest.raises(Unavailable, match="broke 3 times"):
         fetch(small(mirror), tmp_path)
+
+
+@pytest.mark.parametrize("error", [ssl.SSLError(1, "record layer failure"), OSError(113, "No route to host")])
+def test_whatever_breaks_a_connection_is_not_taken_for_a_full_disk(mirror, tmp_path, monkeypatch, error):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", broken)
+    with pytest.raises(Unavailable, match=f"cannot be fetched.*broke 3 times.*{error.strerror}"):
+        fetch(small(mirror), tmp_path)
+
+
+def test_a_length_that_is_no_number(mirror, tmp_path):
+    mirror.length = "many"
+    assert fetch(small(mirror), tmp_path).downloaded == len(BACKGROUND) + len(EVALUATION)
 
 
 def test_without_pillow(mirror, tmp_path, monkeypatch):

@@ -60,11 +60,12 @@ def _continue(source: Source, partial: Path, progress: Progress) -> None:
         if error.code == ALL_HERE and here:
             return
         raise _unreachable(source, f"it answers {error.code} {error.reason}") from error
-    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+    except (http.client.HTTPException, OSError) as error:
         raise _unreachable(source, str(getattr(error, "reason", error))) from error
     with response:
         here = here if response.status == FURTHER else 0
-        total = here + int(response.headers.get("Content-Length") or 0)
+        stated = response.headers.get("Content-Length") or ""
+        total = here + (int(stated) if stated.isdecimal() else 0)
         with partial.open("ab" if here else "wb") as file:
             for chunk in _chunks(response):
                 here += len(chunk)
@@ -85,7 +86,7 @@ def _chunks(response: http.client.HTTPResponse) -> Iterator[bytes]:
     try:
         while chunk := response.read(CHUNK):
             yield chunk
-    except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+    except (http.client.HTTPException, OSError) as error:  # of TLS too
         raise _Cut(f"{type(error).__name__}: {error}") from error
 
 
