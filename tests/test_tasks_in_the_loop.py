@@ -185,6 +185,7 @@ def test_interactions_do_as_support(ws: Workspace, clock: ManualClock) -> None:
         Interaction(id=s["id"], text=s["text"], at=clock.now(), labels=Labels(intent=s["intent"])) for s in support
     ]
     assert right(ws, "new", support=given) > 0.9
+    assert right(ws, "new", support=(one for one in given)) > 0.9
 
 
 def test_corrections_of_a_support_example_count_from_the_next_question_on(ws: Workspace) -> None:

@@ -59,6 +59,8 @@ def read_support(
     Raises:
         InvalidInput: one of them cannot be used.
     """
+    if not isinstance(support, str | Path):
+        support = list(support)  # read twice
     if task is None:
         said = [(one.text, plain(one.labels)) for one in _read(house, support, {"tenant": tenant})]
         task = f"support-{content_hash(sorted(said, key=encode))[:24]}"
