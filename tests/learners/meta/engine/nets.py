@@ -36,6 +36,17 @@ class Tied(nn.Module):
         return self.head(torch.tanh(self.layer(torch.sigmoid(self.layer(x)))))
 
 
+class TiedNorm(nn.Module):
+    """One batch norm used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.norm, self.head = nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.tanh(self.norm(self.layer(torch.tanh(self.norm(self.layer(x)))))))
+
+
 class Written(nn.Module):
     """Functions and methods instead of layers."""
 
@@ -77,6 +88,7 @@ NETS = {
     ),
     "residual": lambda: nn.Sequential(nn.Linear(3, 6), Residual(), Residual(), nn.Linear(6, 4)),
     "tied": Tied,
+    "tied norm": TiedNorm,
     "convolution": lambda: nn.Sequential(
         nn.Conv2d(2, 5, 3, 2, 1), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 4, 3, 1, 1), nn.GroupNorm(2, 4), nn.ReLU(),
         nn.Conv2d(4, 4, (2, 3), (1, 2)), nn.LayerNorm([4, 3, 1]), nn.ELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),

@@ -11,6 +11,7 @@ from tests.learners.meta.engine.nets import NETS, Case, ask, case, difference
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from onward.core import InvalidInput
 from onward.learners.meta.engine import Chance, Engine, choose_engine, loss_of
 from onward.learners.meta.engine._functional import Func, Loop, stateless
 
@@ -143,3 +144,49 @@ def test_torch_is_wrong_where_vmap_is_differentiated_and_we_are_not(norm: str) -
     top = sum((found[n] * of.direction[n]).sum() for n in found)
     outer = dict(zip(leaves, torch.autograd.grad(top, list(leaves.values())), strict=True))
     assert difference(outer, exact) > 1e-4 if norm != "none" else difference(outer, exact) < 1e-12
+
+
+class Skipping(nn.Module):
+    """A skip around its last layer, or a norm at its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(3, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.one(x)
+        return hidden + self.other(hidden)
+
+
+@pytest.mark.parametrize("net", [Skipping(), nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))])
+def test_a_loss_of_ones_own_may_have_a_gradient_that_is_one_number_seen_many_times(net: nn.Module) -> None:
+    loss = loss_of(lambda outputs, y: (outputs.sum(1) - y).square().mean())
+    plain, double = case("linear"), net.double()
+    params = {n: p.detach().expand(3, *p.shape) for n, p in double.named_parameters()}
+    of = Case(double, plain.x, plain.y, params, {n: torch.randn_like(p) for n, p in params.items()})
+    ours = choose_engine(double, of.x[0]).engine
+    assert ours.name == "rules"
+    one, other = (ask(engine, of, of.names, loss) for engine in (ours, Func(stateless(double, of.x[0]), of.names)))
+    assert difference(one.grads, other.grads) < 1e-10
+    assert difference(one.product, other.product) < 1e-10
+
+
+def test_layers_that_share_a_weight_are_for_the_general_engines() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
+    net[2].weight = net[0].weight
+    chosen = choose_engine(net, torch.randn(5, 3))
+    assert chosen.engine.name == "func"
+    assert "share a parameter" in chosen.why
+
+
+@pytest.mark.parametrize("x", [torch.ones(4, 3, dtype=torch.float64), torch.ones(4, 3).long(), torch.ones(4, 2)])
+def test_examples_that_the_network_does_not_take_are_named(x: Tensor) -> None:
+    with pytest.raises(InvalidInput, match=r"does not take the examples of a task: .*\(4, .\).*float32"):
+        choose_engine(nn.Linear(3, 2), x)
+
+
+@pytest.mark.filterwarnings("ignore:dropout2d")
+def test_dropout_of_channels_is_torchs_own_where_there_is_no_image() -> None:
+    net = nn.Sequential(nn.Linear(3, 4), nn.Dropout2d(0.5), nn.Flatten(), nn.Linear(20, 2))
+    assert choose_engine(net, torch.randn(6, 5, 3)).engine.name == "func"

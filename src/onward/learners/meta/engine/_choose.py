@@ -9,6 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from onward.core import InvalidInput
+
 from ._engine import Chance, Engine, Params
 from ._functional import Func, Loop, stateless
 from ._model import MetaTrainableModel, Model
@@ -35,13 +37,24 @@ def choose_engine(module: nn.Module | MetaTrainableModel, x: Tensor) -> Choice:
     and gradients on (n, ...) inputs `x` are those of the module itself. Everything else goes through `torch.func`: all
     tasks at once, or, where there are convolutions on a CPU, task by task, which is faster there.
 
+    Raises:
+        InvalidInput: the module does not take them.
+
     >>> net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
     >>> choose_engine(net, torch.randn(5, 2)).engine.name
     'rules'
     """
     if not isinstance(module, nn.Module):
         return Choice(Model(module, frozenset(module.parameters())), "model, since it is no torch module")
-    general = _general(module, x)
+    try:
+        general = _general(module, x)
+    except (RuntimeError, ValueError, IndexError) as error:
+        types = sorted({str(p.dtype) for p in module.parameters()})
+        raise InvalidInput(
+            f"The network does not take the examples of a task: {x.dtype} {tuple(x.shape)}.",
+            why=f"{error}.",
+            mend=f"Give inputs of the shape that it takes, and of its type: {', '.join(types)}.",
+        ) from error
     try:
         sizes = {name: p.numel() for name, p in module.named_parameters()}
         rules = Rules.of(program_of(nodes_of(module)), sizes)

@@ -35,16 +35,20 @@ class Loss(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CrossEntropy:
-    """Mean cross-entropy of (T, n, classes) scores and (T, n) classes."""
+    """Mean cross-entropy of (T, n, classes) scores and (T, n) classes.
+
+    Raises:
+        InvalidInput: targets are no classes.
+    """
 
     def one(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(outputs, y)
+        return F.cross_entropy(outputs, _classes(y, outputs))
 
     def value(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Any]:
         count = y.shape[1]
         logs = outputs.log_softmax(-1)
         chances = logs.exp()
-        index = y.unsqueeze(-1)
+        index = _classes(y, outputs).unsqueeze(-1)
         loss = logs.gather(-1, index).sum((1, 2)).div_(-count)
         gradient = chances.scatter_add(-1, index, torch.full_like(index, -1, dtype=chances.dtype)).div_(count)
         return loss, gradient, (chances, count)
@@ -53,6 +57,17 @@ class CrossEntropy:
         chances, count = kept
         moved: Tensor = (outputs - (chances * outputs).sum(-1, keepdim=True)).mul_(chances)
         return moved.div_(count)
+
+
+def _classes(y: Tensor, outputs: Tensor) -> Tensor:
+    """Class numbers as indices, one for each row of scores."""
+    if y.is_floating_point() or y.shape != outputs.shape[:-1]:
+        raise InvalidInput(
+            f"Targets of type {y.dtype} and shape {tuple(y.shape)} are no classes for scores {tuple(outputs.shape)}.",
+            why="Cross-entropy wants a whole number for each row of scores.",
+            mend='Give class numbers of shape (n,), or loss="mse" for real targets.',
+        )
+    return y.long()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,7 @@ class Custom:
 
     def value(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Any]:
         gradient, loss = vmap(grad_and_value(self.function))(outputs, y)
-        return loss, gradient, (outputs, y)
+        return loss, gradient.contiguous(), (outputs, y)  # that of a sum is one number seen many times
 
     def tangent(self, kept: Any, outputs: Tensor) -> Tensor:
         at, y = kept
@@ -92,7 +107,8 @@ class Custom:
             found: Tensor = grad(lambda o: (grad(self.function)(o, target) * by).sum())(each)
             return found
 
-        return vmap(moved)(at, y, outputs)
+        found: Tensor = vmap(moved)(at, y, outputs)
+        return found.contiguous()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,8 @@ class Dropout:
 
     def forward(self, params: Params, inputs: tuple[Tensor, ...], own: bool, chance: Chance) -> tuple[Tensor, Any]:  # noqa: ARG002
         x = inputs[0]
+        if self.channels and x.ndim != 5:
+            raise ValueError("dropout of whole channels is for images")
         if chance.generator is None:
             return x, None
         shape = (*x.shape[:2], *[1] * (x.ndim - 3), x.shape[-1]) if self.channels else x.shape

@@ -107,7 +107,9 @@ class Program:
         below = asked._replace(inputs=True)
         cotangents = {i: top for i, top in tops.items() if part.gives(i)}
         if asked.inputs:
-            run.cotangents.update((i, top) for i, top in tops.items() if not part.gives(i))
+            for i, top in tops.items():
+                if not part.gives(i):
+                    run.cotangents[i] = top if i not in run.cotangents else run.cotangents[i].add_(top)
         for at in reversed(part.order):
             cotangent = cotangents.pop(at + 1, None)
             if cotangent is None:
@@ -154,7 +156,7 @@ class Program:
     ) -> None:
         """Hand on what one layer's backward pass gave."""
         for name, value in back.grads.items():
-            grads[name] = value if name not in grads else grads[name].add_(value)
+            grads[name] = value if name not in grads else grads[name] + value  # tapes hold on to the first
         for i, cotangent in zip(self.nodes[at].inputs, back.inputs, strict=True):
             if cotangent is None or not (outside or part.gives(i)):
                 continue

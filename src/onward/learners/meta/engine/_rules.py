@@ -14,6 +14,7 @@ from ._linear import MANY, Linear
 from ._losses import Loss
 from ._op import Asked
 from ._program import Part, Program, Run
+from ._trace import Ruleless
 
 CHUNK: Final = 8
 """Tasks of a convolution worked on together on a CPU: more would leave its caches, fewer are all calls and waiting."""
@@ -83,7 +84,13 @@ class Rules:
 
     @staticmethod
     def of(program: Program, sizes: Mapping[str, int]) -> Rules:
-        """The engine of a program whose parameters hold so many numbers each."""
+        """The engine of a program whose parameters hold so many numbers each.
+
+        Raises:
+            Ruleless: the module has a parameter under two names, of which it tells one.
+        """
+        if not program.weighted.keys() <= sizes.keys():
+            raise Ruleless("layers share a parameter under different names")
         ops = [node.op for node in program.nodes]
         convolves = any(isinstance(op, Linear) and op.window is not None for op in ops)
         return Rules(program, frozenset(sizes), sum(sizes.values()), convolves, any(op.random for op in ops))
