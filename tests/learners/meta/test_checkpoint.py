@@ -25,6 +25,7 @@ from onward.learners.meta._tree import put_together
 from onward.learners.meta._watch import Recorder
 from onward.learners.meta.algorithms import Algorithm
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid
+from onward.schedules import one_cycle
 
 ROOT = Path(__file__).parents[3]
 SETTINGS: dict[str, Any] = {"batch_size": 3, "validate_every": 4, "validation_tasks": 5, "checkpoint_every": 3}
@@ -177,6 +178,8 @@ def test_seconds_add_up_over_interruptions(tmp_path: Path) -> None:
         (lambda: learner(clip=1.0), blobs, {}, "clip"),
         (lambda: learner(optimizer="sgd"), blobs, {}, "optimizer"),
         (lambda: MetaLearner(net(), MAML(inner_steps=1, inner_rate=0.1), outer_rate=0.02), blobs, {}, "outer_rate"),
+        (lambda: learner(outer_schedule=one_cycle(1.0, steps=20).at), blobs, {}, "outer_schedule"),
+        (lambda: learner(optimizer=lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.1)), blobs, {}, "optimizer"),
         (learner, blobs, {"batch_size": 4}, "fit batch_size"),
         (learner, lambda: GaussianBlobs(ways=3, queries=5, seed=2), {}, "tasks"),
     ],

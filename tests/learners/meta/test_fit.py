@@ -6,6 +6,7 @@ import json
 import math
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import nn
 
 from onward import LearningProgressTracker
 from onward.core import InvalidInput, NotFound
-from onward.learners.meta import MAML, MetaLearner
+from onward.learners.meta import MAML, MetaLearner, MetaLearningTask
 from onward.learners.meta._standing import Standing
 from onward.learners.meta._watch import Recorder
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid
@@ -184,10 +185,14 @@ def test_ctrl_c_leaves_a_learner_and_a_checkpoint(tmp_path: Path, press: Any) ->
 
 
 def test_an_interrupt_in_the_middle_of_a_step_writes_nothing_torn(tmp_path: Path) -> None:
-    made = learner(outer_schedule=lambda step: 1.0 if step < 3 else interrupt())
+    def pressed(step: int) -> float:
+        return 1.0 if step < 3 else interrupt()
+
+    made = learner(outer_schedule=pressed)
     with pytest.raises(KeyboardInterrupt):
         made.fit(blobs(), steps=5, batch_size=2, checkpoints=tmp_path, checkpoint_every=2)
-    assert learner().fit(blobs(), steps=2, batch_size=2, checkpoints=tmp_path).steps == 2
+    again = learner(outer_schedule=pressed)
+    assert again.fit(blobs(), steps=2, batch_size=2, checkpoints=tmp_path).steps == 2
 
 
 def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(tmp_path: Path) -> None:
@@ -200,7 +205,8 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         made.fit(blobs(), steps=9, batch_size=2, checkpoints=tmp_path)
     assert made.step == 4
-    assert learner().fit(blobs(), steps=4, batch_size=2, checkpoints=tmp_path).tasks_per_second == 0
+    again = learner(outer_schedule=pressed)
+    assert again.fit(blobs(), steps=4, batch_size=2, checkpoints=tmp_path).tasks_per_second == 0
 
 
 def test_a_handler_of_the_application_is_left_alone() -> None:
@@ -314,3 +320,30 @@ def test_a_tracker_is_told_nothing_that_is_no_number() -> None:
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any], what: str) -> None:
     with pytest.raises(InvalidInput, match=what):
         learner().fit(blobs(), **({"steps": 2} | settings))
+
+
+def test_a_training_that_fails_leaves_the_best_parameters() -> None:
+    class Failing:
+        """Tasks that end."""
+
+        drawn = 0
+
+        def sample_batch(self, batch_size: int) -> Sequence[MetaLearningTask]:
+            self.drawn += 1
+            if self.drawn == 9:
+                raise OSError("no more")
+            return GaussianBlobs(ways=3, seed=self.drawn).sample_batch(batch_size)
+
+    torch.manual_seed(0)
+    judges = GaussianBlobs(ways=3, seed=0).split("validation").sample_batch(20)
+    made = MetaLearner(nn.Linear(2, 3), MAML(inner_steps=1), outer_rate=30.0)
+    scores: list[float] = []
+
+    def judge(*_: object) -> None:
+        scores.append(sum(made.evaluate_tasks(judges)["accuracy"]) / 20)
+
+    with pytest.raises(OSError, match="no more"):
+        made.fit(Failing(), steps=20, batch_size=2, validation=judges, validate_every=1, progress=judge)
+    assert len(scores) == 8
+    assert sum(made.evaluate_tasks(judges)["accuracy"]) / 20 == max(scores)
+    assert scores[-1] < max(scores)

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.meta import MAML, Aggregate, MetaLearner, MetaLearningTask, MetaSGD, Prototypical
+from onward.learners.meta import ANIL, MAML, Aggregate, MetaLearner, MetaLearningTask, MetaSGD, Prototypical, Reptile
+from onward.learners.meta.algorithms import Algorithm
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, TaskBatch
+from onward.schedules import one_cycle
 
 
 def net(seed: int = 0) -> nn.Sequential:
@@ -241,12 +243,14 @@ def test_no_tasks_are_refused(call: str) -> None:
         getattr(learner(), call)([])
 
 
+@settings(deadline=None)  # the first call loads much of torch
 @given(steps=st.integers(max_value=-1) | st.floats() | st.text(), rate=st.none())
 def test_steps_that_cannot_be_taken_are_refused(steps: Any, rate: Any) -> None:
     with pytest.raises(InvalidInput, match="cannot adapt"):
         learner().adapt(blobs()[0], num_steps=steps, learning_rate=rate)
 
 
+@settings(deadline=None)
 @given(st.floats(max_value=0) | st.just(math.nan) | st.just(math.inf) | st.text() | st.booleans())
 def test_rates_that_cannot_be_used_are_refused(rate: Any) -> None:
     with pytest.raises(InvalidInput, match="cannot adapt"):
@@ -416,3 +420,76 @@ def test_means_are_the_same_however_they_are_made() -> None:
 def test_metric_learners_are_aggregated_as_well() -> None:
     made = MetaLearner(net(), Prototypical(), aggregate=Aggregate("clip", bound=1e-3))
     assert float(flat(made.meta_gradient(blobs(8))).norm()) <= 1e-3 * (1 + 1e-4)
+
+
+# What others hand in ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", [MAML(inner_steps=2), ANIL("^2"), Prototypical(), Reptile(adapt_steps=2)])
+def test_a_learned_task_does_not_move_when_training_goes_on(algorithm: Algorithm) -> None:
+    made, batch = MetaLearner(net(), algorithm, outer_rate=0.1), blobs()
+    compares = isinstance(algorithm, Prototypical)
+    learned = [made.adapt(batch[0], num_steps=steps) for steps in ((None,) if compares else (None, 0))]
+    before = [each(batch[0].query_set.x) for each in learned]
+    made.meta_train_step(batch)
+    assert all(torch.equal(each(batch[0].query_set.x), was) for each, was in zip(learned, before, strict=True))
+
+
+@pytest.mark.parametrize("algorithm", [MAML(inner_steps=1), Prototypical()])
+@pytest.mark.parametrize("kind", [torch.int32, torch.uint8])
+def test_classes_may_be_whole_numbers_of_any_size(algorithm: Algorithm, kind: torch.dtype) -> None:
+    batch = blobs()
+    small = TaskBatch(batch.support_x, batch.support_y.to(kind), batch.query_x, batch.query_y.to(kind))
+    one, other = (MetaLearner(net(), algorithm).meta_gradient(each) for each in (batch, small))
+    assert same(one, other)
+
+
+def test_targets_that_are_no_classes_are_refused_by_cross_entropy() -> None:
+    batch = blobs()
+    for y in (batch.support_y.float(), batch.support_y.unsqueeze(-1)):
+        with pytest.raises(InvalidInput, match="are no classes for scores"):
+            learner().meta_train_step(TaskBatch(batch.support_x, y, batch.query_x, batch.query_y))
+
+
+def test_whole_numbers_to_be_predicted_have_no_accuracy() -> None:
+    batch = Sinusoid(seed=0).sample_batch(3)
+    counts = TaskBatch(batch.support_x, batch.support_y.long(), batch.query_x, batch.query_y.long())
+    made = regressor()
+    assert "task_evaluation_accuracy" not in made.meta_train_step(counts)
+    assert set(made.evaluate_tasks(counts)) == {"loss"}
+
+
+def test_a_gradient_too_long_for_its_norm_spoils_nothing() -> None:
+    torch.manual_seed(0)
+    made = MetaLearner(nn.Linear(1, 1), MAML(inner_steps=1, inner_rate=1e-30, first_order=True), loss="mse")
+    batch = Sinusoid(seed=0).sample_batch(2)
+    far = TaskBatch(1e3 * batch.support_x, 1e17 * batch.support_y, 1e3 * batch.query_x, 1e17 * batch.query_y)
+    assert made.meta_train_step(far)["gradient_norm"] > 1e18
+    assert all(value.isfinite().all() for value in made.meta_parameters().values())
+
+
+def test_where_nothing_depends_on_what_would_learn_nothing_is_learned() -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3))
+    losses = MetaLearner(body, MAML(inner_steps=2, adapt=r"^0\.bias")).adapt(blobs()[0]).losses
+    assert losses[0] == losses[-1]
+
+
+def test_the_outer_rate_is_the_algorithms_where_none_is_said() -> None:
+    assert [MetaLearner(net(), one).describe()["outer_rate"] for one in (Reptile(), MAML())] == ["1.0", "0.001"]
+    assert MetaLearner(net(), Reptile(), outer_rate=0.5).describe()["outer_rate"] == "0.5"
+
+
+def test_a_schedule_that_is_no_function_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="outer_schedule is one_cycle"):
+        learner(outer_schedule=one_cycle(1.0, steps=10))
+    curve = one_cycle(1.0, steps=10)
+    assert learner(outer_schedule=curve.at).meta_train_step(blobs())["learning_rate"] == 0.01 * curve.value
+
+
+def test_losses_after_every_step_add_up_where_nothing_learns_inside() -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3))
+    idle = {"inner_steps": 3, "adapt": r"^0\.bias"}  # batch norm takes it out again
+    one, other = (MetaLearner(body, MAML(**idle, multi_step=steps)).meta_gradient(blobs()) for steps in (0, 10))
+    torch.testing.assert_close(one, other)

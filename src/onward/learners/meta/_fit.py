@@ -42,15 +42,22 @@ def fit(
         training = Training(learner, tasks, plan, watch, recorder)
         training.begin(validation)
         try:
-            stopped = training.go_on(interrupted)
-        except KeyboardInterrupt:
-            stopped = "interrupted"
+            stopped = _gone_on(training, interrupted, recorder)
+            report = training.end(stopped)
         finally:
-            recorder.flush()
-        report = training.end(stopped)
+            training.give_best()
     if stopped == "interrupted":
         raise KeyboardInterrupt
     return report
+
+
+def _gone_on(training: Training, interrupted: Any, recorder: Recorder) -> Stopped:
+    try:
+        return training.go_on(interrupted)
+    except KeyboardInterrupt:
+        return "interrupted"
+    finally:
+        recorder.flush()
 
 
 class Training:
@@ -189,14 +196,12 @@ class Training:
         return figures | {"validation_accuracy": accuracy / judged} if judged else figures
 
     def end(self, stopped: Stopped) -> FitReport:
-        """Keep where it stands, judge it a last time, and give the learner the best parameters."""
+        """Keep where it stands, judge it a last time, and tell how it went."""
         if self._whole:
             self._keep()
         if self._at.summed and stopped != "interrupted":
             self._row()
         best = self._at.best
-        if best:
-            self._learner.set_meta_parameters(self._at.best_parameters)
         return FitReport(
             steps=self._at.done,
             seconds=self._at.seconds,
@@ -208,6 +213,11 @@ class Training:
             stopped=stopped,
             engine=self._learner.engine,
         )
+
+    def give_best(self) -> None:
+        """Give the learner the best parameters, if any were judged."""
+        if self._at.best:
+            self._learner.set_meta_parameters(self._at.best_parameters)
 
 
 def _state_of(tasks: object) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -70,10 +71,12 @@ class MetaLearner:
 
     Args:
         model: any torch module that takes (n, ...) inputs, or a `MetaTrainableModel`; it is not changed.
+            All its parameters are learned, whatever their `requires_grad`.
         algorithm: how; `MAML()` if not said.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of one task's (outputs, y).
-        outer_rate: learning rate of the meta-parameters, above 0.
-        outer_schedule: step -> factor of `outer_rate` for that meta-training step; `None`: always 1.
+        outer_rate: learning rate of the meta-parameters, above 0; the algorithm's own if not said.
+        outer_schedule: step -> factor of `outer_rate` for that meta-training step, e.g. `one_cycle(1.0, 1000).at`;
+            `None`: always 1.
         optimizer: "adam", "sgd", or a function of the meta-parameters; the algorithm's own if not said.
         clip: largest norm of the meta-gradient; `None`: no bound.
         aggregate: from task gradients to the meta-gradient; their mean if not said.
@@ -101,7 +104,7 @@ class MetaLearner:
         algorithm: Algorithm | None = None,
         *,
         loss: str | LossFunction = "cross_entropy",
-        outer_rate: float = 1e-3,
+        outer_rate: float | None = None,
         outer_schedule: Callable[[int], float] | None = None,
         optimizer: str | Callable[[Sequence[Tensor]], torch.optim.Optimizer] | None = None,
         clip: float | None = None,
@@ -113,7 +116,10 @@ class MetaLearner:
         device: str | torch.device | None = None,
     ) -> None:
         self.algorithm: Algorithm = MAML() if algorithm is None else algorithm
-        check_settings(outer_rate, clip, diverged, seed)
+        rate = self.algorithm.outer_rate if outer_rate is None else outer_rate
+        check_settings(rate, clip, diverged, seed)
+        if outer_schedule is not None and not callable(outer_schedule):
+            raise InvalidInput(f"outer_schedule is {outer_schedule!r}.", mend="Give a function, e.g. a curve's `at`.")
         own = parameters_of(model)
         if not own:
             raise InvalidInput("The model has no parameters to learn.", mend="Give a module with parameters.")
@@ -121,7 +127,7 @@ class MetaLearner:
         self._model = model
         more = self.algorithm.start(own)
         self._meta: Params = {n: p.to(self.device).requires_grad_(False) for n, p in (own | more).items()}
-        self._loss, self._seed, self._rate, self._clip = loss_of(loss), seed, outer_rate, clip
+        self._loss, self._seed, self._rate, self._clip = loss_of(loss), seed, rate, clip
         self._loss_name = loss if isinstance(loss, str) else ""
         self._schedule, self._aggregate, self._diverged = outer_schedule, aggregate or Aggregate(), diverged
         self._optimizer = self._optimizer_of(self.algorithm.optimizer if optimizer is None else optimizer)
@@ -171,8 +177,9 @@ class MetaLearner:
             value.grad = grads[name]
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        bound = float("inf") if self._clip is None else self._clip
-        norm = torch.nn.utils.clip_grad_norm_(list(self._meta.values()), bound)
+        norm = torch.nn.utils.get_total_norm([grads[name] for name in self._meta])
+        if self._clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(list(self._meta.values()), self._clip, norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.step += 1
@@ -322,7 +329,9 @@ class MetaLearner:
             num_steps: gradient steps, 0 or more; the algorithm's own number if not said.
             learning_rate: above 0; the algorithm's own if not said.
         """
-        return AdaptedModel(self, self._adapted(TaskBatch.of([task]), num_steps, learning_rate))
+        found = self._adapted(TaskBatch.of([task]), num_steps, learning_rate)
+        own = {name: value.clone() for name, value in found.params.items()}  # what did not move is the learner's
+        return AdaptedModel(self, replace(found, params=own))
 
     def _adapted(self, batch: TaskBatch, steps: int | None = None, rate: float | None = None) -> Adapted:
         check_adapting(steps, rate)
@@ -409,12 +418,14 @@ class MetaLearner:
 
     def describe(self) -> dict[str, str]:
         """What decides a training with this learner, as texts; where two learners differ in it, they are strangers."""
+        own = {name: value for name, value in self._optimizer.defaults.items() if name != "lr"}  # it is set each step
         return {
             "network": text(self._model),
             "algorithm": str(named(self.algorithm)),
             "loss": text(self._loss),
             "outer_rate": repr(self._rate),
-            "optimizer": type(self._optimizer).__name__,
+            "outer_schedule": text(self._schedule),
+            "optimizer": f"{type(self._optimizer).__name__} {text(own)}",
             "clip": repr(self._clip),
             "aggregate": repr(self._aggregate),
             "diverged": self._diverged,

@@ -70,6 +70,11 @@ class Algorithm(Protocol):
         """The outer optimiser it was published with: "adam" or "sgd"."""
         ...
 
+    @property
+    def outer_rate(self) -> float:
+        """The outer learning rate where none is said."""
+        ...
+
     def start(self, params: Params) -> Params:
         """Further meta-parameters, beside (*shape) ones of the network: (*shape) each, in the module's layout."""
         ...
@@ -103,12 +108,14 @@ class Algorithm(Protocol):
 
 
 def accuracy(outputs: Tensor, y: Tensor) -> Tensor | None:
-    """(T,) share of (T, n, classes) outputs whose largest is that of (T, n) classes; `None` for real targets.
+    """(T,) share of (T, n, classes) outputs whose largest is that of (T, n) classes; `None` where these are none.
+
+    Real targets are no classes, nor are whole numbers that a single output, or one output each, is held against.
 
     >>> import torch
     >>> accuracy(torch.tensor([[[0.1, 0.9], [0.8, 0.2]]]), torch.tensor([[1, 1]]))
     tensor([0.5000])
     """
-    if y.is_floating_point():
+    if y.is_floating_point() or outputs.shape[-1] == 1 or y.shape != outputs.shape[:-1]:
         return None
     return (outputs.argmax(-1) == y).float().mean(1)

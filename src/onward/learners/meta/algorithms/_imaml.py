@@ -51,6 +51,10 @@ class IMAML:
     def optimizer(self) -> str:
         return "adam"
 
+    @property
+    def outer_rate(self) -> float:
+        return 1e-3
+
     def start(self, params: Params) -> Params:  # noqa: ARG002
         return {}
 

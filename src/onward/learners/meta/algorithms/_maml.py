@@ -75,6 +75,10 @@ class MAML:
     def optimizer(self) -> str:
         return "adam"
 
+    @property
+    def outer_rate(self) -> float:
+        return 1e-3
+
     def start(self, params: Params) -> Params:
         adapted = self.adapted(frozenset(params))
         more: Params = {}
@@ -222,6 +226,8 @@ class _Walk:
     def move(self, grads: Params, k: int) -> None:
         """One inner step."""
         names = [name for name in grads if name in self.wrt]
+        if not names:  # nothing depends on what learns: a bias in front of a batch norm
+            return
         rates = [rate_of(self._maml, self._meta, name, k, self._rate) for name in names]
         moved = _moved([self._theta[name] for name in names], [grads[name] for name in names], rates)
         self._theta = self._theta | dict(zip(names, moved, strict=True))

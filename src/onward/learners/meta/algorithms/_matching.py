@@ -56,6 +56,10 @@ class Matching:
     def optimizer(self) -> str:
         return "adam"
 
+    @property
+    def outer_rate(self) -> float:
+        return 1e-3
+
     def start(self, params: Params) -> Params:
         if not self.fce:
             return {}

@@ -49,6 +49,10 @@ class Relation:
     def optimizer(self) -> str:
         return "adam"
 
+    @property
+    def outer_rate(self) -> float:
+        return 1e-3
+
     def start(self, params: Params) -> Params:
         wide, narrow = 2 * self.features, self.hidden
         first = {f"{OWN}0.weight": (narrow, wide), f"{OWN}0.bias": (narrow,)}

@@ -27,9 +27,9 @@ class Reptile:
     """Reptile (Nichol, Achiam and Schulman 2018, arXiv:1803.02999), as its authors train it for classification.
 
     In meta-training, every task takes steps on minibatches of its support and query examples together; the
-    meta-gradient is where it began minus where it came to. It wants a large outer rate, falling to 0: the authors' is 1
-    (`MetaLearner(net, Reptile(), outer_rate=1.0, outer_schedule=lambda step: 1 - step / steps)`). The figures of a
-    training step (losses, accuracy) are those of the minibatches, each before its step.
+    meta-gradient is where it began minus where it came to. It wants a large outer rate, falling to 0: the authors'
+    is 1, as is the default (`MetaLearner(net, Reptile(), outer_schedule=lambda step: 1 - step / steps)`). The figures
+    of a training step (losses, accuracy) are those of the minibatches, each before its step.
 
     All tasks of a step meet their examples in one order, which `seed` and the number of the meta-training step decide.
 
@@ -71,6 +71,10 @@ class Reptile:
     @property
     def optimizer(self) -> str:
         return "sgd"
+
+    @property
+    def outer_rate(self) -> float:
+        return 1.0
 
     def start(self, params: Params) -> Params:  # noqa: ARG002
         return {}
