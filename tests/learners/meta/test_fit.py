@@ -313,6 +313,7 @@ def test_a_tracker_is_told_nothing_that_is_no_number() -> None:
         ({"checkpoint_every": 0}, "checkpoint_every is 0"),
         ({"patience": 0, "validation": blobs()}, "patience is 0"),
         ({"patience": 3}, "patience waits for validation"),
+        ({"patience": 3, "validation": []}, "patience waits for validation"),
         ({"budget": 0}, "budget is 0"),
         ({"budget": float("nan")}, "budget is nan"),
     ],

@@ -35,7 +35,8 @@ def fit(
     tracker: Tracker | None,
 ) -> FitReport:
     """See `MetaLearner.fit`."""
-    if validation is None and plan.patience is not None:
+    none = validation is None or (isinstance(validation, Sequence) and not len(validation))
+    if none and plan.patience is not None:
         raise InvalidInput("patience waits for validation.", mend="Give validation tasks as well.")
     recorder = Recorder(tracker, f"meta-learning/{named(learner.algorithm).kind}")
     with shown(progress) as watch, deferred() as interrupted:

@@ -190,3 +190,10 @@ def test_examples_that_the_network_does_not_take_are_named(x: Tensor) -> None:
 def test_dropout_of_channels_is_torchs_own_where_there_is_no_image() -> None:
     net = nn.Sequential(nn.Linear(3, 4), nn.Dropout2d(0.5), nn.Flatten(), nn.Linear(20, 2))
     assert choose_engine(net, torch.randn(6, 5, 3)).engine.name == "func"
+
+
+def test_weights_that_begin_at_zero_do_not_hide_a_layer_that_the_rules_take_for_another() -> None:
+    net = nn.Sequential(nn.Conv2d(2, 5, 1), nn.LayerNorm(5), nn.Flatten(), nn.Linear(125, 3))  # of width, not channels
+    for value in net.parameters():
+        nn.init.zeros_(value)
+    assert choose_engine(net, torch.randn(4, 2, 5, 5)).engine.name == "loop"
