@@ -8,7 +8,8 @@ number alone, so that a training that was killed goes on from its checkpoint as 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -130,21 +131,35 @@ def run(
         keep: called after each period.
     """
     seen, began = 0, time.monotonic()
-    while not _finished(course, lesson):
-        losses = []
-        for step in range(PERIOD):
-            if expired():
-                return seen
-            number = len(course.losses) * PERIOD + step
-            rng = np.random.default_rng([training.seed, 1, number])
-            episodes = draw(lesson.learn, LEARNED_IN, LABELS_PER_STEP, rng)
-            losses.append(learn(course, lesson.rows, episodes))
-            seen += int(episodes.task[-1]) + 1
-        course.losses.append(float(np.mean(losses)))
-        _conclude(course, lesson, training.seed)
-        keep(course)
-        _tell(course, lesson, training, seen / max(time.monotonic() - began, 1e-9))
+    with _one_thread():
+        while not _finished(course, lesson):
+            losses = []
+            for step in range(PERIOD):
+                if expired():
+                    return seen
+                number = len(course.losses) * PERIOD + step
+                rng = np.random.default_rng([training.seed, 1, number])
+                episodes = draw(lesson.learn, LEARNED_IN, LABELS_PER_STEP, rng)
+                losses.append(learn(course, lesson.rows, episodes))
+                seen += int(episodes.task[-1]) + 1
+            course.losses.append(float(np.mean(losses)))
+            _conclude(course, lesson, training.seed)
+            keep(course)
+            _tell(course, lesson, training, seen / max(time.monotonic() - began, 1e-9))
     return seen
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order: a training ends in the same bytes however many threads torch has where it goes on."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _finished(course: Course, lesson: Lesson) -> bool:
