@@ -297,3 +297,8 @@ def test_without_judgements_confidence_is_chance():
     assert calibration.judged == 0
     assert calibration.confidence(0.9, 0.0) == 0.25
     assert calibration.confidence(0.1, 0.0) == 0.1
+
+
+def test_what_is_no_task_is_refused_before_anything_is_known() -> None:
+    with pytest.raises(InvalidInput, match="int is no task"):
+        StrategyPredictor().predict_optimal_strategy(3)

@@ -68,7 +68,8 @@ class TaskEncoder:
         """(len(names),) numbers in [-10, 10].
 
         Raises:
-            InvalidInput: the metadata `texts`, `description` or `code` is no text and no list of texts.
+            InvalidInput: it is no task, or its metadata `texts`, `description` or `code` is no text and no list of
+                texts.
         """
         vector: Floats = np.clip(np.array(list(self.features(task).values())), -BOUND, BOUND)
         return vector
@@ -79,6 +80,10 @@ class TaskEncoder:
         Raises:
             InvalidInput: as for `encode`.
         """
+        if not isinstance(task, MetaLearningTask):
+            raise InvalidInput(
+                f"{type(task).__name__} is no task.", mend="Give a MetaLearningTask(support_set, query_set)."
+            )
         support = support_of(task)
         return {
             **data_statistics(support),

@@ -111,13 +111,13 @@ class StrategyPredictor:
         first. There may be fewer than asked for.
 
         Raises:
-            InvalidInput: `count` is below 1.
+            InvalidInput: `count` is below 1, or `task` is no task.
         """
         if count < 1:
             raise InvalidInput(f"{count} strategies cannot be suggested.", mend="Ask for at least 1.")
+        vector = self.encoder.encode(task)
         if not len(self._buffer):
             return [self.defaults]
-        vector = self.encoder.encode(task)
         surrogate, calibration = self._learned()
         distance = surrogate.distance(vector)
         if distance > self.reach:
