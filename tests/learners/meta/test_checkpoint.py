@@ -19,12 +19,11 @@ from onward.learners.meta import MAML, MAMLPlusPlus, MetaLearner, MetaLearningTa
 from onward.learners.meta._checkpoint import Checkpoint, Saved, read_checkpoint, save_learner, write_checkpoint
 from onward.learners.meta._fit import Training
 from onward.learners.meta._identity import Named
-from onward.learners.meta._kept import keep, kept
 from onward.learners.meta._standing import Plan
-from onward.learners.meta._tree import put_together
 from onward.learners.meta._watch import Recorder
 from onward.learners.meta.algorithms import Algorithm
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid
+from onward.learners.neural import keep, kept, put_together
 from onward.schedules import one_cycle
 
 ROOT = Path(__file__).parents[3]

@@ -10,10 +10,9 @@ from typing import Any, Final
 from torch import Tensor
 
 from onward.core import Damaged, InvalidInput
+from onward.learners.neural import is_kept, keep, kept, put_together, refuse_foreign, taken_apart
 
-from ._identity import Named, refuse_foreign
-from ._kept import is_kept, keep, kept
-from ._tree import put_together, taken_apart
+from ._identity import Named
 from .engine import Params
 
 CHECKPOINT: Final = "checkpoint"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from onward.core import Damaged, InvalidInput
+from onward.learners.neural import Progress, deferred, shown, text
 
 from ._checkpoint import read_checkpoint, write_checkpoint
-from ._identity import named, text
-from ._interrupt import deferred
+from ._identity import named
 from ._processes import anywhere, exchanged, processes, same_everywhere, share, together
 from ._standing import UNCHANGED, FitReport, Plan, Row, Standing, Stopped
-from ._watch import Progress, Recorder, Tracker, shown
+from ._watch import Recorder, Tracker
 from .tasks import MetaLearningTask, TaskDistribution
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def fit(
     if none and plan.patience is not None:
         raise InvalidInput("patience waits for validation.", mend="Give validation tasks as well.")
     recorder = Recorder(tracker, f"meta-learning/{named(learner.algorithm).kind}")
-    with shown(progress) as watch, deferred() as interrupted:
+    with shown(None if processes()[0] else progress) as watch, deferred() as interrupted:
         training = Training(learner, tasks, plan, watch, recorder)
         training.begin(validation)
         try:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from pathlib import Path
 from typing import Any, Final, cast
 
 from onward.core import InvalidInput
+from onward.learners.neural import text
 
 from . import algorithms
 from .algorithms import Algorithm
-from .engine import Params
 
-ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 PLAIN: Final = (str, int, float, bool, type(None))
 
 
@@ -59,30 +55,3 @@ def algorithm_of(name: Named) -> Algorithm:
         return cast("Algorithm", kind(**name.settings))
     except TypeError as error:
         raise InvalidInput(f"{name} cannot be made: {error}.", mend="Hand the algorithm in.") from error
-
-
-def text(value: object) -> str:
-    """What a thing says of itself, without where in memory it is."""
-    return ADDRESS.sub("", repr(value))
-
-
-def shapes(params: Params) -> dict[str, str]:
-    """Shape and type of each parameter."""
-    return {f"parameter {name}": f"{tuple(value.shape)} {value.dtype}" for name, value in params.items()}
-
-
-def refuse_foreign(found: Mapping[str, str], own: Mapping[str, str], folder: Path) -> None:
-    """Say where a record was made by something else than what reads it.
-
-    Raises:
-        InvalidInput: naming what differs.
-    """
-    wrong = sorted(name for name in found.keys() | own.keys() if found.get(name) != own.get(name))
-    if not wrong:
-        return
-    first = wrong[0]
-    raise InvalidInput(
-        f"{folder} belongs to another training: {', '.join(wrong)} {'differs' if len(wrong) == 1 else 'differ'}.",
-        why=f"There {first} is {found.get(first, 'not there')}, here {own.get(first, 'not there')}.",
-        mend="Go on with the same settings, or choose another folder.",
-    )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput, log
+from onward.learners.neural import Progress, shapes, text
 
 from ._aggregate import Aggregate
 from ._checkpoint import Saved, load_learner, refuse_misfit, save_learner
@@ -19,11 +20,11 @@ from ._checks import check_adapting, check_parameters, check_rate, check_setting
 from ._compile import compiled
 from ._fit import fit
 from ._gradient import Found, Gradient, Work, diverged_tasks, gradient_of, joined
-from ._identity import algorithm_of, named, shapes, text
+from ._identity import algorithm_of, named
 from ._processes import exchanged, processes, refuse_medians, same_everywhere, share
 from ._reduce import averaged, nothing, seed_of, sums
 from ._standing import FitReport, Plan
-from ._watch import Progress, Tracker
+from ._watch import Tracker
 from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy
 from .engine import (
     Choice,

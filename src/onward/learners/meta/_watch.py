@@ -1,19 +1,13 @@
-"""Who looks on while a learner trains: a person at a terminal, a function, a learning tracker."""
+"""Who looks on while a learner trains: a learning tracker."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Final, Protocol
 
-from onward.core import silent
-
 from ._processes import processes
-
-Progress = Callable[[int, int, str], None]
-"""(steps done, steps in all, a short note)."""
 
 METRICS: Final = ("meta_loss", "task_adaptation_loss", "task_evaluation_accuracy", "gradient_norm", "learning_rate")
 HELD: Final = 512
@@ -32,32 +26,6 @@ class Tracker(Protocol):
     ) -> None:  # fmt: skip
         """Record how well something is learned."""
         ...
-
-
-@contextmanager
-def shown(progress: bool | Progress | None) -> Iterator[Progress]:
-    """What is called with every step: a bar on standard error for `True`; only in the first process."""
-    if not progress or processes()[0]:
-        yield silent
-    elif callable(progress):
-        yield progress
-    else:
-        yield from _bar()
-
-
-def _bar() -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        row = bar.add_task("")
-
-        def update(done: int, total: int, note: str) -> None:
-            bar.update(row, completed=done, total=total, description=note)
-
-        yield update
 
 
 class Recorder:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onward.core import Damaged, InvalidInput
-from onward.learners.meta._tree import put_together, taken_apart
+from onward.learners.neural import put_together, taken_apart
 
 LEAVES = st.none() | st.booleans() | st.text() | st.integers() | st.floats(allow_nan=False)
 TREES = st.recursive(

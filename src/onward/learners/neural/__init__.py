@@ -1,0 +1,13 @@
+"""What learners that train networks share: records of tensors and JSON, identities, progress, Ctrl-C."""
+
+from ._identity import refuse_foreign as refuse_foreign
+from ._identity import shapes as shapes
+from ._identity import text as text
+from ._interrupt import deferred as deferred
+from ._kept import is_kept as is_kept
+from ._kept import keep as keep
+from ._kept import kept as kept
+from ._progress import Progress as Progress
+from ._progress import shown as shown
+from ._tree import put_together as put_together
+from ._tree import taken_apart as taken_apart
