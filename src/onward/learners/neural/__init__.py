@@ -1,5 +1,10 @@
-"""What learners that train networks share: records of tensors and JSON, identities, progress, Ctrl-C."""
+"""What learners that train networks share: data as tensors, records of JSON and tensors, identity, progress, Ctrl-C."""
 
+from ._arrays import classes_of as classes_of
+from ._arrays import column_names as column_names
+from ._arrays import columns_of as columns_of
+from ._arrays import inputs_of as inputs_of
+from ._arrays import numbers_of as numbers_of
 from ._identity import refuse_foreign as refuse_foreign
 from ._identity import shapes as shapes
 from ._identity import text as text

@@ -32,7 +32,7 @@ def taken_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # no
     """
     match value:
         case Tensor():
-            tensors[name] = value.detach().cpu().contiguous()
+            tensors[name] = _apart(value.detach().cpu().contiguous(), tensors)
             return {"tensor": name}
         case np.ndarray() if value.dtype.kind in "biuf":
             tensors[name] = torch.from_numpy(np.ascontiguousarray(value))
@@ -55,6 +55,13 @@ def taken_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # no
         why="Nothing is pickled: a state may hold dicts, lists, texts, numbers, tensors and arrays.",
         mend="Return only such things from `state_dict`.",
     )
+
+
+def _apart(value: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+    """The tensor in memory of its own: safetensors keeps none that share it, as tied weights do."""
+    own = value.untyped_storage()
+    shared = any(other.untyped_storage().data_ptr() == own.data_ptr() for other in tensors.values())
+    return value.clone() if shared or own.nbytes() != value.nbytes else value
 
 
 def _pair(at: int, pair: tuple[Any, Any], name: str, tensors: dict[str, Tensor]) -> list[Any]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
-from onward.core import InvalidInput, NotFound
+from onward.core import InvalidInput
+from onward.learners.neural import classes_of, column_names, columns_of, inputs_of, numbers_of
 
 from ._arrays import Split
 from ._episodes import Episodes
 from ._groups import Episode, Group, Rules
-from ._pool import classes_of, divide, inputs_of, pool_of
-
-Column = np.ndarray[Any, Any]
+from ._pool import divide, pool_of
 
 
 def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and how it is drawn
@@ -66,16 +64,16 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
     """
     if kind not in ("classification", "regression"):
         raise InvalidInput(f"There is no kind {kind!r}.", mend="Take one.", options=("classification", "regression"))
-    names = _names(frame)
+    names = column_names(frame)
     taken = {task_column, target_column}
     features = [name for name in names if name not in taken] if feature_columns is None else list(feature_columns)
     if not features:
         raise InvalidInput("There are no feature columns.", mend="Name some.", options=names)
-    columns = _columns(frame, [task_column, target_column, *features], names)
-    x = inputs_of(_numbers(columns, features)).to(device)
+    columns = columns_of(frame, [task_column, target_column, *features], names)
+    x = inputs_of(numbers_of(columns, features)).to(device)
     groups, group = classes_of(columns[task_column])
     if kind == "regression":
-        y = inputs_of(_numbers(columns, [target_column])).to(device)
+        y = inputs_of(numbers_of(columns, [target_column])).to(device)
         ways, pool = 1, pool_of(x, group, (target_column,) * len(groups), y)
     else:
         labels, code = classes_of(columns[target_column])
@@ -89,48 +87,3 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
     return Episodes(
         pool, splits, next(iter(splits)), Rules(Episode(ways, shots, queries), seed, drop_small, fixed=True)
     )
-
-
-def _names(frame: Any) -> list[str]:
-    """The columns, whatever kind of frame it is."""
-    for told in ("column_names", "columns", "keys"):
-        names = getattr(frame, told, None)
-        if names is not None:
-            return [str(name) for name in (names() if callable(names) else names)]
-    names = getattr(getattr(frame, "dtype", None), "names", None)
-    if names is None:
-        raise InvalidInput(
-            f"A {type(frame).__name__} gives no columns by name.", mend="Give a frame, or a mapping of name to column."
-        )
-    return list(names)
-
-
-def _columns(frame: Any, wanted: Sequence[str], names: Sequence[str]) -> dict[str, Column]:
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        raise NotFound(f"There is no column {unknown[0]!r}.", mend="Name one of these.", options=names)
-    columns = {name: np.asarray(frame[name]) for name in wanted}
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise InvalidInput(f"The columns differ in length: {lengths}.", mend="Give one value a row.")
-    return columns
-
-
-def _numbers(columns: Mapping[str, Column], wanted: Sequence[str]) -> Column:
-    """Columns side by side (n, d), all of finite numbers."""
-    found = []
-    for name in wanted:
-        column = columns[name]
-        try:
-            found.append(column.astype(np.float64))
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(
-                f"Column {name!r} is not all numbers: {error}.", mend="Encode it, or leave it out."
-            ) from error
-        bad = len(column) - np.count_nonzero(np.isfinite(found[-1]))
-        if bad:
-            raise InvalidInput(
-                f"{bad} of {len(column)} values of column {name!r} are NaN or infinite.",
-                mend="Fill them in, or leave those rows out.",
-            )
-    return np.stack(found, 1)

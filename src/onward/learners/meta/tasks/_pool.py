@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.neural import classes_of, inputs_of
 
 from ._stream import seeded
 
@@ -90,54 +91,6 @@ def _turned(pool: Pool) -> Pool:
         pool.labels + tuple((label, 90 * turns) for turns in (1, 2, 3) for label in pool.labels),
         pool.counts * 4,
     )
-
-
-def inputs_of(x: Any) -> Tensor:
-    """A tensor; real numbers of an array or a list become torch's default dtype, for which networks are made.
-
-    Raises:
-        InvalidInput: they are no numbers, or not finite.
-    """
-    if isinstance(x, Tensor):
-        inputs = x.detach()
-    else:
-        array = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
-        if array.dtype.kind not in "fiub":
-            raise InvalidInput(f"The inputs are of dtype {array.dtype}.", mend="Give numbers, in rows of equal length.")
-        inputs = torch.as_tensor(np.ascontiguousarray(array))
-        inputs = inputs.to(torch.get_default_dtype()) if array.dtype.kind == "f" else inputs
-    inputs = inputs.reshape(1) if inputs.ndim == 0 else inputs
-    if inputs.is_floating_point() and not (finite := inputs.isfinite()).all():
-        bad = len(inputs) - int(finite.flatten(1).all(1).sum() if inputs.ndim > 1 else finite.sum())
-        raise InvalidInput(
-            f"{bad} of {len(inputs)} inputs hold NaN or infinity.", mend="Leave them out, or fill them in."
-        )
-    return inputs
-
-
-def classes_of(y: Any) -> tuple[tuple[Hashable, ...], Codes]:
-    """The labels in order, and for each example the number of its own.
-
-    Raises:
-        InvalidInput: there is not one label an example, or they cannot be told apart.
-    """
-    array = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
-    if array.ndim != 1:
-        raise InvalidInput(f"The labels have shape {array.shape}.", mend="Give one label an example: (n,).")
-    if array.dtype.kind == "O":
-        array = _of_one_kind(array)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = len(array) - np.count_nonzero(np.isfinite(array))
-        raise InvalidInput(f"{bad} of {len(array)} labels are NaN or infinite.", mend="Leave those examples out.")
-    labels, codes = np.unique(array, return_inverse=True)
-    return tuple(labels.tolist()), codes
-
-
-def _of_one_kind(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    for kind, dtype in ((str, np.str_), (int | np.integer, np.int64)):
-        if all(isinstance(label, kind) for label in array):
-            return array.astype(dtype)
-    raise InvalidInput("The labels are neither all texts nor all whole numbers.", mend="Give labels of one kind.")
 
 
 def divide(labels: Sequence[Hashable], split: Any, seed: int) -> Mapping[str, list[int]]:

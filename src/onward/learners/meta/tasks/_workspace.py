@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from onward.core import DEFAULT_TENANT, DatasetVersion, InvalidInput, NotFound
+from onward.learners.neural import inputs_of
 
 from ._arrays import Split
 from ._episodes import Episodes
 from ._groups import Episode, Group, Rules
-from ._pool import divide, inputs_of, pool_of
+from ._pool import divide, pool_of
 
 Encoder = Callable[[list[str]], Any]
 """Texts -> (n, d) array, tensor or sparse matrix."""

@@ -1,0 +1,125 @@
+"""What users have, as tensors: arrays, labels, columns of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from onward.core import InvalidInput, NotFound
+
+Codes = np.ndarray[Any, np.dtype[np.int64]]
+Column = np.ndarray[Any, Any]
+
+
+def inputs_of(x: Any) -> Tensor:
+    """A tensor; real numbers of an array or a list become torch's default dtype, for which networks are made.
+
+    Raises:
+        InvalidInput: they are no numbers, or not finite.
+    """
+    if isinstance(x, Tensor):
+        inputs = x.detach()
+    else:
+        array = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
+        if array.dtype.kind not in "fiub":
+            raise InvalidInput(f"The inputs are of dtype {array.dtype}.", mend="Give numbers, in rows of equal length.")
+        inputs = torch.as_tensor(np.ascontiguousarray(array))
+        inputs = inputs.to(torch.get_default_dtype()) if array.dtype.kind == "f" else inputs
+    inputs = inputs.reshape(1) if inputs.ndim == 0 else inputs
+    if inputs.is_floating_point() and not (finite := inputs.isfinite()).all():
+        bad = len(inputs) - int(finite.flatten(1).all(1).sum() if inputs.ndim > 1 else finite.sum())
+        raise InvalidInput(
+            f"{bad} of {len(inputs)} inputs hold NaN or infinity.", mend="Leave them out, or fill them in."
+        )
+    return inputs
+
+
+def classes_of(y: Any) -> tuple[tuple[Hashable, ...], Codes]:
+    """The labels in order, and for each example the number of its own.
+
+    Raises:
+        InvalidInput: there is not one label an example, or they cannot be told apart.
+    """
+    array = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    if array.ndim != 1:
+        raise InvalidInput(f"The labels have shape {array.shape}.", mend="Give one label an example: (n,).")
+    if array.dtype.kind == "O":
+        array = _of_one_kind(array)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = len(array) - np.count_nonzero(np.isfinite(array))
+        raise InvalidInput(f"{bad} of {len(array)} labels are NaN or infinite.", mend="Leave those examples out.")
+    labels, codes = np.unique(array, return_inverse=True)
+    return tuple(labels.tolist()), codes
+
+
+def _of_one_kind(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    for kind, dtype in ((str, np.str_), (int | np.integer, np.int64)):
+        if all(isinstance(label, kind) for label in array):
+            return array.astype(dtype)
+    raise InvalidInput("The labels are neither all texts nor all whole numbers.", mend="Give labels of one kind.")
+
+
+def column_names(frame: Any) -> list[str]:
+    """The columns, whatever kind of frame it is.
+
+    Raises:
+        InvalidInput: it has none.
+
+    >>> column_names({"size": [1, 2], "bug": [0, 1]})
+    ['size', 'bug']
+    """
+    for told in ("column_names", "columns", "keys"):
+        names = getattr(frame, told, None)
+        if names is not None:
+            return [str(name) for name in (names() if callable(names) else names)]
+    names = getattr(getattr(frame, "dtype", None), "names", None)
+    if names is None:
+        raise InvalidInput(
+            f"A {type(frame).__name__} gives no columns by name.", mend="Give a frame, or a mapping of name to column."
+        )
+    return list(names)
+
+
+def columns_of(frame: Any, wanted: Sequence[str], names: Sequence[str]) -> dict[str, Column]:
+    """Some columns of a frame.
+
+    Raises:
+        NotFound: one is not among its names.
+        InvalidInput: they differ in length.
+    """
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise NotFound(f"There is no column {unknown[0]!r}.", mend="Name one of these.", options=names)
+    columns = {name: np.asarray(frame[name]) for name in wanted}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InvalidInput(f"The columns differ in length: {lengths}.", mend="Give one value a row.")
+    return columns
+
+
+def numbers_of(columns: Mapping[str, Column], wanted: Sequence[str]) -> Column:
+    """Columns side by side (n, d), all of finite numbers.
+
+    Raises:
+        InvalidInput: one is not.
+    """
+    found = []
+    for name in wanted:
+        column = columns[name]
+        try:
+            found.append(column.astype(np.float64))
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(
+                f"Column {name!r} is not all numbers: {error}.", mend="Encode it, or leave it out."
+            ) from error
+        bad = len(column) - np.count_nonzero(np.isfinite(found[-1]))
+        if bad:
+            raise InvalidInput(
+                f"{bad} of {len(column)} values of column {name!r} are NaN or infinite.",
+                mend="Fill them in, or leave those rows out.",
+            )
+    return np.stack(found, 1)

@@ -1,0 +1,62 @@
+"""Settings that are numbers: Python's and NumPy's alike."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from onward.core import InvalidInput
+
+
+def above(**values: object) -> None:
+    """Refuse what is no finite number above 0.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    for name, value in values.items():
+        if not (is_number(value, Real) and 0 < value < float("inf")):
+            raise InvalidInput(f"{name} is {value!r}.", mend="Give a finite number above 0.")
+
+
+def at_least(bound: float, **values: object) -> None:
+    """Refuse what is no finite number of at least a bound.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    for name, value in values.items():
+        if not (is_number(value, Real) and bound <= value < float("inf")):
+            raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a finite number of at least {bound:g}.")
+
+
+def whole(least: int | None, **values: object) -> None:
+    """Refuse what is no whole number, or is below a bound; `None`: there is none.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    wanted = "" if least is None else f" from {least} on"
+    for name, value in values.items():
+        if not is_number(value, Integral) or (least is not None and value < least):
+            raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a whole number{wanted}.")
+
+
+def is_number(value: Any, kind: type) -> bool:
+    """Whether it is such a number, NumPy's among them; a truth value is none.
+
+    >>> is_number(np.int64(3), Integral), is_number(2.5, Integral), is_number(True, Real)
+    (True, False, False)
+    """
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def plain_numbers(record: object) -> None:
+    """Make Python's own of the NumPy numbers among the settings of a frozen dataclass: they can be kept as JSON."""
+    for field in fields(record):  # type: ignore[arg-type] - any dataclass
+        value = getattr(record, field.name, None)
+        if isinstance(value, np.generic):
+            object.__setattr__(record, field.name, value.item())
