@@ -1,0 +1,87 @@
+"""Boundaries that blur: some of each experience's examples come at another time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from onward.core import InvalidInput
+from onward.learners.continual._checks import share as check_share
+from onward.learners.continual._checks import whole
+from onward.learners.continual._experience import Experience
+
+from ._parts import Rows
+from ._stream import Stream
+
+
+def blurry(stream: Stream, share: float = 0.1, seed: int = 0) -> Stream:
+    """The same stream with a share of the examples of each experience exchanged for those of others.
+
+    As in Bang et al. 2021 (arXiv:2103.17230, "blurry-M") and, where classes are disjoint but for that share, Koh et al.
+    2022 (arXiv:2110.10031, "i-Blurry"): experiences keep their sizes, no example is lost or doubled, and tests stay.
+
+    Args:
+        stream: in any scenario but "task", where the task of an example is known.
+        share: of each experience, 0..1, rounded down; as many of them as can be come from elsewhere, all of them
+            unless one experience is larger than the others together.
+        seed: of what is exchanged.
+
+    Raises:
+        InvalidInput: it is the scenario "task"; or examples differ in shape or type.
+
+    >>> from onward.learners.continual.scenarios import from_arrays
+    >>> sharp = from_arrays(torch.randn(100, 3), torch.arange(100) % 4, 2, shuffle=False)
+    >>> [one.classes for one in blurry(sharp, 0.25).train], [len(one) for one in blurry(sharp, 0.25)]
+    ([(0, 1, 2, 3), (0, 1, 2, 3)], [40, 40])
+    """
+    check_share(share=share)
+    whole(0, seed=seed)
+    if stream.kind == "task":
+        raise InvalidInput('In the scenario "task" boundaries cannot blur.', mend='Use "class" or "domain".')
+    random = np.random.default_rng([seed, 2])
+    sizes = [len(one) for one in stream.train]
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    starts = np.cumsum(sizes) - sizes
+    lent = np.concatenate(
+        [start + random.permutation(size)[: int(share * size)] for start, size in zip(starts, sizes, strict=True)]
+    )
+    rows = np.arange(len(owner))
+    rows[lent] = lent[_exchanged(owner[lent], random)]
+    return replace(stream, train=_dealt(list(stream.train), rows, sizes))
+
+
+def _exchanged(owner: Rows, random: np.random.Generator) -> Rows:
+    """For each place that of another owner whose it gets, as far as that can be; a permutation.
+
+    Args:
+        owner: (m,) of each place.
+    """
+    taken = random.permutation(len(owner))
+    for place in np.flatnonzero(owner[taken] == owner):
+        mine = owner[place]
+        if owner[taken[place]] != mine:
+            continue
+        others = np.flatnonzero((owner != mine) & (owner[taken] != mine))
+        if len(others):
+            other = random.choice(others)
+            taken[place], taken[other] = taken[other], taken[place]
+    return taken
+
+
+def _dealt(experiences: Sequence[Experience], rows: Rows, sizes: Sequence[int]) -> tuple[Experience, ...]:
+    """The experiences with these rows of all of them together."""
+    try:
+        x, y = (torch.cat([getattr(one, name) for one in experiences]) for name in ("x", "y"))
+    except RuntimeError as error:
+        raise InvalidInput(f"The experiences cannot be mixed: {error}.", mend="Give all the same shape.") from error
+    keyed = all(one.keys is not None for one in experiences)
+    keys = [key for one in experiences for key in one.keys or ()]
+    parts = np.split(rows, np.cumsum(sizes)[:-1])
+    dealt = []
+    for one, part in zip(experiences, parts, strict=True):
+        at = torch.from_numpy(part).to(x.device)
+        dealt.append(replace(one, x=x[at], y=y[at], keys=[keys[row] for row in part.tolist()] if keyed else None))
+    return tuple(dealt)
