@@ -1,0 +1,321 @@
+"""A memory of examples: columns of tensors with a bound, and a policy that says what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from onward.core import InvalidInput
+from onward.learners.continual._checks import whole
+from onward.learners.neural import keep, kept, put_together, taken_apart, text
+
+from ._columns import check_finite, check_parts, classes_of, picked, row_bytes
+from ._policy import By, Ledger, Offer, Policy, Reservoir, check_by
+from ._rank import distinct, leading
+from ._table import Table
+
+RECORD: Final = "buffer"
+OWN: Final = ("x", "y", "task")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Examples of a buffer, on its device.
+
+    Args:
+        x, y: (n, ...) as they were added.
+        task: (n,) long.
+        extra: (n, ...) the other columns, by name.
+        index: (n,) rows of the buffer.
+    """
+
+    x: Tensor
+    y: Tensor
+    task: Tensor
+    extra: dict[str, Tensor]
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+class Buffer:
+    """Keeps a bounded number of examples, by a policy.
+
+    The first `add` decides the columns, their shapes and types, and takes the room for all rows at once. Nothing here
+    looks at one example at a time, but for the keys of those that are kept. Random numbers come from the generator
+    that is handed in, on the CPU, and are the same whatever the device. Not for several threads.
+
+    Args:
+        capacity: examples at most.
+        policy: which of them; `Reservoir()` if not said.
+        bytes: of all columns together, at most; instead of `capacity`, or besides.
+        device: of the rows; that of the first examples if not said.
+        folder: keep the rows in files there instead of in memory, and only samples on the device; see `Spill`.
+        snapshots: states whose rows stay in that folder, at least 1.
+
+    Raises:
+        InvalidInput: there is no bound, or one is below 1.
+        Unavailable: the folder cannot be written.
+
+    >>> chance = torch.Generator().manual_seed(0)
+    >>> buffer = Buffer(4)
+    >>> buffer.add(torch.arange(100.0).view(100, 1), torch.arange(100) % 2, 0, chance)
+    4
+    >>> len(buffer), buffer.sample(2, chance).x.shape
+    (4, torch.Size([2, 1]))
+    """
+
+    def __init__(
+        self,
+        capacity: int | None = None,
+        policy: Policy | None = None,
+        *,
+        bytes: int | None = None,  # noqa: A002 - what it bounds
+        device: torch.device | str | None = None,
+        folder: Path | str | None = None,
+        snapshots: int = 2,
+    ) -> None:
+        if capacity is None and bytes is None:
+            raise InvalidInput("The buffer has no bound.", mend="Give capacity=, bytes=, or both.")
+        whole(1, **{k: v for k, v in (("capacity", capacity), ("bytes", bytes)) if v is not None}, snapshots=snapshots)
+        self.policy: Policy = Reservoir() if policy is None else policy
+        self._bounds = (capacity, bytes)
+        where = None if device is None else torch.device(device)
+        self._table = Table(where, None if folder is None else Path(folder), snapshots)
+
+    def __len__(self) -> int:
+        return self._table.ledger.size
+
+    @property
+    def seen(self) -> int:
+        """Examples that were ever offered."""
+        return self._table.ledger.seen
+
+    @property
+    def capacity(self) -> int | None:
+        """Rows at most; unknown before the first `add` where only bytes are bounded."""
+        return self._table.ledger.capacity or (self._bounds[0] if self._bounds[1] is None else None)
+
+    @property
+    def bytes(self) -> int:
+        """Taken by all columns, used or not."""
+        return sum(column.numel() * column.element_size() for column in self._table.columns.values())
+
+    def add(
+        self,
+        x: Tensor,
+        y: Tensor,
+        task: Tensor | int,
+        generator: torch.Generator,
+        *,
+        keys: Sequence[str | None] | None = None,
+        merit: Tensor | None = None,
+        check: bool = True,
+        **extra: Tensor,
+    ) -> int:
+        """Offer examples; how many of them are kept.
+
+        Args:
+            x, y: (n, ...).
+            task: (n,) long, or of all.
+            keys: a text for each by which it can be forgotten, or `None`.
+            merit: (n,) how much each is worth keeping, for policies that ask for it.
+            check: whether NaN and infinity are refused among what would be kept, which costs a pass over it and makes
+                a GPU wait. For callers that have looked already.
+            extra: (n, ...) further columns, e.g. `logits`.
+
+        Raises:
+            InvalidInput: they do not fit what is there, or are refused; nothing is changed.
+            Unavailable: there is no room on the disk, at the first `add` of a buffer in a folder.
+        """
+        count, table = len(x), self._table
+        tasks = task.to(x.device) if isinstance(task, Tensor) else torch.full((count,), task, device=x.device)
+        parts = {
+            "x": x.detach(),
+            "y": y.detach(),
+            "task": tasks,
+            **{name: part.detach() for name, part in extra.items()},
+        }
+        check_parts(table.columns, parts, count)
+        if keys is not None and len(keys) != count:
+            raise InvalidInput(f"{len(keys)} keys for {count} examples.", mend="Give a key or None for each.")
+        if not count:
+            return 0
+        offer = self._offer(parts, count, merit)
+        ledger = table.ledger if table.columns else Ledger(self._rows(parts))
+        choice = self.policy.choose(ledger, offer, generator)
+        chosen = picked(parts, choice.rows)
+        if check:
+            check_finite(chosen)
+        if not table.columns:
+            table.begin(parts, ledger.capacity)
+        table.put(offer, choice, chosen, None if keys is None else np.array(keys, dtype=object))
+        return len(choice.rows)
+
+    def sample(self, count: int, generator: torch.Generator, balanced: By | None = None) -> Sample:
+        """Different examples at random: so many, or all where there are fewer.
+
+        Args:
+            balanced: "class" or "task": each as often as the others, as far as there are enough of it.
+
+        Raises:
+            InvalidInput: nothing is there yet.
+        """
+        self._refuse_empty()
+        whole(0, count=count)
+        if balanced is None:
+            return self.at(distinct(count, len(self), generator))
+        groups = self._groups(balanced)
+        chance = torch.rand(len(self), generator=generator).to(groups.device)
+        return self.at(leading(groups, chance, count))
+
+    def at(self, index: Tensor) -> Sample:
+        """The examples of (n,) rows.
+
+        Raises:
+            InvalidInput: nothing is there yet.
+        """
+        self._refuse_empty()
+        found = self._table.take(index)
+        x, y, task = (found.pop(name) for name in OWN)
+        return Sample(x, y, task, found, index)
+
+    def contents(self, task: int | None = None) -> Sample:
+        """All examples, or all of one task, in the order of their rows.
+
+        Raises:
+            InvalidInput: nothing is there yet.
+        """
+        self._refuse_empty()
+        if task is None:
+            return self.at(torch.arange(len(self)))
+        return self.at((self._groups("task") == task).nonzero().squeeze(1))
+
+    def counts(self, by: By = "class") -> dict[int, int]:
+        """How many there are of each class or task."""
+        if not len(self):
+            return {}
+        numbers, counts = self._groups(by).unique(return_counts=True)
+        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+    def keys(self) -> list[str | None]:
+        """The key of each row."""
+        keys = self._table.keys
+        return [None] * len(self) if keys is None else keys[: len(self)].tolist()
+
+    def update(self, index: Tensor, **columns: Tensor) -> None:
+        """Write columns of different rows anew, e.g. newer logits.
+
+        Args:
+            index: (n,) rows.
+            columns: (n, ...).
+
+        Raises:
+            InvalidInput: there is no such column, or the rows do not fit.
+        """
+        own = self._table.columns
+        check_parts({name: own[name] for name in columns if name in own}, columns, len(index))
+        self._table.write(index.cpu(), {name: part.detach() for name, part in columns.items()})
+
+    def forget(self, keys: Collection[str]) -> int:
+        """Drop the examples with these keys and overwrite their rows; how many.
+
+        What earlier states hold, in a checkpoint or in the folder, stays there: see `prune`.
+        """
+        if not keys or self._table.keys is None:
+            return 0
+        asked = set(keys)
+        return self.drop(torch.tensor([key in asked for key in self.keys()], dtype=torch.bool))
+
+    def drop(self, mask: Tensor) -> int:
+        """Drop the rows where (n,) `mask` is true and overwrite them; how many. Others take their places.
+
+        Raises:
+            InvalidInput: the mask has another length.
+        """
+        if mask.shape != (len(self),):
+            raise InvalidInput(
+                f"The mask has shape {tuple(mask.shape)} for {len(self)} rows.", mend="Give one for each."
+            )
+        return self._table.drop(mask.cpu().bool())
+
+    def prune(self) -> None:
+        """Remove from the folder the rows of every state but the latest, e.g. after `forget` and a new checkpoint."""
+        if self._table.spill is not None:
+            self._table.spill.prune(1)
+
+    def state(self) -> dict[str, Any]:
+        """All that it takes to go on bit for bit: a copy. Of a buffer in a folder, the rows are kept there, durably.
+
+        Raises:
+            Unavailable: the folder cannot be written; earlier states stay.
+        """
+        return {"policy": text(self.policy), "bounds": list(self._bounds), **self._table.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The way back, into a buffer of the same bounds and policy; whatever was there goes.
+
+        Raises:
+            InvalidInput: the state belongs to another buffer.
+            NotFound: the folder no longer holds its rows.
+            Damaged: its rows are not what was kept.
+        """
+        own = {"policy": text(self.policy), "bounds": list(self._bounds)}
+        found = {name: state.get(name) for name in own}
+        if found != own or ("snapshot" in state["rows"]) != (self._table.spill is not None):
+            raise InvalidInput(
+                f"This state is of another buffer: {found}.", why=f"Here it is {own}.", mend="Use the same settings."
+            )
+        self._table.restore(state)
+
+    def save(self, folder: Path) -> None:
+        """Keep all of it in a folder, in one step: as `onward.learners.neural.keep`.
+
+        Raises:
+            Unavailable: the folder cannot be written; what was there stays.
+        """
+        tensors: dict[str, Tensor] = {}
+        keep(folder, RECORD, taken_apart(self.state(), RECORD, tensors), tensors)
+
+    def load(self, folder: Path) -> None:
+        """Restore what `save` kept.
+
+        Raises:
+            NotFound: nothing was kept there.
+            Damaged: it is not what was kept.
+            InvalidInput: it belongs to another buffer.
+        """
+        self.restore(put_together(*kept(folder, RECORD, dict)))
+
+    def _rows(self, parts: Mapping[str, Tensor]) -> int:
+        capacity, limit = self._bounds
+        each = row_bytes(parts)
+        if limit is None or not each:
+            return capacity or 1
+        if each > limit:
+            raise InvalidInput(f"An example takes {each:,} bytes, all may take {limit:,}.", mend="Give more bytes.")
+        return min(limit // each, capacity or limit)
+
+    def _offer(self, parts: Mapping[str, Tensor], count: int, merit: Tensor | None) -> Offer:
+        policy = self.policy
+        if policy.scored and (merit is None or merit.shape != (count,)):
+            raise InvalidInput(f"{policy} asks what each example is worth.", mend="Give merit=, one for each.")
+        groups = None
+        if policy.by is not None:
+            groups = classes_of(parts["y" if policy.by == "class" else "task"], policy.by).cpu()
+        return Offer(count, groups, None if merit is None else merit.detach().double().cpu())
+
+    def _groups(self, by: By) -> Tensor:
+        check_by(by)
+        return classes_of(self._table.columns["y" if by == "class" else "task"][: len(self)], by)
+
+    def _refuse_empty(self) -> None:
+        if not len(self):
+            raise InvalidInput("The buffer is empty.", mend="Add examples first.")

@@ -1,0 +1,110 @@
+"""Rows of tensors: one column for each part of an example, allocated once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from onward.core import InvalidInput
+
+
+def row_bytes(parts: Mapping[str, Tensor]) -> int:
+    """Bytes that one example takes in all columns."""
+    return sum(part[:1].numel() * part.element_size() for part in parts.values())
+
+
+def check_parts(columns: Mapping[str, Tensor], parts: Mapping[str, Tensor], count: int) -> None:
+    """Refuse what does not fit the columns.
+
+    Raises:
+        InvalidInput: a column is missing or new; or a length, a shape or a type is another.
+    """
+    if columns and parts.keys() != columns.keys():
+        raise InvalidInput(
+            f"These examples have the columns {', '.join(parts)}, those of the buffer are {', '.join(columns)}.",
+            mend="Give the same columns with every example.",
+        )
+    for name, part in parts.items():
+        if not part.ndim or len(part) != count:
+            raise InvalidInput(
+                f"{name} has the shape {tuple(part.shape)} for {count} examples.", mend="Give a row each."
+            )
+        column = columns.get(name)
+        if column is not None and (part.shape[1:] != column.shape[1:] or part.dtype != column.dtype):
+            raise InvalidInput(
+                f"{name} has rows {tuple(part.shape[1:])} of {part.dtype}.",
+                why=f"Those of the buffer are {tuple(column.shape[1:])} of {column.dtype}.",
+                mend="Give rows of one kind, or use another buffer.",
+            )
+
+
+def check_finite(parts: Mapping[str, Tensor]) -> None:
+    """Refuse rows that would poison whoever learns from them.
+
+    Raises:
+        InvalidInput: one holds NaN or infinity.
+    """
+    for name, part in parts.items():
+        if not part.is_floating_point() or bool(part.sum().isfinite()):  # a sum may overflow: then look at each
+            continue
+        if not bool(part.isfinite().all()):
+            raise InvalidInput(
+                f"{name} holds what is no finite number.",
+                why="It would come back in every replay.",
+                mend="Leave such examples out, or look at why the network gives them.",
+            )
+
+
+def picked(parts: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    """These rows, of all parts; a view where they are one stretch."""
+    if is_stretch(rows):
+        begin = int(rows[0]) if len(rows) else 0
+        return {name: part[begin : begin + len(rows)] for name, part in parts.items()}
+    places = {part.device: rows.to(part.device) for part in parts.values()}
+    return {name: part.index_select(0, places[part.device]) for name, part in parts.items()}
+
+
+def write(column: Tensor, slots: Tensor, part: Tensor) -> None:
+    """Put rows into different slots of a column."""
+    if is_stretch(slots):
+        begin = int(slots[0]) if len(slots) else 0
+        column[begin : begin + len(slots)].copy_(part)
+    else:
+        column.index_copy_(0, slots.to(column.device), part.to(column.device))
+
+
+def is_stretch(numbers: Tensor) -> bool:
+    """Whether different numbers are one after the other: 4, 5, 6."""
+    if not len(numbers):
+        return True
+    whole = int(numbers[-1]) - int(numbers[0]) == len(numbers) - 1
+    return whole and bool((numbers[1:] > numbers[:-1]).all())
+
+
+def classes_of(y: Tensor, by: str) -> Tensor:
+    """(n,) group numbers of classes or tasks.
+
+    Raises:
+        InvalidInput: they are no classes.
+    """
+    if y.ndim != 1 or y.is_floating_point():
+        raise InvalidInput(
+            f"Targets of type {y.dtype} and shape {tuple(y.shape[1:])} have no {by}.", mend='Use by="task".'
+        )
+    return y.long()
+
+
+def closed(gone: Tensor) -> tuple[Tensor, Tensor, int]:
+    """How to close gaps: which rows move, where to, and how many are left.
+
+    Args:
+        gone: (n,) whether each row goes.
+
+    >>> closed(torch.tensor([True, False, True, False]))
+    (tensor([3]), tensor([0]), 2)
+    """
+    left = int((~gone).sum())
+    gaps = gone[:left].nonzero().squeeze(1)
+    movers = (~gone[left:]).nonzero().squeeze(1) + left
+    return movers, gaps, left

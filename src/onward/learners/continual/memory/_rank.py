@@ -1,0 +1,56 @@
+"""Equal shares for groups, by sorting: nothing here looks at one example at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def ranks(groups: Tensor, priority: Tensor) -> Tensor:
+    """(n,) place of each within its group, from 0, the lowest priority first.
+
+    >>> ranks(torch.tensor([0, 1, 0, 0]), torch.tensor([0.3, 0.9, 0.1, 0.2]))
+    tensor([2, 0, 0, 1])
+    """
+    order = priority.argsort(stable=True)
+    order = order[groups[order].argsort(stable=True)]
+    ordered = groups[order]
+    begin = torch.searchsorted(ordered, ordered)
+    place = torch.arange(len(order), device=order.device) - begin
+    return torch.empty_like(place).index_copy_(0, order, place)
+
+
+def leading(groups: Tensor | None, priority: Tensor, count: int, each: int | None = None) -> Tensor:
+    """At most (count,) positions: those with the lowest priorities, in shares as equal as the groups allow.
+
+    First the first of every group, then the second of every group, and so on; where the count ends within a round,
+    the lowest priorities of that round. A group that is too small leaves its share to the others.
+
+    Args:
+        groups: (n,) numbers; `None`: one group.
+        each: at most so many of any group.
+
+    >>> leading(torch.tensor([0, 0, 0, 1]), torch.tensor([0.3, 0.2, 0.1, 0.9]), 3)
+    tensor([2, 3, 1])
+    """
+    order = priority.argsort(stable=True)
+    if groups is None:
+        return order[: count if each is None else min(count, each)]
+    place = ranks(groups, priority)[order]
+    if each is not None:
+        order, place = order[place < each], place[place < each]
+    return order[place.argsort(stable=True)[:count]]
+
+
+def distinct(count: int, size: int, generator: torch.Generator) -> Tensor:
+    """(min(count, size),) different numbers below `size`, every set and order of them equally likely."""
+    if size <= 16 * count:
+        return torch.randperm(size, generator=generator)[:count]
+    drawn = torch.randint(size, (count,), generator=generator)
+    while True:
+        order = drawn.argsort(stable=True)
+        ordered = drawn[order]
+        again = order[1:][ordered[1:] == ordered[:-1]]
+        if not len(again):
+            return drawn
+        drawn[again] = torch.randint(size, (len(again),), generator=generator)
