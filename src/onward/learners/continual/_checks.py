@@ -1,0 +1,123 @@
+"""What a learner is told, looked at before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onward.core import InvalidInput
+
+from ._experience import Experience
+from ._method import Hooks
+
+
+def above(**values: Any) -> None:
+    """Refuse what is no finite number above 0.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    for name, value in values.items():
+        if not (is_number(value, Real) and 0 < value < float("inf")):
+            raise InvalidInput(f"{name} is {value!r}.", mend="Give a finite number above 0.")
+
+
+def at_least(bound: float, **values: Any) -> None:
+    """Refuse what is no finite number of at least a bound.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    for name, value in values.items():
+        if not (is_number(value, Real) and bound <= value < float("inf")):
+            raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a finite number of at least {bound:g}.")
+
+
+def whole(least: int, **values: Any) -> None:
+    """Refuse what is no whole number of at least a bound.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    for name, value in values.items():
+        if not (is_number(value, Integral) and value >= least):
+            raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a whole number of at least {least}.")
+
+
+def share(**values: Any) -> None:
+    """Refuse what is no number of 0..1.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    for name, value in values.items():
+        if not (is_number(value, Real) and 0 <= value <= 1):
+            raise InvalidInput(f"{name} is {value!r}.", mend="Give a number from 0 to 1.")
+
+
+def is_number(value: Any, kind: type) -> bool:
+    """Whether it is such a number, NumPy's among them; a truth value is none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def check_experience(experience: Experience, device: torch.device) -> None:
+    """Refuse an experience that cannot be learned.
+
+    Raises:
+        InvalidInput: it is empty, elsewhere, or holds what is no number.
+    """
+    if not len(experience):
+        raise InvalidInput("The experience has no examples.", mend="Give at least one.")
+    if experience.x.device != device:
+        raise InvalidInput(
+            f"The examples are on {experience.x.device}, the network is on {device}.", mend="Move one to the other."
+        )
+    for name, values in (("x", experience.x), ("y", experience.y)):
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            raise InvalidInput(f"{name} holds what is no finite number.", mend="Leave such examples out.")
+    if not experience.y.is_floating_point() and int(experience.y.min()) < 0:
+        raise InvalidInput(f"y holds the class {int(experience.y.min())}.", mend="Number classes from 0.")
+
+
+def check_targets(outputs: Tensor, y: Tensor, named: object) -> None:
+    """Refuse targets that do not fit a network's outputs.
+
+    Args:
+        outputs: (1, C) of one example.
+        named: the loss, as it was given.
+
+    Raises:
+        InvalidInput: they do not.
+    """
+    if named == "cross_entropy":
+        if outputs.ndim != 2 or y.ndim != 1 or y.is_floating_point():
+            raise InvalidInput(
+                f"Targets {y.dtype} of shape {tuple(y.shape)} are no classes for outputs {tuple(outputs.shape)}.",
+                mend='Give class numbers of shape (n,), or loss="mse" for real targets.',
+            )
+        if int(y.max()) >= outputs.shape[1]:
+            raise InvalidInput(
+                f"Class {int(y.max())} has no output: the network has {outputs.shape[1]}, numbered from 0.",
+                mend="Give the network an output for every class that may come.",
+            )
+    elif named == "mse" and y[:1].numel() != outputs.numel():
+        raise InvalidInput(
+            f"Targets of shape {tuple(y.shape[1:])} do not fit outputs of shape {tuple(outputs.shape[1:])}.",
+            mend="Give as many targets for each example as the network gives.",
+        )
+
+
+def check_methods(hooks: Sequence[Hooks]) -> None:
+    """Refuse methods that exclude each other.
+
+    Raises:
+        InvalidInput: two of them learn in closed form, or two serve.
+    """
+    for name in ("instead", "serve"):
+        if sum(getattr(hook, name) is not None for hook in hooks) > 1:
+            why = "learn in closed form" if name == "instead" else "bring a network to predict with"
+            raise InvalidInput(f"Two of the methods {why}.", mend="Choose one of them.")

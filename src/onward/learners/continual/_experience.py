@@ -1,0 +1,62 @@
+"""What is learned at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from onward.core import InvalidInput
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experience:
+    """Examples that come together: a task, a day, a window of a stream.
+
+    Args:
+        x: (n, ...) examples as they are kept; the learner's `prepare` makes inputs of them.
+        y: (n,) class numbers from 0, or (n, ...) real targets; on the device of `x`.
+        task: number of the task that they belong to, from 0; where nobody tells tasks apart, 0.
+        name: for people.
+        keys: a text for each example by which it can be forgotten, or `None`.
+
+    Raises:
+        InvalidInput: they are no tensors, or their lengths or devices differ.
+
+    >>> import torch
+    >>> experience = Experience(torch.zeros(3, 2), torch.tensor([4, 1, 4]))
+    >>> len(experience), experience.classes
+    (3, (1, 4))
+    """
+
+    x: Tensor
+    y: Tensor
+    task: int = 0
+    name: str = ""
+    keys: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        given: tuple[Any, Any] = (self.x, self.y)
+        if not all(isinstance(each, Tensor) and each.ndim for each in given):
+            raise InvalidInput("An experience wants tensors x (n, ...) and y (n, ...).", mend="Use torch.as_tensor.")
+        counts = {len(self.x), len(self.y), len(self.x) if self.keys is None else len(self.keys)}
+        if len(counts) > 1:
+            raise InvalidInput(
+                f"{len(self.x)} examples, {len(self.y)} targets"
+                + ("." if self.keys is None else f", {len(self.keys)} keys."),
+                mend="Give one target, and one key or none, for each example.",
+            )
+        if self.x.device != self.y.device:
+            raise InvalidInput(f"x is on {self.x.device}, y on {self.y.device}.", mend="Move both to one device.")
+        if self.task < 0:
+            raise InvalidInput(f"task is {self.task}.", mend="Number tasks from 0.")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The class numbers in it, sorted; none of real targets."""
+        return () if self.y.is_floating_point() else tuple(self.y.unique().tolist())

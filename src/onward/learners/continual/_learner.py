@@ -1,0 +1,388 @@
+"""One learner for every method: learn experience after experience, predict, judge, keep."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from onward.core import InvalidInput, content_hash
+from onward.learners.neural import (
+    Progress,
+    deferred,
+    is_kept,
+    keep,
+    kept,
+    put_together,
+    refuse_foreign,
+    shown,
+    taken_apart,
+    text,
+)
+
+from ._checks import above, check_experience, check_methods, check_targets, whole
+from ._experience import Experience
+from ._heads import Heads, Kind
+from ._loop import Loop, Plan, Standing, Training, clock, draw_again
+from ._losses import LossFunction, loss_of
+from ._method import Course, Hooks, Method, Prepare, unchanged
+from ._report import LearnReport, Stopped
+
+OptimizerOf = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+}
+RECORD: Final = "continual"
+
+
+class ContinualLearner:
+    """Learns one experience after the other, and keeps what it knew as far as its methods can.
+
+    Args:
+        network: any torch module that takes (n, ...) inputs; it is trained in place. Parameters with
+            `requires_grad=False` stay as they are.
+        methods: how not to forget; several together where they allow it. None: plain fine-tuning.
+        scenario: "task", "domain" or "class": which outputs count for an example, see `Heads`.
+        loss: "cross_entropy" for classes, "mse" for real targets, or a function of (scores, y).
+        optimizer: "adam", "sgd", or a function of the parameters.
+        rate: learning rate, above 0.
+        batch_size: new examples of a step, at least 1.
+        prepare: makes inputs of examples: scaling, augmentation; methods remember examples as they are given.
+        fresh_optimizer: begin each experience with a new optimiser.
+        seed: of the order of the examples, dropout, and all that methods draw.
+
+    Raises:
+        InvalidInput: a value is out of its range, or two methods exclude each other.
+
+    >>> from onward.learners.continual import ContinualLearner, Experience, FineTuning
+    >>> _ = torch.manual_seed(0)
+    >>> learner = ContinualLearner(nn.Linear(2, 2), [FineTuning()], rate=0.1, batch_size=2)
+    >>> x, y = torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([0, 1])
+    >>> learner.learn(Experience(x, y), epochs=50).steps
+    50
+    >>> learner.predict(x)
+    tensor([0, 1])
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a choice of its own
+        self,
+        network: nn.Module,
+        methods: Sequence[Method] = (),
+        *,
+        scenario: Kind = "class",
+        loss: str | LossFunction = "cross_entropy",
+        optimizer: str | OptimizerOf = "adam",
+        rate: float = 1e-3,
+        batch_size: int = 128,
+        prepare: Prepare | None = None,
+        fresh_optimizer: bool = False,
+        seed: int = 0,
+    ) -> None:
+        above(rate=rate)
+        whole(1, batch_size=batch_size)
+        whole(0, seed=seed)
+        if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
+            raise InvalidInput(f"No optimizer is called {optimizer!r}.", mend="Name one.", options=OPTIMIZERS)
+        generator = torch.Generator().manual_seed(seed)
+        self._loss, self._rate, self._seed, self._fresh = loss, rate, int(seed), fresh_optimizer
+        self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
+        self.methods = tuple(methods)
+        self._optimizer_of = optimizer
+        self._hooks: tuple[Hooks, ...] = tuple(method.start(self._course) for method in self.methods)
+        check_methods(self._hooks)
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._trained: tuple[str, ...] = ()
+        self._under_way: dict[str, Any] | None = None
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that is trained."""
+        return self._course.network
+
+    @property
+    def serving(self) -> nn.Module:
+        """The network that predicts; the trained one unless a method brings another."""
+        return next((hook.serve() for hook in self._hooks if hook.serve), self._course.network)
+
+    @property
+    def heads(self) -> Heads:
+        """The classes of each task met so far."""
+        return self._course.heads
+
+    @property
+    def learned(self) -> int:
+        """Experiences finished."""
+        return self._course.learned
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next((p.device for p in self._course.network.parameters()), torch.device("cpu"))
+
+    def learn(
+        self,
+        experience: Experience,
+        *,
+        epochs: int = 1,
+        steps: int | None = None,
+        budget: float | None = None,
+        progress: bool | Progress | None = None,
+        checkpoints: Path | None = None,
+        checkpoint_every: int = 500,
+    ) -> LearnReport:
+        """Learn one experience.
+
+        Args:
+            epochs: passes over its examples, at least 1.
+            steps: instead of epochs, at least 1.
+            budget: seconds after which it ends with what it has learned.
+            progress: `True` for a bar, or a function of (steps done, steps in all, note).
+            checkpoints: a folder; every so many steps, and at the end, all is kept there that it takes to go on bit
+                for bit: `resume` in a new process, and the same `learn` again.
+
+        Raises:
+            InvalidInput: the experience does not fit the network or diverges.
+            KeyboardInterrupt: Ctrl-C was pressed; a checkpoint was kept where there is a folder.
+        """
+        whole(1, epochs=epochs, checkpoint_every=checkpoint_every, **({} if steps is None else {"steps": steps}))
+        check_experience(experience, self.device)
+        began = time.perf_counter()
+        every = None if checkpoints is None else checkpoint_every
+        with shown(progress) as watch, deferred() as interrupted, self._chance():
+            training = self._begin(experience, epochs, steps, checkpoints)
+            stopped = self._run(training, watch, interrupted, clock(budget), every)
+            if stopped != "interrupted":
+                self._end(experience)
+                training = replace(training, over=True)
+            self._keep(training)
+        if stopped == "interrupted":
+            raise KeyboardInterrupt
+        at, seconds = training.at, time.perf_counter() - began
+        return LearnReport(at.step, len(experience), seconds, tuple(at.losses), tuple(at.accuracies), stopped)
+
+    @contextmanager
+    def _chance(self) -> Iterator[None]:
+        """Dropout draws by this learner's seed, and nobody else's draws change."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(self._seed * 1_000_003 + self.learned)
+            yield
+
+    def _begin(self, experience: Experience, epochs: int, steps: int | None, folder: Path | None) -> Training:
+        """From the first step, or from where a checkpoint left it."""
+        left, self._under_way = self._under_way, None
+        if left is None:
+            for hook in self._hooks:
+                if hook.begin:
+                    hook.begin(experience)
+            self.heads.learn(experience)
+        chosen = experience
+        for hook in self._hooks:
+            chosen = hook.material(chosen) if hook.material else chosen
+        self._prepare_optimizer(new=left is None)
+        epoch = math.ceil(len(chosen) / self._course.batch_size)
+        total = epochs * epoch if steps is None else steps
+        plan = Plan(total if len(chosen) else 0, max(epoch, 1), self._seed * 1_000_003 + self.learned)
+        if len(chosen):
+            check_targets(self._course.outputs(chosen.x[:1]), chosen.y, self._loss)
+        identity = self._identity(experience, plan) if left is not None or folder is not None else {}
+        at = Standing()
+        if left is not None:
+            refuse_foreign(left["identity"], identity, folder or Path())
+            at = Standing(**left["standing"])
+            draw_again(left["random"], self.device)
+        return Training(chosen, plan, at, identity, folder)
+
+    def _run(
+        self,
+        training: Training,
+        watch: Progress,
+        interrupted: Callable[[], bool],
+        late: Callable[[], bool],
+        every: int | None,
+    ) -> Stopped:
+        instead = next((hook.instead for hook in self._hooks if hook.instead), None)
+        if instead is not None:
+            instead(training.experience)
+            return "steps"
+        if not training.plan.steps:
+            return "steps"
+        said: list[Stopped] = []
+
+        def stop(at: Standing) -> bool:
+            watch(at.step, training.plan.steps, at.told)
+            if interrupted() or late():
+                said.append("interrupted" if interrupted() else "budget")
+            return bool(said)
+
+        def reached(at: Standing) -> None:
+            if every is not None and at.step % every == 0 and at.step < training.plan.steps:
+                self._keep(training)
+
+        assert self._optimizer is not None
+        done = Loop(self._course, self._hooks, self._optimizer, training.experience, training.plan).run(
+            training.at, stop, reached
+        )
+        return "steps" if done else said[0]
+
+    def _end(self, experience: Experience) -> None:
+        for hook in self._hooks:
+            if hook.end:
+                hook.end(experience)
+        self._course.learned += 1
+
+    def _prepare_optimizer(self, *, new: bool) -> None:
+        """The optimiser goes on, unless a new one is wanted or other parameters are trained than before."""
+        parameters = self._course.parameters()
+        if self._optimizer is not None and tuple(parameters) == self._trained and not (new and self._fresh):
+            return
+        self._trained = tuple(parameters)
+        self._optimizer = self._made(parameters.values()) if parameters else None
+
+    def _made(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        if isinstance(self._optimizer_of, str):
+            return OPTIMIZERS[self._optimizer_of](parameters, lr=self._rate)
+        return self._optimizer_of(parameters)
+
+    def scores(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
+        """(n, C) scores of (n, ...) examples: -inf where a class does not count; real values under "mse".
+
+        Args:
+            task: that of all examples, or (n,) of each; asked for by the scenario "task" alone.
+
+        Raises:
+            InvalidInput: the task is missing, or was never learned.
+        """
+        return self.heads.scores(self._course.outputs(x, self.serving), task)
+
+    def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
+        """(n,) classes of (n, ...) examples; see `scores`."""
+        return self.scores(x, task).argmax(1)
+
+    def evaluate(self, experience: Experience) -> dict[str, float]:
+        """Mean loss on an experience, and the share right, 0..1, where it has classes.
+
+        Raises:
+            InvalidInput: it has no examples, or its task was never learned.
+        """
+        check_experience(experience, self.device)
+        scores = self.scores(experience.x, experience.task)
+        found = {"loss": float(self._course.loss(scores, experience.y))}
+        if experience.y.is_floating_point():
+            return found
+        return found | {"accuracy": float((scores.argmax(1) == experience.y).double().mean())}
+
+    def forget(self, keys: Collection[str]) -> int:
+        """Drop what the methods keep of the examples with these keys; how many were dropped.
+
+        What the network and sums over many examples have learned from them stays.
+        """
+        return sum(hook.forget(frozenset(keys)) for hook in self._hooks if hook.forget)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that it takes to go on bit for bit, as a copy: network, optimiser, what the methods remember, chance."""
+        return copy.deepcopy(self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "methods": [hook.state() if hook.state else {} for hook in self._hooks],
+            "network": dict(self._course.network.state_dict()),
+            "trained": list(self._trained),
+            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
+            "heads": self.heads.state(),
+            "generator": self._course.generator.get_state(),
+            "learned": self.learned,
+            "under_way": self._under_way,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave.
+
+        Raises:
+            InvalidInput: it is of another network, scenario, or of other methods; this learner is then to be made anew.
+        """
+        try:
+            for hook, held in zip(self._hooks, state["methods"], strict=True):
+                if hook.restore:
+                    hook.restore(held)
+            self._course.network.load_state_dict(state["network"])
+            self.heads.restore(state["heads"])
+            self._course.generator.set_state(state["generator"].cpu())
+            self._course.learned, self._under_way = int(state["learned"]), state["under_way"]
+            if tuple(state["trained"]):
+                parameters = self._course.parameters()
+                optimizer = self._made(parameters.values())
+                optimizer.load_state_dict(state["optimizer"])
+                self._trained, self._optimizer = tuple(parameters), optimizer
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise InvalidInput(
+                f"This is no state of such a learner: {error!r}.",
+                mend="Give what `state_dict()` returned, to a learner of the same network and methods.",
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Keep all of it in a folder, instead of what was kept there, in one step; nothing is pickled.
+
+        Raises:
+            Unavailable: the folder cannot be written; what was kept there stays.
+        """
+        tensors: dict[str, Tensor] = {}
+        card = {"learner": self.describe(), "state": taken_apart(self._state(), "state", tensors)}
+        keep(folder, RECORD, card, tensors)
+
+    def resume(self, folder: Path) -> int:
+        """Go on from what `save`, or `learn` with checkpoints, kept in a folder, if something was.
+
+        Call it on a new learner of the same settings, then `learn` the experiences that are not finished: one that was
+        under way goes on from its checkpoint.
+
+        Returns:
+            Experiences finished there; 0 where nothing was kept.
+
+        Raises:
+            Damaged: it is not what was kept.
+            InvalidInput: it is of a learner with other settings.
+        """
+        if not is_kept(folder, RECORD):
+            return 0
+        card, tensors = kept(folder, RECORD, dict)
+        refuse_foreign(card["learner"], self.describe(), folder)
+        self.load_state_dict(put_together(card["state"], tensors))
+        return self.learned
+
+    def describe(self) -> dict[str, str]:
+        """What decides how it learns, as texts."""
+        return {
+            "network": type(self._course.network).__qualname__,
+            "methods": text(self.methods),
+            "scenario": self.heads.kind,
+            "loss": text(self._loss),
+            "optimizer": text(self._optimizer_of),
+            "rate": repr(self._rate),
+            "batch_size": repr(self._course.batch_size),
+            "fresh_optimizer": repr(self._fresh),
+            "seed": repr(self._seed),
+        }
+
+    def _identity(self, experience: Experience, plan: Plan) -> dict[str, str]:
+        data = content_hash(experience.x.cpu().numpy().tobytes() + experience.y.cpu().numpy().tobytes())
+        return {"experience": data, "task": str(experience.task), "steps": str(plan.steps)}
+
+    def _keep(self, training: Training) -> None:
+        """Write a checkpoint, where one is wanted."""
+        if training.folder is None:
+            return
+        self._under_way = None if training.over else training.state(self.device)
+        try:
+            self.save(training.folder)
+        finally:
+            self._under_way = None

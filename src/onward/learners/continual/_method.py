@@ -1,0 +1,146 @@
+"""What a method of continual learning is: hooks into one training loop, and a state that goes with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ._experience import Experience
+from ._heads import Heads
+from ._losses import LossFunction
+
+Prepare = Callable[[Tensor], Tensor]
+"""(n, ...) examples as they are kept -> (n, ...) inputs of the network."""
+MANY: Final = 1024
+NOTHING: Final = torch.empty(0)
+
+
+def unchanged(x: Tensor) -> Tensor:
+    """Examples that are inputs already."""
+    return x
+
+
+@dataclass(slots=True, eq=False)
+class Course:
+    """What all methods of a learner share, for the life of the learner.
+
+    Args:
+        network: in training mode while hooks of a step run.
+        loss: of (n, C) scores, see `Heads.scores`.
+        prepare: makes inputs of examples; methods keep the examples as they are.
+        generator: all random choices of methods come from it; on the CPU.
+        learned: experiences finished.
+    """
+
+    network: nn.Module
+    loss: LossFunction
+    heads: Heads
+    prepare: Prepare
+    generator: torch.Generator
+    batch_size: int
+    learned: int = 0
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Those that are trained, by name."""
+        return {name: value for name, value in self.network.named_parameters() if value.requires_grad}
+
+    def outputs(self, x: Tensor, network: nn.Module | None = None) -> Tensor:
+        """(n, C) raw outputs of (n, ...) examples in evaluation mode, without gradients.
+
+        Args:
+            network: another than that of the course.
+        """
+        network = self.network if network is None else network
+        training = [(module, module.training) for module in network.modules()]
+        network.eval()
+        try:
+            with torch.no_grad():
+                parts = [network(self.prepare(part)) for part in x.split(MANY)]
+        finally:
+            for module, mode in training:
+                module.training = mode
+        return torch.cat(parts)
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One training step, filled in as it goes.
+
+    Args:
+        experience: what is learned from.
+        number: within the experience, from 0.
+        index: (b,) rows of the experience.
+        x, y: (b, ...) the batch, as it is kept.
+        outputs: (b, C) raw outputs, from `objective` on.
+        scores: the same through the heads.
+        loss: of the batch alone.
+        inputs: (b, ...) the batch as the network was given it, so that another network can be asked the same.
+        recalled: (m, ...) the same of what `recall` gave, for the objective beside it.
+    """
+
+    experience: Experience
+    number: int
+    index: Tensor
+    x: Tensor
+    y: Tensor
+    outputs: Tensor
+    scores: Tensor
+    loss: Tensor
+    inputs: Tensor = NOTHING
+    recalled: Tensor = NOTHING
+
+    @property
+    def task(self) -> int:
+        """That of the experience."""
+        return self.experience.task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What a method does; every hook may be left out.
+
+    Args:
+        begin: before the first step, and before the heads meet the experience; not again after an interruption.
+        material: what to take the steps on instead; it changes nothing.
+        recall: more examples (m, ...) to send through the network together with the batch.
+        objective: what to add to the loss, given the raw outputs (m, C) of what `recall` gave.
+        weight: factor of the batch's own loss in this step; the factors of all methods are multiplied.
+        measure: after the backward pass and before any method changes a gradient; it looks only.
+        gradients: after the backward pass, change `.grad` in place.
+        stepped: after the optimiser's step.
+        end: after the last step of an experience.
+        instead: learn in closed form instead of in steps; only one method of a learner may.
+        serve: the network that predicts, where it is not that of the course.
+        state, restore: what it takes to go on bit for bit; `restore` comes before the network's weights are put back.
+        forget: drop what is kept of the examples with these keys; how many.
+    """
+
+    begin: Callable[[Experience], None] | None = None
+    material: Callable[[Experience], Experience] | None = None
+    recall: Callable[[Step], Tensor | None] | None = None
+    objective: Callable[[Step, Tensor | None], Tensor | None] | None = None
+    weight: Callable[[Step], float] | None = None
+    measure: Callable[[Step], None] | None = None
+    gradients: Callable[[Step], None] | None = None
+    stepped: Callable[[Step], None] | None = None
+    end: Callable[[Experience], None] | None = None
+    instead: Callable[[Experience], None] | None = None
+    serve: Callable[[], nn.Module] | None = None
+    state: Callable[[], dict[str, Any]] | None = None
+    restore: Callable[[Mapping[str, Any]], None] | None = None
+    forget: Callable[[Collection[str]], int] | None = None
+
+
+class Method(Protocol):
+    """A way not to forget: settings, that is. What it remembers lives in the hooks.
+
+    A method draws all random numbers from the course's generator and keeps no tensors that are not in its state.
+    """
+
+    def start(self, course: Course) -> Hooks:
+        """The hooks of a new learner."""
+        ...

@@ -1,0 +1,104 @@
+"""What stands beside every method: forgetting freely, keeping everything, learning nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from onward.core import InvalidInput
+from onward.learners.continual._experience import Experience
+from onward.learners.continual._method import Course, Hooks
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """Train on each experience as if there were no other: the lower bound.
+
+    >>> FineTuning()
+    FineTuning()
+    """
+
+    def start(self, course: Course) -> Hooks:  # noqa: ARG002
+        return Hooks()
+
+
+@dataclass(frozen=True, slots=True)
+class NoLearning:
+    """Leave the network as it is, after as many experiences as are said.
+
+    Args:
+        after: experiences to learn first.
+
+    >>> NoLearning(after=1)
+    NoLearning(after=1)
+    """
+
+    after: int = 0
+
+    def start(self, course: Course) -> Hooks:
+        def material(experience: Experience) -> Experience:
+            if course.learned < self.after:
+                return experience
+            return Experience(experience.x[:0], experience.y[:0], experience.task, experience.name)
+
+        return Hooks(material=material)
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """Keep all examples and train on all of them with each experience: what continual learning is held against.
+
+    The tasks of an experience are then mixed, so that the scenario "task" is not for it: train there on each task
+    apart. Examples with keys can be forgotten.
+
+    >>> Joint()
+    Joint()
+    """
+
+    def start(self, course: Course) -> Hooks:
+        kept = _Everything(course)
+        return Hooks(begin=kept.add, material=kept.material, state=kept.state, restore=kept.restore, forget=kept.forget)
+
+
+class _Everything:
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._all: Experience | None = None
+
+    def material(self, experience: Experience) -> Experience:
+        return experience if self._all is None else self._all
+
+    def add(self, experience: Experience) -> None:
+        if self._course.heads.kind == "task":
+            raise InvalidInput(
+                'Joint training cannot mix the tasks of the scenario "task".',
+                why="A step belongs to one task.",
+                mend="Use FineTuning with a learner for each task, or ExperienceReplay with room for all.",
+            )
+        before = self._all
+        if before is not None:
+            keys = (*(before.keys or [""] * len(before)), *(experience.keys or [""] * len(experience)))
+            x, y = torch.cat([before.x, experience.x]), torch.cat([before.y, experience.y])
+            experience = replace(experience, x=x, y=y, keys=keys)
+        self._all = experience
+
+    def forget(self, keys: Collection[str]) -> int:
+        if self._all is None or self._all.keys is None:
+            return 0
+        stay = [at for at, key in enumerate(self._all.keys) if key not in keys]
+        gone = len(self._all) - len(stay)
+        kept = [self._all.keys[at] for at in stay]
+        self._all = replace(self._all, x=self._all.x[stay], y=self._all.y[stay], keys=kept)
+        return gone
+
+    def state(self) -> dict[str, Any]:
+        if self._all is None:
+            return {}
+        keys = None if self._all.keys is None else list(self._all.keys)
+        return {"x": self._all.x, "y": self._all.y, "keys": keys}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._all = Experience(state["x"], state["y"], keys=state["keys"]) if state else None

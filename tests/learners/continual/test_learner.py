@@ -1,0 +1,211 @@
+"""The learner: it learns, forgets when nothing holds it, and goes on bit for bit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.learners.continual.streams import digits, network, same
+from torch import nn
+
+from onward.core import InvalidInput
+from onward.learners.continual import ContinualLearner, Experience, FineTuning, Joint, NoLearning
+
+
+def learner(*methods: object, **settings: object) -> ContinualLearner:
+    return ContinualLearner(network(dropout=0.2), methods, **{"rate": 3e-3, "batch_size": 32, **settings})
+
+
+def test_learns_and_forgets_without_a_method() -> None:
+    first, second = digits()[:2]
+    one = learner(FineTuning())
+    report = one.learn(first, epochs=8)
+    before = one.evaluate(first)["accuracy"]
+    one.learn(second, epochs=8)
+    assert (before, report.accuracies[-1]) > (0.95, 0.9)
+    assert one.evaluate(second)["accuracy"] > 0.95
+    assert one.evaluate(first)["accuracy"] < 0.5
+    assert len(report.losses) == 8
+    assert one.learned == 2
+
+
+def test_joint_keeps_all_and_no_learning_none() -> None:
+    stream = digits()[:2]
+    kept, still = learner(Joint()), learner(NoLearning(after=1))
+    for experience in stream:
+        kept.learn(experience, epochs=8)
+        still.learn(experience, epochs=8)
+    assert kept.evaluate(stream[0])["accuracy"] > 0.9
+    assert kept.evaluate(stream[1])["accuracy"] > 0.9
+    assert still.evaluate(stream[0])["accuracy"] > 0.9
+    assert still.evaluate(stream[1])["accuracy"] < 0.1
+
+
+def test_scenarios_count_other_outputs() -> None:
+    x, outputs = torch.zeros(2, 64), torch.arange(10.0).repeat(2, 1)
+    for kind, expected in (("task", [3, 3]), ("class", [5, 5]), ("domain", [9, 9])):
+        one = learner(scenario=kind)
+        one.heads.learn(Experience(x, torch.tensor([1, 3]), task=0))
+        one.heads.learn(Experience(x, torch.tensor([4, 5]), task=1))
+        assert one.heads.scores(outputs, 0).argmax(1).tolist() == expected
+    mixed = learner(scenario="task")
+    mixed.heads.learn(Experience(x, torch.tensor([1, 3]), task=0))
+    mixed.heads.learn(Experience(x, torch.tensor([4, 5]), task=1))
+    assert mixed.heads.scores(outputs, torch.tensor([0, 1])).argmax(1).tolist() == [3, 5]
+    with pytest.raises(InvalidInput, match="task of these examples"):
+        mixed.heads.scores(outputs)
+    with pytest.raises(InvalidInput, match="Task 7"):
+        mixed.heads.scores(outputs, 7)
+
+
+def test_goes_on_bit_for_bit_between_experiences(tmp_path: Path) -> None:
+    first, second = digits()[:2]
+    whole, halves = learner(), learner()
+    whole.learn(first, epochs=2)
+    halves.learn(first, epochs=2)
+    halves.save(tmp_path)
+    other = learner()
+    assert other.resume(tmp_path) == 1
+    whole.learn(second, epochs=2)
+    other.learn(second, epochs=2)
+    same(whole, other)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_goes_on_bit_for_bit_within_an_experience(tmp_path: Path, optimizer: str) -> None:
+    first = digits()[0]
+    whole, cut = learner(optimizer=optimizer), learner(optimizer=optimizer)
+    expected = whole.learn(first, epochs=3)
+
+    class Killed(Exception):
+        pass
+
+    def kill(done: int, total: int, note: str) -> None:
+        if done >= 12:
+            raise Killed
+
+    with pytest.raises(Killed):
+        cut.learn(first, epochs=3, checkpoints=tmp_path, checkpoint_every=7, progress=kill)
+    other = learner(optimizer=optimizer)
+    assert other.resume(tmp_path) == 0
+    found = other.learn(first, epochs=3, checkpoints=tmp_path)
+    same(whole, other)
+    assert (found.losses, found.accuracies, found.steps) == (expected.losses, expected.accuracies, expected.steps)
+    again = learner(optimizer=optimizer)
+    assert again.resume(tmp_path) == 1
+    same(whole, again)
+
+
+def test_a_checkpoint_of_another_experience_is_refused(tmp_path: Path) -> None:
+    first, second = digits()[:2]
+    one = learner()
+
+    def kill(done: int, total: int, note: str) -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        one.learn(first, epochs=3, checkpoints=tmp_path, checkpoint_every=1, progress=kill)
+    other = learner()
+    other.resume(tmp_path)
+    with pytest.raises(InvalidInput, match="another training"):
+        other.learn(second, epochs=3, checkpoints=tmp_path)
+    with pytest.raises(InvalidInput, match="rate"):
+        learner(rate=0.5).resume(tmp_path)
+
+
+def test_no_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    assert learner().resume(tmp_path / "nothing") == 0
+
+
+def test_steps_and_budget() -> None:
+    first = digits()[0]
+    assert learner().learn(first, steps=5).steps == 5
+    report = learner().learn(first, epochs=10_000, budget=0.0)
+    assert (report.stopped, report.steps < 200) == ("budget", True)
+
+
+def test_draws_nothing_from_the_global_generator() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    one = ContinualLearner(network_without_draws(), rate=0.1)
+    one.learn(digits()[0], steps=3)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def network_without_draws() -> nn.Module:
+    layer = nn.Linear(64, 10, device="meta").to_empty(device="cpu")
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+    return nn.Sequential(nn.Dropout(), layer)
+
+
+def test_regression() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(200, 3, generator=generator)
+    y = x @ torch.tensor([1.0, -2.0, 0.5])
+    torch.manual_seed(0)
+    one = ContinualLearner(nn.Linear(3, 1), loss="mse", scenario="domain", rate=0.05, batch_size=20)
+    report = one.learn(Experience(x, y), epochs=60)
+    assert one.evaluate(Experience(x, y)) == {"loss": pytest.approx(0, abs=1e-3)}
+    assert report.accuracies == ()
+
+
+@pytest.mark.parametrize(
+    ("experience", "said"),
+    [
+        (lambda: Experience(torch.zeros(0, 64), torch.zeros(0, dtype=torch.long)), "no examples"),
+        (lambda: Experience(torch.full((2, 64), torch.nan), torch.zeros(2, dtype=torch.long)), "no finite"),
+        (lambda: Experience(torch.zeros(2, 64), torch.tensor([0, 10])), "Class 10 has no output"),
+        (lambda: Experience(torch.zeros(2, 64), torch.tensor([0, -1])), "class -1"),
+        (lambda: Experience(torch.zeros(2, 64), torch.zeros(2)), "no classes"),
+        (lambda: Experience(torch.zeros(2, 64), torch.zeros(3)), "2 examples, 3 targets"),
+        (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), task=-1), "task is -1"),
+        (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), keys=["a"]), "1 keys"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(experience: object, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        learner().learn(experience())  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rate": 0},
+        {"rate": float("nan")},
+        {"batch_size": 0},
+        {"seed": 1.5},
+        {"optimizer": "no"},
+        {"loss": "no"},
+        {"scenario": "no"},
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput):
+        learner(**settings)
+
+
+def test_a_learning_that_diverges_is_named() -> None:
+    with pytest.raises(InvalidInput, match="diverged"):
+        learner(optimizer="sgd", rate=1e12).learn(digits()[0], epochs=30)
+
+
+def test_a_state_of_something_else_is_refused() -> None:
+    one = learner()
+    with pytest.raises(InvalidInput, match="no state"):
+        one.load_state_dict({"methods": []})
+    other = ContinualLearner(nn.Linear(3, 2))
+    with pytest.raises(InvalidInput, match="no state"):
+        one.load_state_dict(other.state_dict())
+
+
+def test_joint_forgets_by_key() -> None:
+    first = digits()[0]
+    keyed = Experience(first.x, first.y, keys=[f"user {at % 3}" for at in range(len(first))])
+    one = learner(Joint())
+    one.learn(keyed, steps=1)
+    gone = sum(key == "user 1" for key in keyed.keys or ())
+    assert one.forget(["user 1"]) == gone
+    assert one.forget(["user 1"]) == 0
+    assert len(one.state_dict()["methods"][0]["x"]) == len(first) - gone
