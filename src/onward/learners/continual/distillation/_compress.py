@@ -1,0 +1,73 @@
+"""A smaller student learns from a trained network."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from onward.core import InvalidInput
+from onward.learners.continual._checks import above, share
+from onward.learners.continual._experience import Experience
+
+from ._loss import distillation_loss
+from ._measure import Compressed, compared, halves, outputs
+from ._narrow import smallest
+from ._teach import Lessons, teach
+
+
+def compress(
+    model: nn.Module,
+    data: Experience,
+    student: nn.Module | None = None,
+    *,
+    held_out: Experience | None = None,
+    ratio: float = 5.0,
+    temperature: float = 3.0,
+    alpha: float = 0.7,
+    lessons: Lessons = Lessons(),  # noqa: B008 - frozen
+) -> Compressed:
+    """Distil a classifier or regressor into a smaller network, and say what that costs.
+
+    The student learns with Adam from the scores of the teacher and from the targets, see `distillation_loss`.
+
+    Args:
+        model: the teacher; it stays as it is.
+        data: examples to learn from, on the device of the model; the targets are classes or real numbers.
+        student: the network to train, in place. `None`: the strongest units of each hidden layer of a Sequential,
+            see `narrowed`.
+        held_out: examples to measure on; `None`: a fifth of `data`, which is then not learned from.
+        ratio: how many times fewer parameters a student made here has at least, above 1.
+        temperature: above 0.
+        alpha: share of the teacher in the loss, 0..1.
+        lessons: how the student is trained; its seed draws what is held out, too.
+
+    Raises:
+        InvalidInput: no student can be made of the model, its outputs differ from the student's, or a value is out of
+            its range.
+
+    >>> import torch
+    >>> _ = torch.manual_seed(0)
+    >>> teacher = nn.Sequential(nn.Linear(2, 40), nn.ReLU(), nn.Linear(40, 2))
+    >>> x = torch.randn(200, 2)
+    >>> found = compress(teacher, Experience(x, teacher(x).argmax(1)), ratio=4, lessons=Lessons(epochs=5))
+    >>> found.teacher_parameters, found.parameters
+    (202, 47)
+    """
+    above(temperature=temperature)
+    share(alpha=alpha)
+    if student is None:
+        above(**{"ratio - 1": ratio - 1})
+        student = smallest(model, ratio)
+    learn, measure = halves(data, held_out, lessons.seed)
+    soft = outputs(model, learn.x, lessons.prepare)
+    found = outputs(student, learn.x[:1], lessons.prepare)
+    if found.shape[1:] != soft.shape[1:]:
+        raise InvalidInput(
+            f"The student gives {tuple(found.shape[1:])} for an example, the teacher {tuple(soft.shape[1:])}.",
+            mend="Give the student as many outputs as the teacher.",
+        )
+
+    def loss(said: Tensor, rows: Tensor) -> Tensor:
+        return distillation_loss(said, soft[rows], learn.y[rows], temperature, alpha)
+
+    teach(student, learn.x, loss, lessons)
+    return compared(model, student, measure, lessons.prepare)

@@ -1,0 +1,118 @@
+"""What a smaller network costs and saves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from onward.core import InvalidInput
+from onward.learners.continual._experience import Experience
+from onward.learners.continual._method import Prepare
+
+PART: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compressed:
+    """A smaller network, and what became of accuracy and size.
+
+    Args:
+        student: the smaller network, in evaluation mode; the one that it was made of is as it was.
+        teacher_accuracy, student_accuracy: on the held-out examples; the share right, 0..1, or for real targets R²,
+            the share of their variance that is explained, at most 1.
+        teacher_parameters, parameters: numbers other than 0 in weights and biases.
+        teacher_bytes, bytes: of all parameters and buffers as they lie in memory.
+        examples: held out to measure on.
+
+    >>> found = Compressed(nn.Linear(1, 1), 0.95, 0.9, 1000, 100, 4000, 400, examples=200)
+    >>> round(found.loss_of_accuracy, 2), found.ratio
+    (0.05, 10.0)
+    """
+
+    student: nn.Module
+    teacher_accuracy: float
+    student_accuracy: float
+    teacher_parameters: int
+    parameters: int
+    teacher_bytes: int
+    bytes: int
+    examples: int
+
+    @property
+    def loss_of_accuracy(self) -> float:
+        """How much less accurate the smaller one is; below 0 where it is better."""
+        return self.teacher_accuracy - self.student_accuracy
+
+    @property
+    def ratio(self) -> float:
+        """How many times fewer bytes it takes."""
+        return self.teacher_bytes / self.bytes
+
+
+def compared(teacher: nn.Module, student: nn.Module, held_out: Experience, prepare: Prepare) -> Compressed:
+    """Both on the held-out examples."""
+    return Compressed(
+        student.eval(),
+        accuracy(teacher, held_out, prepare),
+        accuracy(student, held_out, prepare),
+        _nonzero(teacher),
+        _nonzero(student),
+        size(teacher),
+        size(student),
+        len(held_out),
+    )
+
+
+def outputs(network: nn.Module, x: Tensor, prepare: Prepare) -> Tensor:
+    """(n, ...) in evaluation mode, without gradients; the network is left in the modes it was in."""
+    training = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():
+            return torch.cat([network(prepare(part)) for part in x.split(PART)])
+    finally:
+        for module, mode in training:
+            module.training = mode
+
+
+def accuracy(network: nn.Module, held_out: Experience, prepare: Prepare) -> float:
+    """The share right, or R² of real targets."""
+    said, y = outputs(network, held_out.x, prepare), held_out.y
+    if not y.is_floating_point():
+        return float((said.argmax(1) == y).double().mean())
+    y = y.view_as(said).double()
+    spread = (y - y.mean(0)).square().sum()
+    return 1 - float((y - said).square().sum() / spread.clamp_min(torch.finfo(y.dtype).tiny))
+
+
+def size(network: nn.Module) -> int:
+    """Bytes of all parameters and buffers."""
+    return sum(tensor.nbytes for tensor in chain(network.parameters(), network.buffers()))
+
+
+def _nonzero(network: nn.Module) -> int:
+    """Numbers other than 0 among parameters; int8 weights count as such."""
+    weights = [buffer for buffer in network.buffers() if buffer.dtype == torch.int8]
+    return sum(int(tensor.count_nonzero()) for tensor in chain(network.parameters(), weights))
+
+
+def halves(data: Experience, held_out: Experience | None, seed: int) -> tuple[Experience, Experience]:
+    """Examples to learn from and others to measure on: a fifth of them, drawn by `seed`, unless they are given.
+
+    Raises:
+        InvalidInput: too few, or no examples.
+    """
+    if held_out is not None and len(held_out) and len(data):
+        return data, held_out
+    if held_out is not None or len(data) < 5:
+        raise InvalidInput(
+            f"{len(data)} examples to learn from and measure on.",
+            mend="Give at least 5, or others to measure on as held_out=.",
+        )
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).to(data.x.device)
+    apart, rest = order.tensor_split([len(data) // 5])
+    return Experience(data.x[rest], data.y[rest], data.task), Experience(data.x[apart], data.y[apart], data.task)

@@ -1,0 +1,84 @@
+"""Weights or units that matter least are taken out."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Real
+
+from torch import Tensor, nn
+from torch.nn.utils import prune as pruning
+
+from onward.core import InvalidInput
+from onward.learners.continual._checks import is_number
+from onward.learners.continual._experience import Experience
+from onward.learners.continual._losses import LossFunction, loss_of
+
+from ._measure import Compressed, compared, halves
+from ._narrow import Weighted, is_weighted, narrowed
+from ._teach import Lessons, teach
+
+
+def prune(
+    model: nn.Module,
+    amount: float,
+    data: Experience,
+    *,
+    structured: bool = False,
+    held_out: Experience | None = None,
+    loss: str | LossFunction | None = None,
+    lessons: Lessons = Lessons(epochs=0),  # noqa: B008 - frozen
+) -> Compressed:
+    """A copy without its weakest weights, or units, and what that costs.
+
+    Unstructured: the smallest weights of all linear and convolution layers together become 0 for good (Han et al.
+    2015, arXiv:1506.02626). They still take their bytes in memory: what shrinks is the number of parameters, and the
+    file once it is packed. Structured: whole units of a Sequential go, see `narrowed`, and with them bytes and time.
+
+    Args:
+        model: it stays as it is.
+        amount: share of the weights, or of the units of each hidden layer, to take out; above 0 and below 1.
+        data: examples; a fifth is held out to measure on.
+        structured: take out units.
+        held_out: examples to measure on instead.
+        loss: of lessons; `None`: cross-entropy of classes, squared error of real targets.
+        lessons: how to learn again what was lost; its seed draws what is held out, too.
+
+    Raises:
+        InvalidInput: there is nothing to prune, or a value is out of its range.
+
+    >>> import torch
+    >>> from onward.learners.continual import Experience
+    >>> model = nn.Sequential(nn.Linear(10, 20), nn.ReLU(), nn.Linear(20, 2))
+    >>> x = torch.randn(50, 10)
+    >>> found = prune(model, 0.5, Experience(x, model(x).argmax(1)))
+    >>> found.teacher_parameters, found.parameters
+    (262, 142)
+    """
+    if not (is_number(amount, Real) and 0 < amount < 1):
+        raise InvalidInput(f"amount is {amount!r}.", mend="Give a number above 0 and below 1.")
+    learn, measure = halves(data, held_out, lessons.seed)
+    named = ("mse" if data.y.is_floating_point() else "cross_entropy") if loss is None else loss
+    function = loss_of(named)
+    student = narrowed(model, 1 - amount) if structured else copy.deepcopy(model)
+    masked = [] if structured else _masked(student, amount)
+
+    def of(said: Tensor, rows: Tensor) -> Tensor:
+        return function(said, learn.y[rows])
+
+    teach(student, learn.x, of, lessons)
+    for layer in masked:
+        pruning.remove(layer, "weight")
+    return compared(model, student, measure, lessons.prepare)
+
+
+def _masked(student: nn.Module, amount: float) -> list[Weighted]:
+    """Its layers, with masks over their smallest weights."""
+    layers = [module for module in student.modules() if is_weighted(module)]
+    if not layers:
+        raise InvalidInput(
+            f"A {type(student).__name__} has no weights to prune.",
+            why="Those of linear and convolution layers are.",
+            mend="Use compress with a smaller student=.",
+        )
+    pruning.global_unstructured([(layer, "weight") for layer in layers], pruning.L1Unstructured, amount=amount)
+    return layers

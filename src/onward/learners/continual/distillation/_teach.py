@@ -1,0 +1,73 @@
+"""A short training that smaller networks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import repeat
+from math import isfinite
+
+import torch
+from torch import Tensor, nn
+
+from onward.core import InvalidInput
+from onward.learners.continual._checks import above, whole
+from onward.learners.continual._method import Prepare, unchanged
+
+LossOf = Callable[[Tensor, Tensor], Tensor]
+"""(outputs (b, ...), rows (b,) of the examples) -> a scalar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """How a smaller network is trained.
+
+    Args:
+        epochs: passes over the examples; 0: not at all.
+        rate: learning rate of Adam, above 0.
+        batch_size: at least 1.
+        prepare: makes inputs of examples.
+        seed: of the order of the examples, and of dropout.
+
+    Raises:
+        InvalidInput: a value is out of its range.
+
+    >>> Lessons(epochs=5).rate
+    0.001
+    """
+
+    epochs: int = 30
+    rate: float = 1e-3
+    batch_size: int = 128
+    prepare: Prepare = unchanged
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        above(rate=self.rate)
+        whole(0, epochs=self.epochs, seed=self.seed)
+        whole(1, batch_size=self.batch_size)
+
+
+def teach(network: nn.Module, x: Tensor, loss: LossOf, lessons: Lessons) -> None:
+    """Train a network in place; dropout draws by the seed, and nobody else's draws change.
+
+    Raises:
+        InvalidInput: the loss is no longer a number.
+    """
+    trained = [value for value in network.parameters() if value.requires_grad]
+    if not trained or not lessons.epochs:
+        return
+    optimizer = torch.optim.Adam(trained, lr=lessons.rate)
+    generator = torch.Generator().manual_seed(lessons.seed)
+    total = torch.zeros(())
+    network.train()
+    with torch.random.fork_rng([x.device] if x.is_cuda else []):
+        torch.manual_seed(lessons.seed)
+        for _ in repeat(None, lessons.epochs):
+            for rows in torch.randperm(len(x), generator=generator).to(x.device).split(lessons.batch_size):
+                total = loss(network(lessons.prepare(x[rows])), rows)
+                optimizer.zero_grad()
+                total.backward()
+                optimizer.step()
+    if not isfinite(float(total.detach())):
+        raise InvalidInput("The training of the smaller network diverged.", mend="Lower the rate.")

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from onward.core import InvalidInput
+from onward.learners.continual import Experience
+from onward.learners.continual.distillation import Lessons, compress
+
+from .networks import digits, teacher
+
+
+def test_digits_within_a_few_points_with_five_times_fewer_parameters():
+    learn, held_out = digits()
+    found = compress(teacher(), learn, held_out=held_out, lessons=Lessons(epochs=12, rate=3e-3))
+    assert found.teacher_accuracy > 0.95
+    assert found.loss_of_accuracy < 0.03
+    assert found.teacher_parameters >= 5 * found.parameters
+    assert found.teacher_bytes == 4 * 17226
+    assert found.bytes == 4 * sum(value.numel() for value in found.student.parameters())
+    assert found.ratio >= 5
+    assert found.examples == 397
+    right = float((found.student(held_out.x).argmax(1) == held_out.y).double().mean())
+    assert found.student_accuracy == right
+
+
+def test_the_teacher_stays_as_it_is_and_the_same_seed_gives_the_same_student():
+    before = {name: value.clone() for name, value in teacher().state_dict().items()}
+    learn, _ = digits()
+    random = torch.get_rng_state()
+    one, other = (compress(teacher(), learn, lessons=Lessons(epochs=1, seed=3)) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), random)
+    assert one.examples == 280
+    for name, value in one.student.state_dict().items():
+        assert torch.equal(value, other.student.state_dict()[name])
+    assert all(torch.equal(value, before[name]) for name, value in teacher().state_dict().items())
+
+
+def test_a_student_of_ones_own_learns_what_the_teacher_says_and_not_the_targets():
+    learn, held_out = digits()
+    torch.manual_seed(0)
+    student = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
+    shuffled = Experience(learn.x, learn.y.flip(0))
+    found = compress(teacher(), shuffled, student, held_out=held_out, alpha=1.0, lessons=Lessons(epochs=12, rate=3e-3))
+    assert found.student is student
+    assert found.student_accuracy > 0.9
+
+
+def test_a_regressor_is_judged_by_the_variance_it_explains():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 50), nn.Tanh(), nn.Linear(50, 2))
+    x = torch.randn(400, 3)
+    y = model(x).detach()
+    found = compress(model, Experience(x, y), lessons=Lessons(epochs=30, rate=1e-2))
+    assert found.teacher_accuracy == pytest.approx(1)
+    assert 0.9 < found.student_accuracy < 1
+
+
+def test_examples_are_prepared():
+    learn, held_out = digits()
+    whole = Experience((learn.x * 16).to(torch.uint8), learn.y)
+    lessons = Lessons(epochs=2, prepare=lambda x: x.float() / 16)
+    found = compress(
+        teacher(), whole, held_out=Experience((held_out.x * 16).to(torch.uint8), held_out.y), lessons=lessons
+    )
+    assert found.teacher_accuracy > 0.95
+
+
+def test_refuses_a_student_with_other_outputs():
+    learn, _ = digits()
+    with pytest.raises(InvalidInput, match="as many outputs"):
+        compress(teacher(), learn, nn.Linear(64, 9))
+
+
+def test_refuses_a_model_that_no_student_can_be_made_of():
+    learn, _ = digits()
+    with pytest.raises(InvalidInput, match="student="):
+        compress(nn.Linear(64, 10), learn)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ratio": 1.0},
+        {"temperature": -1},
+        {"alpha": 2},
+        {"held_out": Experience(torch.zeros(0, 64), torch.zeros(0).long())},
+    ],
+)
+def test_refuses_what_is_out_of_range(wrong):
+    with pytest.raises(InvalidInput):
+        compress(teacher(), digits()[0], **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": -1}, {"rate": 0}, {"batch_size": 0}, {"seed": 0.5}])
+def test_refuses_lessons_that_cannot_be_given(wrong):
+    with pytest.raises(InvalidInput):
+        Lessons(**wrong)
+
+
+def test_says_that_the_training_diverged():
+    with pytest.raises(InvalidInput, match="diverged"):
+        compress(teacher(), digits()[0], lessons=Lessons(epochs=3, rate=1e30))
+
+
+def test_four_examples_are_too_few():
+    with pytest.raises(InvalidInput, match="at least 5"):
+        compress(teacher(), Experience(torch.zeros(4, 64), torch.zeros(4).long()))

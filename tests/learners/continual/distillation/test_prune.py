@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from onward.core import InvalidInput
+from onward.learners.continual import Experience
+from onward.learners.continual.distillation import Lessons, prune
+
+from .networks import digits, teacher
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0.01, 0.99))
+def test_the_smallest_weights_of_all_layers_are_gone(amount):
+    found = prune(teacher(), amount, digits()[0], held_out=digits()[1])
+    before = torch.cat([layer.weight.flatten() for layer in (teacher()[0], teacher()[2], teacher()[4])])
+    after = torch.cat([found.student[at].weight.flatten() for at in (0, 2, 4)])
+    gone = after == 0
+    assert int(gone.sum()) == round(amount * len(before))
+    assert before[gone].abs().max() <= before[~gone].abs().min()
+    assert torch.equal(after[~gone], before[~gone])
+    assert found.parameters == found.teacher_parameters - int(gone.sum())
+    assert found.bytes == found.teacher_bytes
+    assert sorted(found.student.state_dict()) == sorted(teacher().state_dict())
+
+
+def test_lessons_bring_accuracy_back_and_the_zeros_stay():
+    learn, held_out = digits()
+    bare = prune(teacher(), 0.9, learn, held_out=held_out)
+    taught = prune(teacher(), 0.9, learn, held_out=held_out, lessons=Lessons(epochs=5, rate=1e-3))
+    assert taught.student_accuracy > bare.student_accuracy + 0.05
+    assert taught.loss_of_accuracy < 0.15
+    for one, other in zip(bare.student.parameters(), taught.student.parameters(), strict=True):
+        if one.ndim == 2:
+            assert torch.equal(one == 0, other == 0)
+
+
+def test_whole_units_take_their_bytes_with_them():
+    learn, held_out = digits()
+    found = prune(teacher(), 0.5, learn, structured=True, held_out=held_out, lessons=Lessons(epochs=5))
+    assert [layer.out_features for layer in found.student if isinstance(layer, nn.Linear)] == [64, 32, 10]
+    assert found.ratio > 2
+    assert found.loss_of_accuracy < 0.05
+
+
+def test_real_targets():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 20), nn.Tanh(), nn.Linear(20, 1))
+    x = torch.randn(100, 3)
+    found = prune(model, 0.3, Experience(x, model(x).detach()[:, 0]), lessons=Lessons(epochs=50, rate=1e-2))
+    assert found.teacher_accuracy > 1 - 1e-6
+    assert found.student_accuracy > 0.9
+
+
+@pytest.mark.parametrize("amount", [0, 1, -0.5, float("nan"), "half", True])
+def test_refuses_an_amount(amount):
+    with pytest.raises(InvalidInput, match="amount"):
+        prune(teacher(), amount, digits()[0])
+
+
+def test_refuses_a_network_without_weights():
+    with pytest.raises(InvalidInput, match="no weights"):
+        prune(nn.Flatten(), 0.5, digits()[0])
+
+
+def test_refuses_a_loss_of_no_name():
+    with pytest.raises(InvalidInput, match="mse"):
+        prune(teacher(), 0.5, digits()[0], loss="hinge")
