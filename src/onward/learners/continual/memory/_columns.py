@@ -101,7 +101,8 @@ def closed(gone: Tensor) -> tuple[Tensor, Tensor, int]:
     Args:
         gone: (n,) whether each row goes.
 
-    >>> closed(torch.tensor([True, False, True, False]))
+    >>> from torch import tensor
+    >>> closed(tensor([True, False, True, False]))
     (tensor([3]), tensor([0]), 2)
     """
     left = int((~gone).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -108,25 +109,19 @@ class Reservoir:
     scored: bool = field(default=False, init=False, repr=False)
 
     def choose(self, ledger: Ledger, offer: Offer, generator: torch.Generator) -> Choice:
-        drawn = torch.rand(offer.count, dtype=torch.float64, generator=generator)
-        slots = drawn.mul_(torch.arange(ledger.seen + 1, ledger.seen + offer.count + 1)).long()
-        rows = (slots < ledger.capacity).nonzero().squeeze(1)
+        drawn = torch.rand(offer.count, dtype=torch.float64, generator=generator).numpy()
+        slots = (drawn * np.arange(ledger.seen + 1, ledger.seen + offer.count + 1)).astype(np.int64)
+        rows = np.flatnonzero(slots < ledger.capacity)
         slots = slots[rows]
         room = min(ledger.capacity - ledger.size, len(rows))
         if room:
-            slots[:room] = torch.arange(ledger.size, ledger.size + room)
-        if room == len(rows):
-            return Choice(rows, slots)
-        return _latest(rows, slots)
-
-
-def _latest(rows: Tensor, slots: Tensor) -> Choice:
-    """Where several come to one slot, the last stays."""
-    order = slots.argsort(stable=True)
-    slots = slots[order]
-    last = torch.ones_like(slots, dtype=torch.bool)
-    last[:-1] = slots[1:] != slots[:-1]
-    return Choice(rows[order[last]], slots[last])
+            slots[:room] = np.arange(ledger.size, ledger.size + room)
+        if room < len(rows):  # where several come to one slot, the last stays
+            order = np.argsort(slots, kind="stable")
+            ordered = slots[order]
+            order = order[np.append(ordered[1:] != ordered[:-1], True)]
+            rows, slots = rows[order], slots[order]
+        return Choice(torch.from_numpy(rows), torch.from_numpy(slots))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ def ranks(groups: Tensor, priority: Tensor) -> Tensor:
 
 
 def leading(groups: Tensor | None, priority: Tensor, count: int, each: int | None = None) -> Tensor:
-    """At most (count,) positions: those with the lowest priorities, in shares as equal as the groups allow.
+    """At most (count,) positions, in no order: those with the lowest priorities, in shares as equal as the groups allow.
 
     First the first of every group, then the second of every group, and so on; where the count ends within a round,
     the lowest priorities of that round. A group that is too small leaves its share to the others.
@@ -30,16 +30,21 @@ def leading(groups: Tensor | None, priority: Tensor, count: int, each: int | Non
         groups: (n,) numbers; `None`: one group.
         each: at most so many of any group.
 
-    >>> leading(torch.tensor([0, 0, 0, 1]), torch.tensor([0.3, 0.2, 0.1, 0.9]), 3)
-    tensor([2, 3, 1])
+    >>> leading(torch.tensor([0, 0, 0, 1]), torch.tensor([0.3, 0.2, 0.1, 0.9]), 3).sort().values
+    tensor([1, 2, 3])
     """
-    order = priority.argsort(stable=True)
     if groups is None:
-        return order[: count if each is None else min(count, each)]
-    place = ranks(groups, priority)[order]
-    if each is not None:
-        order, place = order[place < each], place[place < each]
-    return order[place.argsort(stable=True)[:count]]
+        return priority.argsort(stable=True)[: count if each is None else min(count, each)]
+    place = ranks(groups, priority)
+    bound = len(place) if each is None else each
+    below = torch.bincount(place.clamp(max=bound), minlength=bound + 1)[:bound].cumsum(0)
+    level = int((below <= count).sum())
+    whole = (place < level).nonzero().squeeze(1)
+    if level == bound:
+        return whole
+    last = (place == level).nonzero().squeeze(1)
+    last = last[priority[last].argsort(stable=True)[: count - len(whole)]]
+    return torch.cat([whole, last])
 
 
 def distinct(count: int, size: int, generator: torch.Generator) -> Tensor:
