@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -288,6 +289,28 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable, match="cannot be written"):
         learner().fit(blobs(), steps=1, checkpoints=tmp_path / "file", **SETTINGS)
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_learned(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made, seen = learner(), []
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(Unavailable, match="cannot be written"):
+            made.fit(blobs(), steps=50, checkpoints=place, progress=lambda *told: seen.append(told), **SETTINGS)
+    assert made.step == 0
+    assert not seen
+    made.fit(blobs(), steps=0, checkpoints=tmp_path / "new" / "folder", **SETTINGS)
+    assert not list((tmp_path / "new" / "folder").glob("*.part"))
+
+
+def test_settings_of_numpy_are_kept_as_numbers(tmp_path: Path) -> None:
+    made = learner(MAML(inner_steps=np.int32(2), inner_rate=np.float32(0.25)))
+    made.save(tmp_path)
+    again = MetaLearner.load(tmp_path, made.model())
+    assert again.algorithm == MAML(inner_steps=2, inner_rate=0.25)
+    told = {"steps": np.int64(2), "validate_every": np.int64(1), "checkpoint_every": np.int16(1)}
+    made.fit(blobs(), checkpoints=tmp_path / "it", **(SETTINGS | told))
+    assert learner(made.algorithm).fit(blobs(), checkpoints=tmp_path / "it", **(SETTINGS | told)).tasks_per_second == 0
 
 
 # Saved -------------------------------------------------------------------------------------------------------------

@@ -307,6 +307,7 @@ def test_a_tracker_is_told_nothing_that_is_no_number() -> None:
         ({"steps": -1}, "steps is -1"),
         ({"steps": 1.5}, "steps is 1.5"),
         ({"steps": True}, "steps is True"),
+        ({"budget": "long"}, "budget is 'long'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"validate_every": 0}, "validate_every is 0"),
         ({"validation_tasks": 0}, "validation_tasks is 0"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,7 +15,20 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.meta import ANIL, MAML, Aggregate, MetaLearner, MetaLearningTask, MetaSGD, Prototypical, Reptile
+from onward.learners.meta import (
+    ANIL,
+    IMAML,
+    MAML,
+    Aggregate,
+    FineTuning,
+    Matching,
+    MetaLearner,
+    MetaLearningTask,
+    MetaSGD,
+    Prototypical,
+    Relation,
+    Reptile,
+)
 from onward.learners.meta.algorithms import Algorithm
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, TaskBatch
 from onward.schedules import one_cycle
@@ -223,6 +238,10 @@ def test_a_state_is_gone_on_from() -> None:
         ({"clip": math.nan}, "clip is nan"),
         ({"diverged": "ignore"}, "diverged is 'ignore'.*raise, skip"),
         ({"seed": 1.5}, "seed is 1.5"),
+        ({"at_once": 2.5}, "at_once is 2.5"),
+        ({"device": "gpu"}, "There is no device 'gpu' here.*cpu"),
+        ({"device": "cuda:93"}, "There is no device 'cuda:93' here"),
+        ({"device": 3.5}, "There is no device 3.5 here"),
         ({"optimizer": "adamw"}, "No optimiser is called 'adamw'.*adam, sgd"),
         ({"loss": "hinge"}, "No loss is called 'hinge'.*cross_entropy, mse"),
     ],
@@ -444,11 +463,121 @@ def test_classes_may_be_whole_numbers_of_any_size(algorithm: Algorithm, kind: to
     assert same(one, other)
 
 
-def test_targets_that_are_no_classes_are_refused_by_cross_entropy() -> None:
-    batch = blobs()
-    for y in (batch.support_y.float(), batch.support_y.unsqueeze(-1)):
-        with pytest.raises(InvalidInput, match="are no classes for scores"):
-            learner().meta_train_step(TaskBatch(batch.support_x, y, batch.query_x, batch.query_y))
+def with_targets(batch: TaskBatch, where: str, change: Any) -> TaskBatch:
+    y = {name: getattr(batch, name) for name in ("support_y", "query_y")}
+    y[where] = change(y[where])
+    return TaskBatch(batch.support_x, y["support_y"], batch.query_x, y["query_y"])
+
+
+def refused(made: MetaLearner, batch: TaskBatch, what: str) -> None:
+    """By every way that looks at the targets; nothing changes."""
+    before = made.meta_parameters()
+    for call in (made.meta_train_step, made.meta_gradient, made.evaluate_tasks):
+        with pytest.raises(InvalidInput, match=what):
+            call(batch)
+    with pytest.raises(InvalidInput, match=what):
+        made.evaluate(made.adapt(batch[0]), batch[0])
+    assert same(made.meta_parameters(), before)
+    assert made.step == 0
+
+
+@pytest.mark.parametrize("where", ["support_y", "query_y"])
+@pytest.mark.parametrize("change", [lambda y: y.float(), lambda y: y.unsqueeze(-1)])
+def test_targets_that_are_no_classes_are_refused_by_cross_entropy(where: str, change: Any) -> None:
+    refused(learner(), with_targets(blobs(), where, change), "are no classes for scores")
+
+
+@pytest.mark.parametrize("where", ["support_y", "query_y"])
+@pytest.mark.parametrize(
+    ("number", "kind"), [(3, torch.long), (-1, torch.long), (-100, torch.int32), (200, torch.uint8)]
+)
+@pytest.mark.parametrize("body", ["rules", "func", "loop"])
+def test_classes_without_a_score_are_refused(where: str, number: int, kind: torch.dtype, body: str) -> None:
+    nets: dict[str, Callable[[], nn.Module]] = {
+        "rules": net,
+        "func": lambda: nn.Sequential(net(), nn.Hardtanh()),
+        "loop": lambda: nn.Sequential(
+            nn.Unflatten(1, (1, 2)), nn.Conv1d(1, 3, 2, padding_mode="circular"), nn.Flatten()
+        ),
+    }
+    made = MetaLearner(nets[body](), MAML(inner_steps=1))
+
+    def change(y: Tensor) -> Tensor:
+        y = y.to(kind)
+        y[0, 1] = number
+        return y
+
+    refused(made, with_targets(blobs(), where, change), rf"Class {number} has no score: there are 3, numbered from 0")
+    assert str(made.engine).startswith(body)
+
+
+@pytest.mark.parametrize("algorithm", [Prototypical(), Matching(fce=False), Relation(features=3)])
+def test_embeddings_are_compared_for_any_number_of_classes_but_negative_ones(algorithm: Algorithm) -> None:
+    made, batch = MetaLearner(net(), algorithm), GaussianBlobs(ways=7, queries=2).sample_batch(2)
+    assert set(made.evaluate_tasks(batch)) == {"loss", "accuracy"}
+    refused(MetaLearner(net(), algorithm), with_targets(batch, "support_y", lambda y: y - 1), "Class -1 is none")
+    for off, evaluated in ((-1, -1), (7, 7)):
+        other = with_targets(batch, "query_y", lambda y, off=off: torch.full_like(y, off))
+        with pytest.raises(InvalidInput, match="has no example in the support set"):
+            made.meta_train_step(other)
+        with pytest.raises(InvalidInput, match=f"Class {evaluated} has no score: there are 7"):
+            made.evaluate_tasks(other)
+
+
+@pytest.mark.parametrize("where", ["support_y", "query_y"])
+@pytest.mark.parametrize("change", [lambda y: y.expand(-1, -1, 2).contiguous(), lambda y: y[..., :0]])
+def test_targets_of_another_size_are_refused_by_the_squared_error(where: str, change: Any) -> None:
+    batch = with_targets(Sinusoid().sample_batch(3), where, change)
+    refused(regressor(), batch, r"Targets of shape \((2,|0,)\) do not fit outputs of shape \(1,\)")
+
+
+def test_targets_may_have_another_shape_of_one_size() -> None:
+    batch = Sinusoid().sample_batch(3)
+    flat_y = with_targets(with_targets(batch, "support_y", lambda y: y[..., 0]), "query_y", lambda y: y[..., 0])
+    one, other = (regressor().meta_gradient(each) for each in (batch, flat_y))
+    assert same(one, other)
+
+
+def test_a_network_that_gives_no_tensor_is_refused() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = net()
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.inner(x), x
+
+    with pytest.raises(InvalidInput, match="does not take the examples"):
+        MetaLearner(Two(), MAML()).meta_train_step(blobs())
+
+
+def test_numbers_may_be_of_numpy() -> None:
+    """What they decide is the same, and is called the same: a checkpoint does not know the difference."""
+    plain, ours = (
+        MetaLearner(
+            net(),
+            MAML(inner_steps=whole(2), inner_rate=real(0.25), multi_step=whole(3), first_order=truth(False)),
+            outer_rate=real(0.5), clip=real(2.0), seed=whole(7), at_once=whole(2),
+            aggregate=Aggregate("clip", bound=real(4.0), groups=whole(5)),
+        )
+        for whole, real, truth in ((int, float, bool), (np.int64, np.float32, np.bool_))
+    )  # fmt: skip
+    assert plain.describe() == ours.describe()
+    assert plain.algorithm == ours.algorithm
+    assert plain.meta_train_step(blobs()) == ours.meta_train_step(blobs())
+    assert same(plain.meta_parameters(), ours.meta_parameters())
+    task = blobs()[0]
+    adapted = [one.adapt(task, num_steps=np.int16(3), learning_rate=np.float32(0.5)).losses for one in (plain, ours)]
+    assert adapted[0] == adapted[1]
+
+
+@given(
+    algorithm=st.sampled_from([MAML, MetaSGD, IMAML, FineTuning, Reptile]),
+    value=st.floats(allow_nan=True) | st.integers(max_value=0) | st.text() | st.booleans() | st.none(),
+)
+def test_inner_steps_are_whole_numbers_from_one_on(algorithm: Any, value: Any) -> None:
+    with pytest.raises(InvalidInput, match="inner_steps is "):
+        algorithm(inner_steps=value)
 
 
 def test_whole_numbers_to_be_predicted_have_no_accuracy() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from onward.core import OnwardError
 from onward.learners.meta import MAML, Aggregate, MetaLearner, MetaLearningTask
 from onward.learners.meta._processes import share
-from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, TaskBatch
+from onward.learners.meta.tasks import Sinusoid, TaskBatch
 
 Said = dict[str, Any]
 
@@ -99,11 +99,15 @@ def all_diverge() -> Said:
 
 
 def one_breaks() -> Said:
-    """Labels out of range in the second process's share."""
-    batch = GaussianBlobs(ways=2, dimensions=1).sample_batch(2)
-    batch.query_y[1] = 99
-    net = nn.Sequential(nn.Linear(1, 2))
-    return {"raised": raised(lambda: MetaLearner(net, MAML(inner_steps=1)).meta_train_step(batch))}
+    """A loss that fails in the second process."""
+
+    def loss(outputs: Tensor, y: Tensor) -> Tensor:
+        if dist.get_rank():
+            raise IndexError("no loss today")
+        return (outputs - y).square().mean()
+
+    made = MetaLearner(nn.Sequential(nn.Linear(1, 1)), MAML(inner_steps=1), loss=loss)
+    return {"raised": raised(lambda: made.meta_train_step(Sinusoid().sample_batch(2)))}
 
 
 def medians() -> Said:

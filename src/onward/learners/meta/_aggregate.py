@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.neural import above, plain_numbers, whole
 
 from .engine import Params
 
@@ -42,11 +43,9 @@ class Aggregate:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InvalidInput(f"No aggregation is called {self.kind!r}.", mend="Name a known one.", options=KINDS)
-        if not self.bound > 0 or self.groups < 3:
-            raise InvalidInput(
-                f"A bound of {self.bound} with {self.groups} groups cannot aggregate.",
-                mend="Give a bound above 0 and at least 3 groups.",
-            )
+        above(bound=self.bound)
+        whole(3, groups=self.groups)
+        plain_numbers(self)
 
     def __call__(self, grads: Params) -> Params:
         """(T, ...) gradients -> one each."""

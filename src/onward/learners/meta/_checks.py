@@ -9,13 +9,14 @@ from typing import Any, Final
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.neural import above, is_number, whole
 
 from .engine import Params
 
 POLICIES: Final = ("raise", "skip")
 
 
-def check_settings(outer_rate: object, clip: object, diverged: object, seed: object) -> None:
+def check_settings(outer_rate: object, clip: object, diverged: object, seed: object, at_once: object) -> None:
     """Refuse settings of a learner that cannot be used.
 
     Raises:
@@ -23,12 +24,10 @@ def check_settings(outer_rate: object, clip: object, diverged: object, seed: obj
     """
     if diverged not in POLICIES:
         raise InvalidInput(f"diverged is {diverged!r}.", mend="Choose one.", options=POLICIES)
-    if not _above(outer_rate):
-        raise InvalidInput(f"outer_rate is {outer_rate!r}.", mend="Give a finite rate above 0.")
-    if clip is not None and not _above(clip):
-        raise InvalidInput(f"clip is {clip!r}.", mend="Give a finite norm above 0, or None.")
-    if not _is_a(Integral, seed):
-        raise InvalidInput(f"seed is {seed!r}.", mend="Give a whole number.")
+    above(outer_rate=outer_rate, **({} if clip is None else {"clip": clip}))
+    whole(None, seed=seed)
+    if at_once is not None:
+        whole(1, at_once=at_once)
 
 
 def check_rate(rate: object, step: int) -> None:
@@ -51,7 +50,7 @@ def check_adapting(steps: Any, rate: object) -> None:
     Raises:
         InvalidInput: they cannot.
     """
-    whole = steps is None or (_is_a(Integral, steps) and steps >= 0)
+    whole = steps is None or (is_number(steps, Integral) and steps >= 0)
     if not whole or not (rate is None or _above(rate)):
         raise InvalidInput(
             f"{steps!r} steps at a rate of {rate!r} cannot adapt.",
@@ -92,9 +91,4 @@ def parts_of(state: Mapping[str, Any]) -> tuple[Mapping[str, Tensor], dict[str, 
 
 
 def _above(value: Any) -> bool:
-    return _is_a(Real, value) and bool(0 < value < float("inf"))
-
-
-def _is_a(kind: type, value: object) -> bool:
-    """Whether it is such a number, NumPy's among them; a truth value is none."""
-    return isinstance(value, kind) and not isinstance(value, bool)
+    return is_number(value, Real) and bool(0 < value < float("inf"))

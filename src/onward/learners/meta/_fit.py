@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from onward.core import Damaged, InvalidInput
-from onward.learners.neural import Progress, deferred, shown, text
+from onward.learners.neural import Progress, check_writable, deferred, shown, text
 
-from ._checkpoint import read_checkpoint, write_checkpoint
+from ._checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from ._identity import named
 from ._processes import anywhere, exchanged, processes, same_everywhere, share, together
 from ._standing import UNCHANGED, FitReport, Plan, Row, Standing, Stopped
@@ -81,6 +81,8 @@ class Training:
         """From the checkpoint, or from the start."""
         folder = self._plan.checkpoints
         with together(self._learner.device):
+            if folder is not None and processes()[0] == 0:
+                check_writable(folder, CHECKPOINT)
             found = None if folder is None else read_checkpoint(folder, self._training())
             self._draw(validation, found)
             if found is not None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
+from onward.learners.neural import whole
 
 from ._learner import AdaptedModel, MetaLearner
 from ._networks import default_network
@@ -154,18 +155,13 @@ class MetaLearningFramework:
         Raises:
             InvalidInput: `num_shots` is below 1, or the task cannot be learned.
         """
-        _check_shots(num_shots)
+        whole(1, num_shots=num_shots)
         if not isinstance(new_task, MetaLearningTask):
             pair = Examples(*new_task)
             new_task = MetaLearningTask(pair, pair)
         x, y = new_task.support_set
         chosen = _first_shots(y, num_shots)
         return meta_model.adapt(MetaLearningTask(Examples(x[chosen], y[chosen]), new_task.query_set, new_task.task_id))
-
-
-def _check_shots(shots: object) -> None:
-    if isinstance(shots, bool) or not isinstance(shots, int) or shots < 1:
-        raise InvalidInput(f"num_shots is {shots!r}.", mend="Give a whole number from 1 on.")
 
 
 def _first_shots(y: Tensor, shots: int) -> Tensor:

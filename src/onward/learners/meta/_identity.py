@@ -6,7 +6,7 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any, Final, cast
 
 from onward.core import InvalidInput
-from onward.learners.neural import text
+from onward.learners.neural import plain_number, text
 
 from . import algorithms
 from .algorithms import Algorithm
@@ -32,7 +32,12 @@ def named(algorithm: object) -> Named:
         return Named(text(algorithm), {})
     values = {field.name: (getattr(algorithm, field.name), _default(field)) for field in fields(algorithm)}
     changed = {name: value for name, (value, default) in values.items() if value != default}
-    return Named(type(algorithm).__name__, {n: v if isinstance(v, PLAIN) else text(v) for n, v in changed.items()})
+    return Named(type(algorithm).__name__, {n: _plain(v) for n, v in changed.items()})
+
+
+def _plain(value: Any) -> Any:
+    value = plain_number(value)
+    return value if isinstance(value, PLAIN) else text(value)
 
 
 def _default(field: Field[Any]) -> Any:

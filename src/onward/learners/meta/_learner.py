@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput, log
-from onward.learners.neural import Progress, shapes, text
+from onward.learners.neural import Progress, device_of, plain_number, shapes, text
 
 from ._aggregate import Aggregate
 from ._checkpoint import Saved, load_learner, refuse_misfit, save_learner
@@ -118,24 +118,23 @@ class MetaLearner:
     ) -> None:
         self.algorithm: Algorithm = MAML() if algorithm is None else algorithm
         rate = self.algorithm.outer_rate if outer_rate is None else outer_rate
-        check_settings(rate, clip, diverged, seed)
+        check_settings(rate, clip, diverged, seed, at_once)
         if outer_schedule is not None and not callable(outer_schedule):
             raise InvalidInput(f"outer_schedule is {outer_schedule!r}.", mend="Give a function, e.g. a curve's `at`.")
         own = parameters_of(model)
         if not own:
             raise InvalidInput("The model has no parameters to learn.", mend="Give a module with parameters.")
-        self.device = torch.device(device) if device is not None else next(iter(own.values())).device
+        self.device = next(iter(own.values())).device if device is None else device_of(device)
         self._model = model
         more = self.algorithm.start(own)
         self._meta: Params = {n: p.to(self.device).requires_grad_(False) for n, p in (own | more).items()}
-        self._loss, self._seed, self._rate, self._clip = loss_of(loss), seed, rate, clip
+        self._loss = loss_of(loss)
+        self._seed, self._rate, self._clip = plain_number(seed), plain_number(rate), plain_number(clip)
         self._loss_name = loss if isinstance(loss, str) else ""
         self._schedule, self._aggregate, self._diverged = outer_schedule, aggregate or Aggregate(), diverged
         self._optimizer = self._optimizer_of(self.algorithm.optimizer if optimizer is None else optimizer)
         self._choice: Choice | None = None
-        if at_once is not None and at_once < 1:
-            raise InvalidInput(f"at_once is {at_once}.", mend="Give 1 task or more.")
-        self._at_once = at_once
+        self._at_once = plain_number(at_once)
         self._compile, self._compiled = compile, cast("Gradient | None", None)
         self._together = False
         self.step = 0
@@ -205,7 +204,7 @@ class MetaLearner:
         for shape, (_, batch) in enumerate(grouped(tasks)):
             mine = batch[share(seen)]
             seen += len(batch)
-            engine = self._choose(batch)
+            engine = self._choose(batch, batch.support_y, batch.query_y)
             if len(mine):
                 seed = seed_of(self._seed, self.step, shape, processes()[0])
                 found += gradient_of(self._work(engine, seed), self._packed(), mine.to(self.device))
@@ -242,8 +241,8 @@ class MetaLearner:
         assert self._choice is not None
         return self._choice
 
-    def _choose(self, batch: TaskBatch) -> Engine:
-        """The engine, chosen by the first task seen."""
+    def _choose(self, batch: TaskBatch, *targets: Tensor) -> Engine:
+        """The engine, chosen by the first task seen; targets that its outputs cannot be held against are refused."""
         if self._choice is None:
             model = self._model
             if isinstance(model, nn.Module):
@@ -254,6 +253,9 @@ class MetaLearner:
             if self._compile:
                 self._compiled = compiled(self.algorithm, self._choice.engine)
             log.info("engine chosen", engine=self._choice.engine.name, why=self._choice.why)
+        if not self.algorithm.embeds:
+            for y in targets:
+                self._loss.check(self._choice.outputs, y)
         return self._choice.engine
 
     def fit(  # noqa: PLR0913 - how long, how often, and who looks on
@@ -336,7 +338,7 @@ class MetaLearner:
 
     def _adapted(self, batch: TaskBatch, steps: int | None = None, rate: float | None = None) -> Adapted:
         check_adapting(steps, rate)
-        setting = Setting(self._choose(batch), self._loss)
+        setting = Setting(self._choose(batch, batch.support_y), self._loss)
         x, y = batch.support_x.to(self.device), batch.support_y.to(self.device)
         return self.algorithm.adapt_tasks(setting, self._packed(), x, y, steps, rate)
 
@@ -357,6 +359,7 @@ class MetaLearner:
             for start in range(0, len(batch), EVALUATED):
                 part = batch[start : start + EVALUATED].to(self.device)
                 outputs = self.outputs(self._adapted(part, num_steps, learning_rate), part.query_x)
+                self._loss.check(tuple(outputs.shape[2:]), part.query_y)
                 losses = self._loss.value(outputs, part.query_y)[0]
                 right = accuracy(outputs, part.query_y)
                 each = {"loss": losses} if right is None else {"loss": losses, "accuracy": right}
@@ -484,6 +487,7 @@ class MetaLearner:
 
 def judged(loss: Loss, outputs: Tensor, y: Tensor) -> dict[str, float]:
     """Loss, and accuracy for classes, of one task's (1, n, ...) outputs."""
+    loss.check(tuple(outputs.shape[2:]), y)
     right = accuracy(outputs, y)
     said = {"loss": float(loss.value(outputs, y)[0])}
     return said if right is None else said | {"accuracy": float(right)}

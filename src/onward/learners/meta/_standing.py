@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isnan
+from numbers import Real
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from onward.core import InvalidInput
+from onward.learners.neural import is_number, plain_numbers, whole
 
 from .engine import Params
 
@@ -41,11 +43,10 @@ class Plan:
         if self.patience is not None:
             least["patience"] = 1
         for name, lowest in least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-                raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a whole number from {lowest} on.")
-        if self.budget is not None and not self.budget > 0:
+            whole(lowest, **{name: getattr(self, name)})
+        if self.budget is not None and not (is_number(self.budget, Real) and self.budget > 0):
             raise InvalidInput(f"budget is {self.budget!r}.", mend="Give seconds above 0, or None.")
+        plain_numbers(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

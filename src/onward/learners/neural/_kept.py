@@ -66,12 +66,35 @@ def keep(folder: Path, kind: str, card: Any, tensors: Mapping[str, Tensor]) -> N
             if left and kind in left.groups() and other != weights:
                 other.unlink()
     except OSError as error:
-        why = f"{error.strerror or error}."
-        raise Unavailable(f"{folder} cannot be written.", why=why, mend="Check free space and permissions.") from error
+        raise _unwritable(folder, error) from error
+
+
+def check_writable(folder: Path, kind: str) -> None:
+    """Refuse a folder that `keep` could not write to; it is made where it is missing. Before hours of work, not after.
+
+    Raises:
+        Unavailable: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = _part(folder, kind)
+        part.write_bytes(b"tried")
+        part.unlink()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> Unavailable:
+    why = f"{error.strerror or error}."
+    return Unavailable(f"{folder} cannot be written.", why=why, mend="Check free space and permissions.")
+
+
+def _part(folder: Path, kind: str) -> Path:
+    return folder / f".{kind}-{secrets.token_hex(8)}.part"
 
 
 def _write(path: Path, data: bytes, kind: str) -> None:
-    part = path.with_name(f".{kind}-{secrets.token_hex(8)}.part")
+    part = _part(path.parent, kind)
     try:
         part.write_bytes(data)
         sync(part)

@@ -11,7 +11,7 @@ import numpy as np
 from onward.core import InvalidInput
 
 
-def above(**values: object) -> None:
+def above(**values: Any) -> None:
     """Refuse what is no finite number above 0.
 
     Raises:
@@ -22,7 +22,7 @@ def above(**values: object) -> None:
             raise InvalidInput(f"{name} is {value!r}.", mend="Give a finite number above 0.")
 
 
-def at_least(bound: float, **values: object) -> None:
+def at_least(bound: float, **values: Any) -> None:
     """Refuse what is no finite number of at least a bound.
 
     Raises:
@@ -33,7 +33,7 @@ def at_least(bound: float, **values: object) -> None:
             raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a finite number of at least {bound:g}.")
 
 
-def whole(least: int | None, **values: object) -> None:
+def whole(least: int | None, **values: Any) -> None:
     """Refuse what is no whole number, or is below a bound; `None`: there is none.
 
     Raises:
@@ -54,9 +54,18 @@ def is_number(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def plain_numbers(record: object) -> None:
-    """Make Python's own of the NumPy numbers among the settings of a frozen dataclass: they can be kept as JSON."""
-    for field in fields(record):  # type: ignore[arg-type] - any dataclass
+def plain_number(value: Any) -> Any:
+    """Python's own number in place of NumPy's, which cannot be kept as JSON; anything else as it is.
+
+    >>> plain_number(np.float64(0.5)), plain_number("fast")
+    (0.5, 'fast')
+    """
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def plain_numbers(record: Any) -> None:
+    """The same for every setting of a frozen dataclass, in place."""
+    for field in fields(record):
         value = getattr(record, field.name, None)
         if isinstance(value, np.generic):
             object.__setattr__(record, field.name, value.item())

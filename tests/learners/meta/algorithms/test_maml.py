@@ -247,9 +247,12 @@ def test_any_settings(
 @pytest.mark.parametrize(
     ("settings", "what"),
     [
-        ({"inner_steps": 0}, "0 inner steps"),
-        ({"inner_rate": 0.0}, "inner rate of 0.0"),
-        ({"inner_rate": float("inf")}, "inner rate of inf"),
+        ({"inner_steps": 0}, "inner_steps is 0. Give a whole number from 1 on"),
+        ({"inner_steps": 2.5}, "inner_steps is 2.5"),
+        ({"inner_steps": True}, "inner_steps is True"),
+        ({"inner_rate": 0.0}, "inner_rate is 0.0"),
+        ({"inner_rate": float("inf")}, "inner_rate is inf"),
+        ({"inner_rate": "fast"}, "inner_rate is 'fast'"),
         ({"rates": "any"}, "rates is 'any'.*Known: fixed, per_parameter, per_step"),
         ({"multi_step": -1}, "multi_step is -1"),
         ({"first_order_until": -2}, "first_order_until is -2"),

@@ -172,8 +172,17 @@ def test_no_such_model() -> None:
     assert isinstance(First(), MetaTrainableModel)
 
 
+def test_what_it_gives_is_held_against_the_targets() -> None:
+    batch = tasks()
+    wide = TaskBatch(batch.support_x, batch.support_y.repeat(1, 1, 2), batch.query_x, batch.query_y)
+    with pytest.raises(InvalidInput, match=r"Targets of shape \(\d+,\) do not fit outputs of shape \(\d,\)"):
+        MetaLearner(First(), FineTuning(), loss="mse").meta_gradient(wide)
+
+
 def test_prepared_is_only_asked() -> None:
-    engine = choose_engine(First(), tasks().support_x[0]).engine
+    choice = choose_engine(First(), tasks().support_x[0])
+    assert choice.outputs == NET(tasks().support_x[0]).shape[1:]
+    engine = choice.engine
     params = {name: torch.from_numpy(value).unsqueeze(0) for name, value in First().start.items()}
     prepared = engine.prepare(params, tasks().support_x, engine.names, Chance())
     expected = NET(tasks().support_x).detach()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +36,13 @@ def test_it_is_a_plain_dictionary_of_six():
 def test_what_no_network_can_be_trained_with_is_refused(name, value):
     with pytest.raises(InvalidInput, match=name):
         Strategy(**{name: value})
+
+
+def test_numbers_may_be_of_numpy():
+    given = {"a": np.int64(4), "b": np.float64(0.5), "c": np.bool_(True), "d": "relu"}
+    strategy = Strategy(np.float32(0.25), np.int64(4), np.uint8(3), np.float64(0), given, np.float32(0.5))
+    assert strategy == Strategy(0.25, 4, 3, 0.0, {"a": 4, "b": 0.5, "c": True, "d": "relu"}, 0.5)
+    assert json.loads(json.dumps(strategy.to_dict())) == strategy.to_dict()
 
 
 def test_what_a_configuration_lacks_is_taken_from_the_defaults():

@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from tests.learners.meta.tasks.data import needs_data
 
 from onward.core import Damaged, InvalidInput, NotFound
 from onward.datasets import DATA_SETS
-from onward.learners.meta.tasks import Sinusoid, omniglot
+from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, from_arrays, from_frame, omniglot
 
 
 def test_sinusoids_are_what_they_say():
@@ -89,3 +90,41 @@ def test_omniglot_that_is_damaged(tmp_path, data):
 def test_omniglot_that_is_not_here(tmp_path):
     with pytest.raises(NotFound, match="onward datasets get omniglot"):
         omniglot(folder=tmp_path)
+
+
+FRAME = {"user": np.arange(40) % 4, "size": np.arange(40.0), "good": np.arange(40) // 4 % 2}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **settings: Sinusoid(shots=3, queries=2, **settings),
+        lambda **settings: GaussianBlobs(ways=2, queries=2, **settings),
+        lambda **settings: from_arrays(np.zeros((40, 2)), np.arange(40) % 4, 2, 1, 1, split=(2, 2), **settings),
+        lambda **settings: from_frame(
+            FRAME, task_column="user", target_column="good", shots=1, queries=1, split=(2, 2), **settings
+        ),
+    ],
+)
+def test_a_device_or_a_seed_that_is_none_is_refused(make):
+    with pytest.raises(InvalidInput, match="There is no device 'gpu' here"):
+        make(device="gpu")
+    with pytest.raises(InvalidInput, match=r"seed is 1\.5"):
+        make(seed=1.5)
+    assert len(make(seed=np.int64(3), device=torch.device("cpu")).sample_batch(np.int32(2))) == 2
+
+
+def test_numbers_of_numpy_make_the_same_tasks_under_the_same_name():
+    plain = GaussianBlobs(ways=3, shots=2, queries=4, dimensions=5, spread=2.0, noise=0.5, seed=7)
+    ours = GaussianBlobs(
+        np.int64(3), np.int32(2), np.uint8(4), dimensions=np.int16(5), spread=np.float64(2), noise=np.float32(0.5),
+        seed=np.int64(7),
+    )  # fmt: skip
+    assert repr(plain) == repr(ours)
+    assert torch.equal(plain.sample_batch(3).query_x, ours.sample_batch(np.int64(3)).query_x)
+    x, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 6
+    for split in ((4, 2), (0.5, 0.5)):
+        numbers = np.array(split)
+        one, other = (from_arrays(x, y, 2, np.int64(1), 2, split=each) for each in (split, tuple(numbers)))
+        assert repr(one) == repr(other)
+        assert torch.equal(one.sample_batch(2).query_x, other.sample_batch(2).query_x)

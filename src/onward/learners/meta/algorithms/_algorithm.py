@@ -66,6 +66,11 @@ class Algorithm(Protocol):
     """
 
     @property
+    def embeds(self) -> bool:
+        """Whether it compares what the network gives for examples; else that is scores of classes, or real values."""
+        ...
+
+    @property
     def optimizer(self) -> str:
         """The outer optimiser it was published with: "adam" or "sgd"."""
         ...

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from onward.learners.meta.engine import Engine, Params
 from onward.learners.meta.tasks import TaskBatch
+from onward.learners.neural import above, plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
 from ._maml import MAML
-from ._stacked import asked, check, check_above, spread
+from ._stacked import asked, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +38,17 @@ class FineTuning:
     0.01
     """
 
+    embeds: ClassVar = False
+    optimizer: ClassVar = "adam"
+    outer_rate: ClassVar = 1e-3
     inner_steps: int = 10
     inner_rate: float = 0.01
     adapt: str | None = None
 
     def __post_init__(self) -> None:
-        check(inner_steps=(self.inner_steps, 1))
-        check_above(inner_rate=self.inner_rate)
-
-    @property
-    def optimizer(self) -> str:
-        return "adam"
-
-    @property
-    def outer_rate(self) -> float:
-        return 1e-3
+        whole(1, inner_steps=self.inner_steps)
+        above(inner_rate=self.inner_rate)
+        plain_numbers(self)
 
     def start(self, params: Params) -> Params:  # noqa: ARG002
         return {}

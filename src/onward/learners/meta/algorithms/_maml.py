@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, ClassVar, Final, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.meta.engine import Engine, Params, Scaled
 from onward.learners.meta.tasks import TaskBatch
+from onward.learners.neural import above, plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
 
@@ -49,6 +50,9 @@ class MAML:
     3
     """
 
+    embeds: ClassVar = False
+    optimizer: ClassVar = "adam"
+    outer_rate: ClassVar = 1e-3
     inner_steps: int = 5
     inner_rate: float = 0.01
     first_order: bool = False
@@ -59,25 +63,14 @@ class MAML:
     per_step_norm: str | None = None
 
     def __post_init__(self) -> None:
-        if self.inner_steps < 1:
-            raise InvalidInput(f"{self.inner_steps} inner steps learn nothing.", mend="Give at least 1.")
-        if not 0 < self.inner_rate < float("inf"):
-            raise InvalidInput(f"An inner rate of {self.inner_rate} cannot be used.", mend="Give one above 0.")
+        whole(1, inner_steps=self.inner_steps)
+        whole(0, multi_step=self.multi_step, first_order_until=self.first_order_until)
+        above(inner_rate=self.inner_rate)
         if self.rates not in get_args(Rates):
             raise InvalidInput(f"rates is {self.rates!r}.", mend="Choose one.", options=get_args(Rates))
-        for name in ("multi_step", "first_order_until"):
-            if getattr(self, name) < 0:
-                raise InvalidInput(f"{name} is {getattr(self, name)}.", mend="Give a number of steps, 0 for none.")
         for name in ("adapt", "per_step_norm"):
             _check_pattern(name, getattr(self, name))
-
-    @property
-    def optimizer(self) -> str:
-        return "adam"
-
-    @property
-    def outer_rate(self) -> float:
-        return 1e-3
+        plain_numbers(self)
 
     def start(self, params: Params) -> Params:
         adapted = self.adapted(frozenset(params))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
 
 from onward.learners.meta.engine import Engine, Params
 from onward.learners.meta.tasks import TaskBatch
+from onward.learners.neural import above, plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting
 from ._metric import answers, check_width, compared, cosines, kept, uniform
-from ._stacked import check, check_above, laid_out
+from ._stacked import laid_out
 
 OWN: Final = "context:"
 FORWARD, BACKWARD, QUERY = "forward", "backward", "query"
@@ -42,6 +43,9 @@ class Matching:
     {}
     """
 
+    embeds: ClassVar = True
+    optimizer: ClassVar = "adam"
+    outer_rate: ClassVar = 1e-3
     fce: bool = True
     features: int = 64
     unrolls: int = 5
@@ -49,16 +53,10 @@ class Matching:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check(features=(self.features, 1), unrolls=(self.unrolls, 1))
-        check_above(scale=self.scale)
-
-    @property
-    def optimizer(self) -> str:
-        return "adam"
-
-    @property
-    def outer_rate(self) -> float:
-        return 1e-3
+        whole(1, features=self.features, unrolls=self.unrolls)
+        above(scale=self.scale)
+        whole(None, seed=self.seed)
+        plain_numbers(self)
 
     def start(self, params: Params) -> Params:
         if not self.fce:

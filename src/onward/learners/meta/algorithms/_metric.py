@@ -84,10 +84,12 @@ def _marks(support_y: Tensor, query_y: Tensor | None = None) -> Tensor:
             why="Embeddings are compared class by class.",
             mend="Give class numbers, or take MAML or Reptile for real targets.",
         )
+    if int(support_y.min()) < 0:
+        raise InvalidInput(f"Class {int(support_y.min())} is none.", mend="Number the classes of a task from 0 on.")
     marks = F.one_hot(support_y.long())
     if query_y is not None:
         ways = marks.shape[2]
-        known = marks.amax(1).gather(1, query_y.long().clamp(0, ways - 1)).bool() & (query_y < ways)
+        known = marks.amax(1).gather(1, query_y.long().clamp(0, ways - 1)).bool() & (query_y < ways) & (query_y >= 0)
         if not bool(known.all()):
             raise InvalidInput(
                 "A query is of a class that has no example in the support set.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor
@@ -11,10 +11,11 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.meta.engine import Engine, Params
 from onward.learners.meta.tasks import TaskBatch
+from onward.learners.neural import above, plain_numbers
 
 from ._algorithm import Adapted, MetaGradient, Setting
 from ._metric import answers, compared, cosines, kept, only_known, prototypes
-from ._stacked import check_above, laid_out
+from ._stacked import laid_out
 
 DISTANCES: Final = ("euclidean", "cosine")
 
@@ -37,21 +38,17 @@ class Prototypical:
     'euclidean'
     """
 
+    embeds: ClassVar = True
+    optimizer: ClassVar = "adam"
+    outer_rate: ClassVar = 1e-3
     distance: Literal["euclidean", "cosine"] = "euclidean"
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        check_above(scale=self.scale)
+        above(scale=self.scale)
+        plain_numbers(self)
         if self.distance not in DISTANCES:
             raise InvalidInput(f"distance is {self.distance!r}.", mend="Choose one.", options=DISTANCES)
-
-    @property
-    def optimizer(self) -> str:
-        return "adam"
-
-    @property
-    def outer_rate(self) -> float:
-        return 1e-3
 
     def start(self, params: Params) -> Params:  # noqa: ARG002
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
@@ -10,10 +11,11 @@ from torch import Tensor
 
 from onward.learners.meta.engine import Engine, Params, loss_of
 from onward.learners.meta.tasks import TaskBatch
+from onward.learners.neural import plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting
 from ._metric import answers, check_width, compared, kept, prototypes, uniform
-from ._stacked import check, laid_out
+from ._stacked import laid_out
 
 OWN = "relation:"
 
@@ -38,20 +40,17 @@ class Relation:
     ['relation:0.bias', 'relation:0.weight', 'relation:2.bias', 'relation:2.weight']
     """
 
+    embeds: ClassVar = True
+    optimizer: ClassVar = "adam"
+    outer_rate: ClassVar = 1e-3
     features: int = 64
     hidden: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check(features=(self.features, 1), hidden=(self.hidden, 1))
-
-    @property
-    def optimizer(self) -> str:
-        return "adam"
-
-    @property
-    def outer_rate(self) -> float:
-        return 1e-3
+        whole(1, features=self.features, hidden=self.hidden)
+        whole(None, seed=self.seed)
+        plain_numbers(self)
 
     def start(self, params: Params) -> Params:
         wide, narrow = 2 * self.features, self.hidden

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor
@@ -13,9 +13,10 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.meta.engine import Engine, Params, Step
 from onward.learners.meta.tasks import TaskBatch
+from onward.learners.neural import above, plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
-from ._stacked import asked, check, check_above, spread
+from ._stacked import asked, spread
 
 OPTIMIZERS: Final = ("adam", "sgd")
 DECAY: Final = 0.999
@@ -49,6 +50,9 @@ class Reptile:
     'sgd'
     """
 
+    embeds: ClassVar = False
+    optimizer: ClassVar = "sgd"
+    outer_rate: ClassVar = 1.0
     inner_steps: int = 5
     inner_rate: float = 1e-3
     inner_optimizer: Literal["adam", "sgd"] = "adam"
@@ -58,23 +62,15 @@ class Reptile:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check(
-            inner_steps=(self.inner_steps, 1),
-            batch_size=(self.batch_size, 0),
-            adapt_steps=(self.adapt_steps, 0),
-            adapt_batch_size=(self.adapt_batch_size or 0, 0),
-        )
-        check_above(inner_rate=self.inner_rate)
+        whole(1, inner_steps=self.inner_steps)
+        whole(0, batch_size=self.batch_size, adapt_steps=self.adapt_steps)
+        if self.adapt_batch_size is not None:
+            whole(0, adapt_batch_size=self.adapt_batch_size)
+        above(inner_rate=self.inner_rate)
+        whole(None, seed=self.seed)
+        plain_numbers(self)
         if self.inner_optimizer not in OPTIMIZERS:
             raise InvalidInput(f"inner_optimizer is {self.inner_optimizer!r}.", mend="Choose one.", options=OPTIMIZERS)
-
-    @property
-    def optimizer(self) -> str:
-        return "sgd"
-
-    @property
-    def outer_rate(self) -> float:
-        return 1.0
 
     def start(self, params: Params) -> Params:  # noqa: ARG002
         return {}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from onward.core import InvalidInput
 from onward.learners.meta.engine import Engine, Params
 
 from ._algorithm import Adapted, Setting
@@ -26,25 +25,3 @@ def asked(setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
     """(T, n, ...) outputs of the network at the learned parameters."""
     engine = setting.engine
     return engine.outputs(engine.prepare(adapted.params, x, engine.names, setting.chance), adapted.params)
-
-
-def check(**settings: tuple[float, float]) -> None:
-    """Refuse settings, given as name=(value, least), that are below their least or no finite number.
-
-    Raises:
-        InvalidInput: one is; names it.
-    """
-    for name, (value, least) in settings.items():
-        if not least <= value < float("inf"):
-            raise InvalidInput(f"{name} is {value}.", mend=f"Give a finite number of at least {least:g}.")
-
-
-def check_above(**settings: float) -> None:
-    """Refuse settings that are not above 0, or no finite number.
-
-    Raises:
-        InvalidInput: one is; names it.
-    """
-    for name, value in settings.items():
-        if not 0 < value < float("inf"):
-            raise InvalidInput(f"{name} is {value}.", mend="Give a finite number above 0.")

@@ -13,7 +13,7 @@ from onward.core import InvalidInput
 
 from ._engine import Chance, Engine, Params
 from ._functional import Func, Loop, stateless
-from ._model import MetaTrainableModel, Model
+from ._model import MetaTrainableModel, Model, parameters_of
 from ._program import program_of
 from ._rules import Rules
 from ._trace import Ruleless, nodes_of
@@ -24,10 +24,15 @@ TOLERANCE: Final = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The engine chosen, and why."""
+    """The engine chosen, and why.
+
+    Args:
+        outputs: shape of what the network gives for an example.
+    """
 
     engine: Engine
     why: str
+    outputs: tuple[int, ...]
 
 
 def choose_engine(module: nn.Module | MetaTrainableModel, x: Tensor) -> Choice:
@@ -45,10 +50,10 @@ def choose_engine(module: nn.Module | MetaTrainableModel, x: Tensor) -> Choice:
     'rules'
     """
     if not isinstance(module, nn.Module):
-        return Choice(Model(module, frozenset(module.parameters())), "model, since it is no torch module")
+        return _asked(module, x)
     try:
-        general = _general(module, x)
-    except (RuntimeError, ValueError, IndexError) as error:
+        general, outputs = _general(module, x)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
         types = sorted({str(p.dtype) for p in module.parameters()})
         raise InvalidInput(
             f"The network does not take the examples of a task: {x.dtype} {tuple(x.shape)}.",
@@ -60,20 +65,29 @@ def choose_engine(module: nn.Module | MetaTrainableModel, x: Tensor) -> Choice:
         rules = Rules.of(program_of(nodes_of(module)), sizes)
         off = _difference(rules, module, x)
     except Ruleless as said:
-        return Choice(general, f"{general.name}, since {said}")
+        return Choice(general, f"{general.name}, since {said}", outputs)
     except (RuntimeError, ValueError, IndexError) as error:
-        return Choice(general, f"{general.name}, since the rules do not fit the module ({error})")
+        return Choice(general, f"{general.name}, since the rules do not fit the module ({error})", outputs)
     if not off <= TOLERANCE:
-        return Choice(general, f"{general.name}, since the rules differ from the module by {off:.1g}")
-    return Choice(rules, "rules, since every layer has some, and they agree with the module")
+        return Choice(general, f"{general.name}, since the rules differ from the module by {off:.1g}", outputs)
+    return Choice(rules, "rules, since every layer has some, and they agree with the module", outputs)
 
 
-def _general(module: nn.Module, x: Tensor) -> Engine:
+def _asked(model: MetaTrainableModel, x: Tensor) -> Choice:
+    """A model that is no torch module, asked what it says of the examples."""
+    engine = Model(model, frozenset(model.parameters()))
+    params = {name: value.unsqueeze(0) for name, value in parameters_of(model).items()}
+    said = engine.outputs(engine.prepare(params, x.unsqueeze(0), engine.names, Chance()), params)
+    return Choice(engine, "model, since it is no torch module", tuple(said.shape[2:]))
+
+
+def _general(module: nn.Module, x: Tensor) -> tuple[Engine, tuple[int, ...]]:
+    """The engine for any module, and the shape of what that gives for an example."""
     convolves = any(isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d) for m in module.modules())
     names = frozenset(name for name, _ in module.named_parameters())
     by_task = convolves and x.device.type == "cpu"
-    alone = stateless(module, x)
-    return Loop(alone, names) if by_task else Func(alone, names)
+    alone, outputs = stateless(module, x)
+    return Loop(alone, names) if by_task else Func(alone, names), outputs
 
 
 def _difference(rules: Engine, module: nn.Module, x: Tensor) -> float:
@@ -86,7 +100,7 @@ def _difference(rules: Engine, module: nn.Module, x: Tensor) -> float:
     chance = torch.Generator().manual_seed(0)
     params = {name: _shaken(value, chance).unsqueeze(0) for name, value in double.named_parameters()}
     said_one, ours = _pulled(rules, params, x)
-    said_two, theirs = _pulled(_general(double, x), params, x)
+    said_two, theirs = _pulled(_general(double, x)[0], params, x)
     if said_one.shape != said_two.shape:
         return float("inf")
     size = max(float(value.abs().max()) for value in theirs.values())

@@ -73,8 +73,12 @@ class Stateless:
         return int(torch.randint(SEEDS, (), generator=chance.generator, device=chance.generator.device))
 
 
-def stateless(module: nn.Module, x: Tensor) -> Stateless:
-    """The module as a function of its parameters; (n, ...) inputs tell whether it is random in training."""
+def stateless(module: nn.Module, x: Tensor) -> tuple[Stateless, tuple[int, ...]]:
+    """The module as a function of its parameters, and the shape of what it gives for an example.
+
+    Args:
+        x: (n, ...) inputs; they also tell whether it is random in training.
+    """
     asked = copy.deepcopy(module).requires_grad_(False).eval()
     for each in asked.modules():
         if isinstance(each, nn.modules.batchnorm._NormBase):  # noqa: SLF001 - torch has no public name for the family
@@ -86,7 +90,7 @@ def stateless(module: nn.Module, x: Tensor) -> Stateless:
             one = trained(x)
         with _seeded(1):
             random = not torch.equal(one, trained(x))
-    return Stateless(asked, trained, random)
+    return Stateless(asked, trained, random), tuple(one.shape[1:])
 
 
 @contextmanager

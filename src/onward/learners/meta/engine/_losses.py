@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Final, Protocol
 
 import torch
@@ -20,6 +21,14 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 class Loss(Protocol):
     """The loss of each of T tasks."""
 
+    def check(self, outputs: tuple[int, ...], y: Tensor) -> None:
+        """Refuse (T, n, ...) targets that do not fit outputs of such a shape for each example.
+
+        Raises:
+            InvalidInput: they do not.
+        """
+        ...
+
     def one(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Scalar loss of one task: (n, ...) outputs and (n, ...) targets; differentiable by autograd."""
         ...
@@ -35,20 +44,31 @@ class Loss(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CrossEntropy:
-    """Mean cross-entropy of (T, n, classes) scores and (T, n) classes.
+    """Mean cross-entropy of (T, n, classes) scores and (T, n) classes."""
 
-    Raises:
-        InvalidInput: targets are no classes.
-    """
+    def check(self, outputs: tuple[int, ...], y: Tensor) -> None:
+        if y.is_floating_point() or not outputs or y.shape[2:] != outputs[:-1]:
+            raise InvalidInput(
+                f"Targets of type {y.dtype} and shape {tuple(y.shape[1:])} are no classes for scores "
+                f"{(y.shape[1], *outputs)}.",
+                why="Cross-entropy wants a whole number for each row of scores.",
+                mend='Give class numbers of shape (n,), or loss="mse" for real targets.',
+            )
+        for number in map(int, y.aminmax()):
+            if not 0 <= number < outputs[-1]:
+                raise InvalidInput(
+                    f"Class {number} has no score: there are {outputs[-1]}, numbered from 0.",
+                    mend=f"Number the classes of a task from 0 to {outputs[-1] - 1}, or give an output for each.",
+                )
 
     def one(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(outputs, _classes(y, outputs))
+        return F.cross_entropy(outputs, y.long())
 
     def value(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Any]:
         count = y.shape[1]
         logs = outputs.log_softmax(-1)
         chances = logs.exp()
-        index = _classes(y, outputs).unsqueeze(-1)
+        index = y.long().unsqueeze(-1)
         loss = logs.gather(-1, index).sum((1, 2)).div_(-count)
         gradient = chances.scatter_add(-1, index, torch.full_like(index, -1, dtype=chances.dtype)).div_(count)
         return loss, gradient, (chances, count)
@@ -59,20 +79,17 @@ class CrossEntropy:
         return moved.div_(count)
 
 
-def _classes(y: Tensor, outputs: Tensor) -> Tensor:
-    """Class numbers as indices, one for each row of scores."""
-    if y.is_floating_point() or y.shape != outputs.shape[:-1]:
-        raise InvalidInput(
-            f"Targets of type {y.dtype} and shape {tuple(y.shape)} are no classes for scores {tuple(outputs.shape)}.",
-            why="Cross-entropy wants a whole number for each row of scores.",
-            mend='Give class numbers of shape (n,), or loss="mse" for real targets.',
-        )
-    return y.long()
-
-
 @dataclass(frozen=True, slots=True)
 class SquaredError:
     """Mean squared error over the examples and what each gives."""
+
+    def check(self, outputs: tuple[int, ...], y: Tensor) -> None:
+        if prod(y.shape[2:]) != prod(outputs):
+            raise InvalidInput(
+                f"Targets of shape {tuple(y.shape[2:])} do not fit outputs of shape {outputs}, those of one example.",
+                why="The squared error holds each number that is predicted against one that should be.",
+                mend="Give as many targets for each example as there are outputs.",
+            )
 
     def one(self, outputs: Tensor, y: Tensor) -> Tensor:
         return F.mse_loss(outputs, y.view_as(outputs))
@@ -92,6 +109,9 @@ class Custom:
     """Any function of one task's (outputs, y) that autograd can differentiate twice."""
 
     function: LossFunction
+
+    def check(self, outputs: tuple[int, ...], y: Tensor) -> None:
+        """Only the function knows."""
 
     def one(self, outputs: Tensor, y: Tensor) -> Tensor:
         return self.function(outputs, y)
@@ -117,6 +137,9 @@ class Scaled:
 
     loss: Loss
     by: float
+
+    def check(self, outputs: tuple[int, ...], y: Tensor) -> None:
+        self.loss.check(outputs, y)
 
     def one(self, outputs: Tensor, y: Tensor) -> Tensor:
         return self.loss.one(outputs, y) * self.by

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Final
 
 from onward.core import InvalidInput
+from onward.learners.neural import is_number, plain_number, plain_numbers
 
 Scalar = float | int | str | bool
 LARGEST: Final = 2**53  # whole numbers that a float holds
@@ -41,23 +43,25 @@ class Strategy:
     confidence: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, least, kinds in (
-            ("learning_rate", None, (int, float)),
-            ("batch_size", 1, (int,)),
-            ("num_epochs", 1, (int,)),
-            ("regularization", 0, (int, float)),
-            ("confidence", 0, (int, float)),
+        for name, least, kind in (
+            ("learning_rate", None, Real),
+            ("batch_size", 1, Integral),
+            ("num_epochs", 1, Integral),
+            ("regularization", 0, Real),
+            ("confidence", 0, Real),
         ):
-            _check(name, getattr(self, name), least, kinds)
+            _check(name, getattr(self, name), least, kind)
         if self.confidence > 1:
             raise _refused("confidence", self.confidence)
         given: Any = self.architecture_params
         if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
             raise _refused("architecture_params", given)
-        for name, value in given.items():
+        plain = {name: plain_number(value) for name, value in sorted(given.items())}
+        for name, value in plain.items():
             if not _is_scalar(value):
                 raise _refused(f"architecture_params[{name!r}]", value)
-        object.__setattr__(self, "architecture_params", dict(sorted(self.architecture_params.items())))
+        object.__setattr__(self, "architecture_params", plain)
+        plain_numbers(self)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
@@ -92,9 +96,9 @@ def strategy_of(configuration: Mapping[str, Any] | Strategy, defaults: Strategy)
     return Strategy(**{**known, **told})
 
 
-def _check(name: str, value: Any, least: float | None, kinds: tuple[type, ...]) -> None:
+def _check(name: str, value: Any, least: float | None, kind: type) -> None:
     """None: above 0."""
-    if not isinstance(value, kinds) or isinstance(value, bool) or not _in_range(value, least):
+    if not is_number(value, kind) or not _in_range(value, least):
         raise _refused(name, value)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from onward.core import InvalidInput
+from onward.learners.neural import at_least, plain_numbers, whole
 
-from ._stream import Stream, Told, check_counts, halves
+from ._stream import Stream, Told, halves
 from ._task import TaskBatch
 
 
@@ -30,7 +30,8 @@ class GaussianBlobs:
         name: of the stream; see `split`.
 
     Raises:
-        InvalidInput: a count is below 1, or `spread` or `noise` is no finite number from 0 on.
+        InvalidInput: a count is no whole number from 1 on, `spread` or `noise` no finite number from 0 on, the seed no
+            whole number, or there is no such device.
 
     >>> tasks = GaussianBlobs(ways=3, shots=2, queries=4, dimensions=5).sample_batch(7)
     >>> tuple(tasks.support_x.shape), tasks.support_y[0].tolist()
@@ -50,11 +51,9 @@ class GaussianBlobs:
     _stream: Stream = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_counts(ways=self.ways, shots=self.shots, queries=self.queries, dimensions=self.dimensions)
-        if not (0 <= self.spread < float("inf") and 0 <= self.noise < float("inf")):
-            raise InvalidInput(
-                f"spread is {self.spread}, noise is {self.noise}.", mend="Give finite numbers from 0 on."
-            )
+        whole(1, ways=self.ways, shots=self.shots, queries=self.queries, dimensions=self.dimensions)
+        at_least(0, spread=self.spread, noise=self.noise)
+        plain_numbers(self)
         object.__setattr__(self, "_stream", Stream(self.seed, self.name, self.device))
 
     def sample_batch(self, batch_size: int) -> TaskBatch:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from onward.core import InvalidInput
-from onward.learners.neural import classes_of, column_names, columns_of, inputs_of, numbers_of
+from onward.learners.neural import classes_of, column_names, columns_of, device_of, inputs_of, numbers_of
 
 from ._arrays import Split
 from ._episodes import Episodes
@@ -51,7 +51,8 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
 
     Raises:
         NotFound: there is no such column.
-        InvalidInput: features or targets are no finite numbers; or classes or examples are too few.
+        InvalidInput: features or targets are no finite numbers; classes or examples are too few; or there is no such
+            device.
 
     >>> import numpy as np
     >>> rows = np.arange(120)
@@ -70,6 +71,7 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
     if not features:
         raise InvalidInput("There are no feature columns.", mend="Name some.", options=names)
     columns = columns_of(frame, [task_column, target_column, *features], names)
+    device = device_of(device)
     x = inputs_of(numbers_of(columns, features)).to(device)
     groups, group = classes_of(columns[task_column])
     if kind == "regression":

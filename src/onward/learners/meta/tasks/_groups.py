@@ -6,9 +6,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from onward.core import InvalidInput
+from onward.learners.neural import plain_numbers, whole
 
 from ._pool import Pool
-from ._stream import check_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Episode:
     queries: int
 
     def __post_init__(self) -> None:
-        check_counts(ways=self.ways, shots=self.shots, queries=self.queries)
+        whole(1, ways=self.ways, shots=self.shots, queries=self.queries)
+        plain_numbers(self)
 
     @property
     def each(self) -> int:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from onward.core import InvalidInput, MissingExtra, NotFound
+from onward.learners.neural import whole
 
 from ._arrays import Split, from_arrays
 from ._episodes import Episodes
-from ._stream import check_counts
 
 KINDS: Final = frozenset({".png", ".jpg", ".jpeg"})
 SPLITS: Final[Mapping[str, Sequence[str]]] = {
@@ -130,7 +130,7 @@ def read_images(files: Sequence[Path], size: int, colours: Literal["RGB", "L"]) 
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise MissingExtra("Pillow", "plots") from error
-    check_counts(size=size)
+    whole(1, size=size)
     if not files:
         raise NotFound(
             "There are no images.", mend=f"Put them into a folder for each class, as {', '.join(sorted(KINDS))}."

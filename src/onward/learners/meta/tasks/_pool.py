@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.neural import classes_of, inputs_of
+from onward.learners.neural import classes_of, device_of, inputs_of, plain_number
 
 from ._stream import seeded
 
@@ -52,10 +52,11 @@ def make_pool(x: Any, y: Any, device: torch.device | str, *, rotations: bool) ->
     """Sort examples by class, once; with `rotations` every class is there four times, turned by 0 to 270 degrees.
 
     Raises:
-        InvalidInput: `x` and `y` differ in length, hold what is no number, or cannot be turned.
+        InvalidInput: `x` and `y` differ in length, hold what is no number, or cannot be turned; or there is no such
+            device.
     """
     labels, codes = classes_of(y)
-    pool = pool_of(inputs_of(x).to(device), codes, labels)
+    pool = pool_of(inputs_of(x).to(device_of(device)), codes, labels)
     return _turned(pool) if rotations else pool
 
 
@@ -103,7 +104,7 @@ def divide(labels: Sequence[Hashable], split: Any, seed: int) -> Mapping[str, li
         return {"all": list(range(len(labels)))}
     if isinstance(split, Mapping):
         return _as_told(labels, split)
-    parts = list(split)
+    parts = [plain_number(part) for part in split]
     counts = _counts(parts, len(labels))
     names = {2: ("train", "test"), 3: ("train", "validation", "test")}[len(parts)]
     shuffled = torch.randperm(len(labels), generator=seeded(seed, "split")).tolist()

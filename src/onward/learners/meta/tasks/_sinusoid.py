@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
-from ._stream import Stream, Told, check_counts, halves
+from onward.learners.neural import plain_numbers, whole
+
+from ._stream import Stream, Told, halves
 from ._task import TaskBatch
 
 
@@ -27,7 +29,7 @@ class Sinusoid:
         name: of the stream; see `split`.
 
     Raises:
-        InvalidInput: a count is below 1.
+        InvalidInput: a count is no whole number from 1 on, the seed is none, or there is no such device.
 
     >>> tasks = Sinusoid(shots=10, queries=20, seed=3).sample_batch(4)
     >>> tuple(tasks.support_x.shape), tuple(tasks.query_y.shape)
@@ -43,7 +45,8 @@ class Sinusoid:
     _stream: Stream = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        check_counts(shots=self.shots, queries=self.queries)
+        whole(1, shots=self.shots, queries=self.queries)
+        plain_numbers(self)
         object.__setattr__(self, "_stream", Stream(self.seed, self.name, self.device))
 
     def sample_batch(self, batch_size: int) -> TaskBatch:

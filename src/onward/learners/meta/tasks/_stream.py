@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.neural import device_of, whole
 
 WIDE: Final = 8
 """From so many candidates for each one drawn, Floyd's way is faster than sorting them all."""
@@ -22,10 +23,14 @@ class Stream:
         seed: any whole number.
         name: streams of one seed and different names are independent.
         device: where the numbers are drawn. The same seed gives other numbers on another kind of device.
+
+    Raises:
+        InvalidInput: the seed is no whole number, or there is no such device.
     """
 
     def __init__(self, seed: int, name: str, device: torch.device | str) -> None:
-        self.generator = seeded(seed, f"tasks {name}", device)
+        whole(None, seed=seed)
+        self.generator = seeded(seed, f"tasks {name}", device_of(device))
         self.name = name
         self.drawn = 0
 
@@ -35,7 +40,7 @@ class Stream:
         Raises:
             InvalidInput: `batch_size` is no whole number from 1 on.
         """
-        check_counts(batch_size=batch_size)
+        whole(1, batch_size=batch_size)
         first = self.drawn
         self.drawn += batch_size
         return [f"{self.name}-{number}" for number in range(first, self.drawn)]
@@ -137,14 +142,3 @@ class Told(Sequence[Mapping[str, Any]]):
         if known is None:
             return value
         return tuple(known[number] for number in value) if isinstance(value, list) else known[value]
-
-
-def check_counts(**counts: object) -> None:
-    """Refuse counts that are no whole numbers from 1 on.
-
-    Raises:
-        InvalidInput: naming the first one.
-    """
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InvalidInput(f"{name} is {count!r}.", mend="Give a whole number from 1 on.")

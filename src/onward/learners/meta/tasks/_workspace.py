@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from onward.core import DEFAULT_TENANT, DatasetVersion, InvalidInput, NotFound
-from onward.learners.neural import inputs_of
+from onward.learners.neural import device_of, inputs_of
 
 from ._arrays import Split
 from ._episodes import Episodes
@@ -87,7 +87,7 @@ def from_workspace(  # noqa: PLR0913 - whose texts, what a task looks like, and 
     classes = sorted({(whose, label) for whose, label, _ in told})
     number = {one: at for at, one in enumerate(classes)}
     codes = np.array([number[whose, label] for whose, label, _ in told])
-    x = inputs_of(encoder([text for *_, text in told])).to(device)
+    x = inputs_of(encoder([text for *_, text in told])).to(device_of(device))
     pool = pool_of(x, codes, tuple(label for _, label in classes))
     rules = Rules(Episode(ways, shots, queries), seed, drop_small=True)
     if by == "tenant":
