@@ -1,0 +1,123 @@
+"""Learning without forgetting: the network before is the teacher of the network after."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - what everybody calls it
+from torch import Tensor, nn
+
+from onward.learners.continual._checks import above, share
+from onward.learners.continual._experience import Experience
+from onward.learners.continual._method import Course, Hooks, Step
+from onward.learners.continual.distillation._loss import soft_loss
+
+
+@dataclass(frozen=True, slots=True)
+class LearningWithoutForgetting:
+    """Say of new examples what the network said before it learned them (Li and Hoiem 2016, arXiv:1606.09282).
+
+    To the loss of the new targets comes the divergence from what the network of the experience before says of the
+    same inputs, softened by a temperature and times its square. In the scenario "task" that is the mean over the old
+    tasks, each among its own classes; in "class" the old classes as far as the teacher knew them, against all that are
+    known now; in "domain" all outputs. Real targets are held to by their squared error. No old example is kept.
+
+    It works as far as new inputs tell about old tasks: with related tasks and known ones well, in the scenario "class"
+    hardly (van de Ven and Tolias 2019, arXiv:1904.07734).
+
+    Args:
+        temperature: above 0.
+        alpha: weight of what was said before, 0..1; the new targets have the rest. `None`: 1 - 1 / t in the t-th
+            experience, so that each has an equal say.
+
+    Raises:
+        InvalidInput: a value is out of its range.
+
+    >>> LearningWithoutForgetting().temperature
+    2.0
+    """
+
+    temperature: float = 2.0
+    alpha: float | None = None
+
+    def __post_init__(self) -> None:
+        above(temperature=self.temperature)
+        share(alpha=0.0 if self.alpha is None else self.alpha)
+
+    def start(self, course: Course) -> Hooks:
+        taught = _Taught(self, course)
+        return Hooks(
+            objective=taught.objective, weight=taught.weight, end=taught.end, state=taught.state, restore=taught.restore
+        )
+
+
+class _Taught:
+    def __init__(self, settings: LearningWithoutForgetting, course: Course) -> None:
+        self._settings, self._course = settings, course
+        self._teacher: nn.Module | None = None
+        self._groups: list[list[int]] = []
+        self._excluded: Tensor | None = None
+
+    def objective(self, step: Step, recalled: Tensor | None) -> Tensor | None:  # noqa: ARG002
+        if self._teacher is None:
+            return None
+        with torch.no_grad():
+            said: Tensor = self._teacher(step.inputs)
+        if step.y.is_floating_point():
+            return self._share * F.mse_loss(step.outputs, said)
+        return self._share * self._settings.temperature**2 * self._divergence(step, said)
+
+    def weight(self, step: Step) -> float:  # noqa: ARG002
+        return 1.0 if self._teacher is None else 1 - self._share
+
+    @property
+    def _share(self) -> float:
+        alpha = self._settings.alpha
+        return 1 - 1 / (self._course.learned + 1) if alpha is None else alpha
+
+    def _divergence(self, step: Step, said: Tensor) -> Tensor:
+        """Mean over the examples, and over the old tasks where they are apart."""
+        now, excluded = step.scores, self._table(said)
+        if self._course.heads.kind == "task":
+            now = step.outputs[:, None].masked_fill(excluded, -torch.inf)
+        said = said[:, None].masked_fill(excluded, -torch.inf)
+        heat = self._settings.temperature
+        return soft_loss(F.log_softmax(now / heat, -1).view_as(said), F.log_softmax(said / heat, -1))
+
+    def _table(self, outputs: Tensor) -> Tensor:
+        """(groups, C) where an output does not count; one group but in the scenario "task"."""
+        if self._excluded is None or self._excluded.device != outputs.device:
+            excluded = torch.ones(len(self._groups), outputs.shape[1], dtype=torch.bool)
+            for row, classes in zip(excluded, self._groups, strict=True):
+                row[classes or slice(None)] = False
+            self._excluded = excluded.to(outputs.device)
+        return self._excluded
+
+    def end(self, experience: Experience) -> None:  # noqa: ARG002
+        self._set(copy.deepcopy(self._course.network))
+        heads = self._course.heads
+        match heads.kind:
+            case "task":
+                self._groups = [list(classes) for classes in heads.classes.values()]
+            case "class":
+                self._groups = [list(heads.seen)]
+            case "domain":
+                self._groups = [[]]
+
+    def _set(self, teacher: nn.Module) -> None:
+        self._teacher, self._excluded = teacher.eval().requires_grad_(False), None
+
+    def state(self) -> dict[str, Any]:
+        teacher = None if self._teacher is None else dict(self._teacher.state_dict())
+        return {"teacher": teacher, "groups": self._groups}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._teacher, self._groups = None, state["groups"]
+        if state["teacher"] is not None:
+            teacher = copy.deepcopy(self._course.network)
+            teacher.load_state_dict(state["teacher"])
+            self._set(teacher)
