@@ -3,6 +3,7 @@
 Needs the extra `neural` (PyTorch).
 """
 
+from ._episodic import EpisodicMemorySystem as EpisodicMemorySystem
 from ._experience import Experience as Experience
 from ._heads import Heads as Heads
 from ._learner import ContinualLearner as ContinualLearner
@@ -11,6 +12,12 @@ from ._method import Hooks as Hooks
 from ._method import Method as Method
 from ._method import Step as Step
 from ._report import LearnReport as LearnReport
+from ._retention import Retention as Retention
+from ._retention import follow as follow
+from .methods import EWC as EWC
+from .methods import ExperienceReplay as ExperienceReplay
 from .methods import FineTuning as FineTuning
 from .methods import Joint as Joint
+from .methods import MemoryAwareSynapses as MemoryAwareSynapses
 from .methods import NoLearning as NoLearning
+from .methods import SynapticIntelligence as SynapticIntelligence

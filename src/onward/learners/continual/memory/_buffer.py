@@ -87,11 +87,27 @@ class Buffer:
         whole(1, **{k: v for k, v in (("capacity", capacity), ("bytes", bytes)) if v is not None}, snapshots=snapshots)
         self.policy: Policy = Reservoir() if policy is None else policy
         self._bounds = (capacity, bytes)
-        where = None if device is None else torch.device(device)
-        self._table = Table(where, None if folder is None else Path(folder), snapshots)
+        self._device = None if device is None else torch.device(device)
+        self._table = Table(self._device, None if folder is None else Path(folder), snapshots)
+
+    def __repr__(self) -> str:
+        count, limit = self._bounds
+        bounds = [] if count is None else [str(count)]
+        more = [*bounds, repr(self.policy), *([] if limit is None else [f"bytes={limit}"])]
+        return f"Buffer({', '.join(more)})"
 
     def __len__(self) -> int:
         return self._table.ledger.size
+
+    def anew(self, device: torch.device | str | None = None) -> Buffer:
+        """An empty buffer of the same settings, e.g. for another learner.
+
+        Args:
+            device: where this one's is not said.
+        """
+        count, limit = self._bounds
+        table, where = self._table, self._device or device
+        return Buffer(count, self.policy, bytes=limit, device=where, folder=table.folder, snapshots=table.snapshots)
 
     @property
     def seen(self) -> int:

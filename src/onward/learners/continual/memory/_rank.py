@@ -21,7 +21,7 @@ def ranks(groups: Tensor, priority: Tensor) -> Tensor:
 
 
 def leading(groups: Tensor | None, priority: Tensor, count: int, each: int | None = None) -> Tensor:
-    """At most (count,) positions, in no order: those with the lowest priorities, in shares as equal as the groups allow.
+    """At most (count,) positions, in no order: the lowest priorities, in shares as equal as the groups allow.
 
     First the first of every group, then the second of every group, and so on; where the count ends within a round,
     the lowest priorities of that round. A group that is too small leaves its share to the others.

@@ -25,7 +25,7 @@ class Table:
     """
 
     def __init__(self, device: torch.device | None, folder: Path | None, snapshots: int) -> None:
-        self.device = device
+        self.device, self.folder, self.snapshots = device, folder, snapshots
         self.spill = None if folder is None else Spill(folder, snapshots)
         self.columns: dict[str, Tensor] = {}
         self.ledger = Ledger(0)

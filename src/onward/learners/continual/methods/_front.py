@@ -1,0 +1,98 @@
+"""The frozen front of a network: what it makes of an example can be kept where the example itself may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from onward.core import InvalidInput
+from onward.learners.continual._method import Course
+
+
+class Front:
+    """A submodule that takes the inputs of the network and never changes.
+
+    It is put into evaluation mode, so that it gives the same features of an example today and tomorrow.
+
+    Args:
+        name: of the submodule, e.g. "encoder", or "0" of an `nn.Sequential`.
+
+    Raises:
+        InvalidInput: there is no such submodule, or it has parameters that are trained.
+    """
+
+    def __init__(self, course: Course, name: str) -> None:
+        self._course, self._name = course, name
+        names = [each for each, _ in course.network.named_modules() if each]
+        if name not in names:
+            raise InvalidInput(f"The network has no part {name!r}.", mend="Name one.", options=names)
+        self._module = course.network.get_submodule(name)
+        if any(parameter.requires_grad for parameter in self._module.parameters()):
+            raise InvalidInput(
+                f"{name} has parameters that are trained.",
+                why="Features that are kept would no longer be what it gives.",
+                mend=f"Freeze it first: network.{name}.requires_grad_(False).",
+            )
+
+    def settle(self) -> None:
+        """Put it back into evaluation mode where somebody put the whole network into training mode."""
+        if self._module.training:
+            self._module.eval()
+
+    def features(self, x: Tensor) -> Tensor:
+        """(n, ...) features of (n, ...) examples."""
+        self.settle()
+        with torch.no_grad():
+            return self._answer(self._module, self._course.prepare(x))
+
+    def rest(self, features: Tensor) -> Tensor:
+        """(n, C) outputs of the network for (n, ...) features, with graph."""
+        with self._without():
+            return self._answer(self._course.network, features)
+
+    def check(self, x: Tensor) -> None:
+        """Refuse a network that does more with its inputs than hand them to the front.
+
+        Args:
+            x: (n, ...) a few examples.
+
+        Raises:
+            InvalidInput: the front and the rest do not make the whole.
+        """
+        network = self._course.network
+        modes = [(module, module.training) for module in network.modules()]
+        network.eval()
+        try:
+            with torch.no_grad():
+                whole = self._answer(network, self._course.prepare(x))
+                parts = self.rest(self.features(x))
+            same = whole.shape == parts.shape and torch.allclose(whole, parts, rtol=1e-3, atol=1e-5)
+        except (RuntimeError, TypeError, ValueError):  # the rest takes nothing of the kind
+            same = False
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        if not same:
+            raise InvalidInput(
+                f"The network does not begin with {self._name}.",
+                why="Without it, and given its outputs, the network does not give the same.",
+                mend="Make it nn.Sequential(front, rest), say.",
+            )
+
+    @contextmanager
+    def _without(self) -> Iterator[None]:
+        parent, _, child = self._name.rpartition(".")
+        owner = self._course.network.get_submodule(parent)
+        setattr(owner, child, nn.Identity())
+        try:
+            yield
+        finally:
+            setattr(owner, child, self._module)
+
+    @staticmethod
+    def _answer(module: nn.Module, x: Tensor) -> Tensor:
+        answer: Tensor = module(x)
+        return answer
