@@ -262,7 +262,7 @@ class ContinualLearner:
         Raises:
             InvalidInput: the task is missing, or was never learned.
         """
-        return self.heads.scores(self._course.outputs(x, self.serving), task)
+        return self.heads.scores(self._course.outputs(x, self.serving, task), task)
 
     def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
         """(n,) classes of (n, ...) examples; see `scores`."""

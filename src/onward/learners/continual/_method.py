@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final, Protocol
 
 import torch
@@ -48,18 +49,23 @@ class Course:
         """Those that are trained, by name."""
         return {name: value for name, value in self.network.named_parameters() if value.requires_grad}
 
-    def outputs(self, x: Tensor, network: nn.Module | None = None) -> Tensor:
+    def outputs(self, x: Tensor, network: nn.Module | None = None, task: Tensor | int | None = None) -> Tensor:
         """(n, C) raw outputs of (n, ...) examples in evaluation mode, without gradients.
 
         Args:
             network: another than that of the course.
+            task: (n,) task of each example, or of all; a network that says `by_task = True` is called with it.
         """
         network = self.network if network is None else network
         training = [(module, module.training) for module in network.modules()]
         network.eval()
         try:
             with torch.no_grad():
-                parts = [network(self.prepare(part)) for part in x.split(MANY)]
+                if getattr(network, "by_task", False):
+                    tasks = task.split(MANY) if isinstance(task, Tensor) else repeat(task)
+                    parts = [network(self.prepare(part), of) for part, of in zip(x.split(MANY), tasks, strict=False)]
+                else:
+                    parts = [network(self.prepare(part)) for part in x.split(MANY)]
         finally:
             for module, mode in training:
                 module.training = mode
