@@ -77,10 +77,15 @@ def check_experience(experience: Experience, device: torch.device) -> None:
             f"The examples are on {experience.x.device}, the network is on {device}.", mend="Move one to the other."
         )
     for name, values in (("x", experience.x), ("y", experience.y)):
-        if values.is_floating_point() and not bool(values.isfinite().all()):
+        if values.is_floating_point() and not _finite(values):
             raise InvalidInput(f"{name} holds what is no finite number.", mend="Leave such examples out.")
     if not experience.y.is_floating_point() and int(experience.y.min()) < 0:
         raise InvalidInput(f"y holds the class {int(experience.y.min())}.", mend="Number classes from 0.")
+
+
+def _finite(values: Tensor) -> bool:
+    """Whether all are finite: if their sum is, which is quickly had; else by looking at each."""
+    return bool(values.sum().isfinite()) or bool(values.isfinite().all())
 
 
 def check_targets(outputs: Tensor, y: Tensor, named: object) -> None:

@@ -41,6 +41,7 @@ class Heads:
         self.kind = kind
         self.classes: dict[int, tuple[int, ...]] = {}
         self._excluded: Tensor | None = None
+        self._all_count = False
 
     @property
     def seen(self) -> tuple[int, ...]:
@@ -66,7 +67,7 @@ class Heads:
             return outputs
         excluded = self._table(outputs)
         if self.kind == "class":
-            return outputs.masked_fill(excluded[-1], -torch.inf)
+            return outputs if self._all_count else outputs.masked_fill(excluded[-1], -torch.inf)
         return outputs.masked_fill(excluded[self._row(task)], -torch.inf)
 
     def _row(self, task: Tensor | int | None) -> Tensor | int:
@@ -88,6 +89,7 @@ class Heads:
             table = torch.ones(max(self.classes) + 2, outputs.shape[1], dtype=torch.bool)
             for task, classes in (*self.classes.items(), (-1, self.seen)):
                 table[task, list(classes)] = False
+            self._all_count = not bool(table[-1].any())
             self._excluded = table = table.to(outputs.device)
         return table
 
