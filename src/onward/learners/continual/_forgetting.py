@@ -1,0 +1,214 @@
+"""Which older tasks were forgotten, and which were surely kept: paired tests. It reports; it never acts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+from torch import Tensor
+
+from onward.core import InvalidInput
+
+from ._checks import above, at_least, share
+from ._experience import Experience
+from ._noninferiority import mean_above, more_often, surely_not_worse
+
+Outcomes = np.ndarray[Any, np.dtype[np.float64]]
+ROUNDING: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFinding:
+    """One older task, before and after.
+
+    Args:
+        task: what it is called.
+        examples: how many were compared.
+        before, after: mean outcome: accuracy, or minus the loss.
+        lost, won: examples whose outcome became worse, better.
+        chance: of such a loss or a larger one if nothing had been lost, over all tasks together (Holm).
+        chance_kept: of a loss so small or smaller if the true one were the margin.
+        forgotten: whether the loss is above the margin and no accident.
+        kept: whether the loss is surely below the margin. Few examples can show neither.
+    """
+
+    task: str
+    examples: int
+    before: float
+    after: float
+    lost: int
+    won: int
+    chance: float
+    chance_kept: float
+    forgotten: bool
+    kept: bool
+
+    @property
+    def loss(self) -> float:
+        """How much was lost; below 0 where it became better."""
+        return self.before - self.after
+
+
+@dataclass(frozen=True, slots=True)
+class ForgettingReport:
+    """What a comparison found, task by task.
+
+    Args:
+        findings: in the order of the tasks.
+        margin, level: as in `ForgettingDetector`.
+    """
+
+    findings: tuple[TaskFinding, ...]
+    margin: float
+    level: float
+
+    @property
+    def forgotten(self) -> tuple[str, ...]:
+        """Tasks that were forgotten."""
+        return tuple(one.task for one in self.findings if one.forgotten)
+
+    @property
+    def unclear(self) -> tuple[str, ...]:
+        """Tasks of which neither could be shown."""
+        return tuple(one.task for one in self.findings if not one.forgotten and not one.kept)
+
+    @property
+    def kept(self) -> bool:
+        """Whether every task was shown to be kept."""
+        return all(one.kept for one in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON."""
+        findings = [asdict(one) | {"loss": one.loss} for one in self.findings]
+        return {"margin": self.margin, "level": self.level, "kept": self.kept, "findings": findings}
+
+
+@dataclass(frozen=True, slots=True)
+class ForgettingDetector:
+    """Compares the outcomes of the same examples before and after something was learned.
+
+    Two questions are asked of each task. *Forgotten*: the mean loss is above `margin`, and the exact sign-flip test
+    of right and wrong answers (McNemar's; of real outcomes Student's t of the differences) rejects that nothing was
+    lost; the level is shared by Holm's procedure, so that it is the chance of any false alarm. *Kept*: the exact
+    unconditional non-inferiority test (of real outcomes Student's t) rejects that the loss is the margin or more. That
+    *all* tasks were kept needs no sharing: each has to be shown (Berger 1982, the intersection-union test).
+
+    With nothing changed at all, about `ln(level) / ln(1 - margin)` examples show that a task was kept: 59 at 5 % each.
+
+    Args:
+        margin: loss that is borne, in points of the mean outcome: 0.05 is 5 points of accuracy. For accuracy at most 1.
+        level: of both tests, above 0 and below 1.
+
+    Raises:
+        InvalidInput: one is out of its range.
+
+    >>> import torch
+    >>> before = {"digits": torch.ones(100)}
+    >>> after = {"digits": (torch.arange(100) >= 12).float()}
+    >>> report = ForgettingDetector(margin=0.05).compare(before, after)
+    >>> report.forgotten, round(report.findings[0].loss, 2), report.findings[0].chance < 0.001
+    (('digits',), 0.12, True)
+    >>> ForgettingDetector(margin=0.05).compare(before, before).kept
+    True
+    """
+
+    margin: float = 0.05
+    level: float = 0.05
+
+    def __post_init__(self) -> None:
+        at_least(0, margin=self.margin)
+        above(level=self.level)
+        share(level=self.level)
+
+    def compare(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> ForgettingReport:
+        """Look for tasks that were forgotten.
+
+        Args:
+            before: task -> (n,) outcomes, higher is better: whether each example was right, or minus its loss.
+            after: the same tasks and examples, later.
+
+        Raises:
+            InvalidInput: tasks or numbers of examples differ, there are none, or an outcome is not finite.
+        """
+        pairs = _pairs(before, after)
+        chances = _holm([_chance_of_loss(old - new) for old, new in pairs.values()])
+        findings = [
+            self._finding(name, *pair, chance) for (name, pair), chance in zip(pairs.items(), chances, strict=True)
+        ]
+        return ForgettingReport(tuple(findings), self.margin, self.level)
+
+    def _finding(self, task: str, old: Outcomes, new: Outcomes, chance: float) -> TaskFinding:
+        loss = old - new
+        chance_kept = surely_not_worse(-loss, self.margin)
+        forgotten = chance <= self.level and float(loss.mean()) > self.margin + ROUNDING
+        return TaskFinding(
+            task=task,
+            examples=len(loss),
+            before=float(old.mean()),
+            after=float(new.mean()),
+            lost=int((loss > 0).sum()),
+            won=int((loss < 0).sum()),
+            chance=chance,
+            chance_kept=chance_kept,
+            forgotten=forgotten,
+            kept=chance_kept <= self.level,
+        )
+
+
+def outcomes(learner: Any, experience: Experience) -> Tensor:
+    """(n,) what `compare` wants of a learner: whether each example was right, or minus its mean squared error.
+
+    Args:
+        learner: with `scores` as `ContinualLearner` has.
+
+    >>> import torch
+    >>> from onward.learners.continual import ContinualLearner
+    >>> learner = ContinualLearner(torch.nn.Linear(2, 2))
+    >>> tuple(outcomes(learner, Experience(torch.zeros(3, 2), torch.tensor([0, 1, 1]))).shape)
+    (3,)
+    """
+    scores: Tensor = learner.scores(experience.x, experience.task)
+    if experience.y.is_floating_point():
+        return -(scores - experience.y.view_as(scores)).square().flatten(1).mean(1).double().cpu()
+    return (scores.argmax(1) == experience.y).double().cpu()
+
+
+def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Outcomes, Outcomes]]:
+    if before.keys() != after.keys() or not before:
+        raise InvalidInput(
+            f"Tasks before: {', '.join(before) or 'none'}; after: {', '.join(after) or 'none'}.",
+            mend="Give the same tasks twice, one at least.",
+        )
+    pairs = {str(name): (_outcomes(before[name]), _outcomes(after[name])) for name in before}
+    for name, (old, new) in pairs.items():
+        if old.shape != new.shape or old.ndim != 1 or not len(old):
+            raise InvalidInput(
+                f"Task {name!r} has outcomes of shape {old.shape} before and {new.shape} after.",
+                mend="Give one for each example (n,), of the same examples in the same order.",
+            )
+        if not (np.isfinite(old).all() and np.isfinite(new).all()):
+            raise InvalidInput(f"Task {name!r} has an outcome that is not finite.", mend="Give accuracies, or losses.")
+    return pairs
+
+
+def _outcomes(values: Any) -> Outcomes:
+    plain = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    return plain.astype(np.float64)
+
+
+def _chance_of_loss(loss: Outcomes) -> float:
+    """One-sided chance of so large a mean loss, or a larger one, if the true one were 0."""
+    if not np.isin(loss, (-1.0, 0.0, 1.0)).all():
+        return mean_above(loss, 0.0)
+    return more_often(int((loss > 0).sum()), int((loss < 0).sum()))
+
+
+def _holm(chances: Sequence[float]) -> list[float]:
+    """The chances adjusted so that each may be held against the level (Holm, Scand. J. Statist. 6, 1979)."""
+    adjusted, floor = [0.0] * len(chances), 0.0
+    for rank, at in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        floor = max(floor, min(1.0, (len(chances) - rank) * chances[at]))
+        adjusted[at] = floor
+    return adjusted
