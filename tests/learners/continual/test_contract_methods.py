@@ -1,0 +1,146 @@
+"""What every method must do: go on bit for bit, keep itself without pickle, leave chance and data alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tests.learners.continual.streams import digits, network, same
+
+import onward.learners.continual as door
+from onward.learners.continual import ContinualLearner, Experience, Method
+
+METHODS: dict[str, Callable[[], list[Method]]] = {
+    "FineTuning": lambda: [door.FineTuning()],
+    "NoLearning": lambda: [door.NoLearning(after=1)],
+    "Joint": lambda: [door.Joint()],
+    "EWC": lambda: [door.EWC(50.0)],
+    "online EWC": lambda: [door.EWC(50.0, online=True, decay=0.9)],
+    "SynapticIntelligence": lambda: [door.SynapticIntelligence(1.0)],
+    "MemoryAwareSynapses": lambda: [door.MemoryAwareSynapses(1.0)],
+    "ExperienceReplay": lambda: [door.ExperienceReplay(40)],
+    "ExperienceReplay, herding": lambda: [door.ExperienceReplay(40, policy="herding")],
+    "EWC with replay": lambda: [door.EWC(50.0), door.ExperienceReplay(40)],
+}
+
+
+def learner(methods: Callable[[], list[Method]], **settings: object) -> ContinualLearner:
+    return ContinualLearner(network(dropout=0.1), methods(), **{"rate": 3e-3, "batch_size": 32, **settings})
+
+
+def stream(count: int = 3) -> list[Experience]:
+    """A part of each experience, with keys."""
+    found = []
+    for each in digits()[:count]:
+        x, y = each.x[:96], each.y[:96]
+        found.append(Experience(x, y, each.task, keys=[f"user {at % 4}" for at in range(len(x))]))
+    return found
+
+
+def test_every_method_of_the_door_is_here() -> None:
+    named = {
+        name
+        for name in vars(door)
+        if isinstance(getattr(door, name), type) and hasattr(getattr(door, name), "start") and name != "Method"
+    }
+    tried = {type(method).__name__ for methods in METHODS.values() for method in methods()}
+    assert tried == named
+
+
+@pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
+def test_goes_on_bit_for_bit_between_experiences(tmp_path: Path, methods: Callable[[], list[Method]]) -> None:
+    first, second, third = stream()
+    whole = learner(methods)
+    for experience in (first, second, third):
+        whole.learn(experience, steps=7)
+    halves = learner(methods)
+    halves.learn(first, steps=7)
+    halves.learn(second, steps=7)
+    halves.save(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+    torch.manual_seed(99)
+    other = learner(methods)
+    assert other.resume(tmp_path) == 2
+    same(halves, other)
+    other.learn(third, steps=7)
+    same(whole, other)
+    assert torch.equal(whole.scores(first.x), other.scores(first.x))
+
+
+@pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
+def test_goes_on_bit_for_bit_within_an_experience(tmp_path: Path, methods: Callable[[], list[Method]]) -> None:
+    first, second, third = stream()
+    whole, cut = learner(methods), learner(methods)
+    for one in (whole, cut):
+        one.learn(first, steps=5)
+    whole.learn(second, steps=11)
+
+    def kill(done: int, total: int, note: str) -> None:
+        if done >= 9:
+            raise ConnectionError
+
+    try:
+        cut.learn(second, steps=11, checkpoints=tmp_path, checkpoint_every=4, progress=kill)
+    except ConnectionError:
+        other = learner(methods)
+        assert other.resume(tmp_path) == 1
+        other.learn(second, steps=11, checkpoints=tmp_path)
+    else:  # no steps to be killed in
+        other = cut
+    same(whole, other)
+    whole.learn(third, steps=3)
+    other.learn(third, steps=3)
+    same(whole, other)
+
+
+@pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
+def test_the_same_seed_gives_the_same_and_data_stay(methods: Callable[[], list[Method]]) -> None:
+    experiences = stream()
+    before = [(each.x.clone(), each.y.clone()) for each in experiences]
+    one, other = learner(methods), learner(methods)
+    for experience in experiences:
+        one.learn(experience, steps=4)
+        torch.manual_seed(5)
+        other.learn(experience, steps=4)
+    same(one, other)
+    assert all(
+        torch.equal(each.x, x) and torch.equal(each.y, y) for each, (x, y) in zip(experiences, before, strict=True)
+    )
+
+
+@pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
+def test_a_snapshot_does_not_move(methods: Callable[[], list[Method]]) -> None:
+    first, second = stream(2)
+    one = learner(methods)
+    one.learn(first, steps=4)
+    state = one.state_dict()
+    one.learn(second, steps=4)
+    back, expected = learner(methods), learner(methods)
+    expected.learn(first, steps=4)
+    back.load_state_dict(state)
+    same(back, expected)
+    one.load_state_dict(state)
+    same(one, expected)
+
+
+@pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
+def test_what_a_user_said_can_be_dropped(methods: Callable[[], list[Method]]) -> None:
+    one = learner(methods)
+    for experience in stream(2):
+        one.learn(experience, steps=6)
+    gone = one.forget({"user 2"})
+    assert one.forget({"user 2"}) == 0
+    assert (gone > 0) == any(type(method).__name__ in KEEPING for method in one.methods)
+    one.learn(stream()[2], steps=3)
+
+
+KEEPING = {"Joint", "ExperienceReplay", "DarkExperienceReplay", "GEM", "AGEM", "CLSER"}
+"""Those that keep examples."""
+
+
+@pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
+def test_one_example_and_one_class(methods: Callable[[], list[Method]]) -> None:
+    one = learner(methods, batch_size=1)
+    for experience in stream(2):
+        one.learn(Experience(experience.x[:1], experience.y[:1], experience.task, keys=["a"]))
+    assert bool(one.scores(experience.x[:3])[:, list(one.heads.seen)].isfinite().all())
