@@ -7,3 +7,5 @@ from ._ewc import EWC as EWC
 from ._mas import MemoryAwareSynapses as MemoryAwareSynapses
 from ._replay import ExperienceReplay as ExperienceReplay
 from ._si import SynapticIntelligence as SynapticIntelligence
+from ._slda import SLDA as SLDA
+from ._slda import StreamingRidge as StreamingRidge

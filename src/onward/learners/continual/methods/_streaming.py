@@ -1,0 +1,178 @@
+"""The course of methods that learn in closed form from sums over features."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from onward.learners.continual._experience import Experience
+from onward.learners.continual._method import Course, Hooks
+
+from ._features import Features, Linear, Projected
+from ._moments import Moments
+
+PART: Final = 4096
+"""Rows of which features are made together."""
+
+
+class Rule(Protocol):
+    """How sums become a linear layer, and what is chosen on the way."""
+
+    def moments(self, rows: Tensor, y: Tensor, outputs: int) -> Moments:
+        """Sums of (n, d) features and their targets."""
+        ...
+
+    def choose(self, sums: Moments, held: Moments, outputs: int) -> None:
+        """Choose by rows that were held out, before they are joined."""
+        ...
+
+    def solve(self, sums: Moments, outputs: int) -> tuple[Tensor, Tensor]:
+        """Weight (outputs, d) and bias (outputs,)."""
+        ...
+
+    chosen: float
+    """What was chosen last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a course of closed form is made of.
+
+    Args:
+        encoder: of features; those of the course's own network where `None`.
+        projection: width of the random layer over them; 0 for none.
+        held_out: share of an experience by which `Rule.choose` chooses; 0 where nothing is to be chosen.
+        keep_features: keep those of examples with keys, so that they can be forgotten.
+    """
+
+    encoder: nn.Module | None
+    projection: int = 0
+    held_out: float = 0.0
+    keep_features: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    keys: tuple[str, ...]
+    rows: Tensor
+    y: Tensor
+
+    def joined(self, other: _Kept) -> _Kept:
+        return _Kept(self.keys + other.keys, torch.cat([self.rows, other.rows]), torch.cat([self.y, other.y]))
+
+    def at(self, places: list[int]) -> _Kept:
+        return _Kept(tuple(self.keys[at] for at in places), self.rows[places], self.y[places])
+
+
+class Streaming:
+    """Learns experiences by adding them to sums."""
+
+    def __init__(self, course: Course, rule: Rule, plan: Plan) -> None:
+        self._course, self._rule, self._plan = course, rule, plan
+        self._encoder = Features(course.network) if plan.encoder is None else plan.encoder
+        self._start: float = rule.chosen
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._features = Projected(self._encoder, None)
+        self._sums: Moments | None = None
+        self._outputs = 0
+        self._served: Linear | None = None
+        self._kept: _Kept | None = None
+        self._rule.chosen = self._start
+
+    def hooks(self) -> Hooks:
+        return Hooks(instead=self.learn, serve=self.serve, state=self.state, restore=self.restore, forget=self.forget)
+
+    def serve(self) -> nn.Module:
+        return self._course.network if self._served is None else self._served
+
+    def learn(self, experience: Experience) -> None:
+        if not self._outputs:
+            self._begin(experience.x)
+        order = torch.arange(len(experience))
+        if self._plan.held_out:
+            order = torch.randperm(len(experience), generator=self._course.generator)
+        held = order[: int(self._plan.held_out * len(experience))]
+        self._take(self._summed(experience, order[len(held) :]))
+        if len(held):
+            out = self._summed(experience, held)
+            assert self._sums is not None
+            self._rule.choose(self._sums, out, self._outputs)
+            self._take(out)
+        self._solve()
+
+    def _take(self, sums: Moments) -> None:
+        self._sums = sums if self._sums is None else self._sums.joined(sums)
+
+    def _begin(self, x: Tensor) -> None:
+        """Look at how many features and outputs there are, and draw the projection."""
+        self._outputs = self._course.outputs(x[:1]).shape[1]
+        if self._plan.projection:
+            width = self._course.outputs(x[:1], self._features).shape[1]
+            weight = torch.randn(width, self._plan.projection, generator=self._course.generator)
+            self._features = Projected(self._encoder, weight.to(x.device))
+
+    def _summed(self, experience: Experience, order: Tensor) -> Moments:
+        """Sums over rows of an experience."""
+        total: Moments | None = None
+        for part in order.split(PART):
+            at = part.to(experience.x.device)
+            rows, y = self._course.outputs(experience.x[at], self._features), experience.y[at]
+            sums = self._rule.moments(rows, y, self._outputs)
+            total = sums if total is None else total.joined(sums)
+            if self._plan.keep_features and experience.keys is not None:
+                kept = _Kept(tuple(experience.keys[number] for number in part.tolist()), rows, y)
+                self._kept = kept if self._kept is None else self._kept.joined(kept)
+        assert total is not None
+        return total
+
+    def _solve(self) -> None:
+        assert self._sums is not None
+        weight, bias = self._rule.solve(self._sums, self._outputs)
+        kind = torch.get_default_dtype()
+        self._served = Linear(self._features, weight.to(kind), bias.to(kind))
+
+    def forget(self, keys: Collection[str]) -> int:
+        """Take the examples with these keys out of the sums, where their features were kept."""
+        if self._kept is None or self._sums is None:
+            return 0
+        gone = [at for at, key in enumerate(self._kept.keys) if key in keys]
+        if gone:
+            out = self._kept.at(gone)
+            self._sums = self._sums.without(self._rule.moments(out.rows, out.y, self._outputs))
+            left = set(range(len(self._kept.keys))) - set(gone)
+            self._kept = self._kept.at(sorted(left))
+            self._solve()
+        return len(gone)
+
+    def state(self) -> dict[str, Any]:
+        if self._sums is None or self._served is None:
+            return {}
+        kept = self._kept and {"keys": list(self._kept.keys), "rows": self._kept.rows, "y": self._kept.y}
+        return {
+            "sums": self._sums.state(),
+            "outputs": self._outputs,
+            "chosen": self._rule.chosen,
+            "projection": self._features.weight,
+            "weight": self._served.weight,
+            "bias": self._served.bias,
+            "kept": kept,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._forget_all()
+        if not state:
+            return
+        device = next((value.device for value in self._course.network.parameters()), state["weight"].device)
+        projection = state["projection"]
+        self._features = Projected(self._encoder, None if projection is None else projection.to(device))
+        self._sums = Moments.restored(state["sums"], device)
+        self._outputs, self._rule.chosen = int(state["outputs"]), float(state["chosen"])
+        self._served = Linear(self._features, state["weight"].to(device), state["bias"].to(device))
+        kept = state["kept"]
+        self._kept = kept and _Kept(tuple(kept["keys"]), kept["rows"].to(device), kept["y"].to(device))
