@@ -25,6 +25,16 @@ def few_shot() -> Learner:
     return import_module("onward.learners.text.few_shot").create(Settings())
 
 
+def continual() -> Learner:
+    return import_module("onward.learners.text.continual").create(Settings())
+
+
+@pytest.fixture(scope="module")
+def continual_subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    pytest.importorskip("torch")
+    return Subject(continual, ("intent", "sentiment"), tmp_path_factory.mktemp("continual"))
+
+
 @pytest.fixture(scope="module")
 def few_shot_subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     pytest.importorskip("torch")
@@ -45,7 +55,7 @@ def spacy_subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("subject", ["linear_subject", "spacy_subject", "few_shot_subject"])
+@pytest.mark.parametrize("subject", ["linear_subject", "spacy_subject", "few_shot_subject", "continual_subject"])
 def test_contract(request: pytest.FixtureRequest, subject: str, check: Callable[[Subject], None]) -> None:
     check(request.getfixturevalue(subject))
 

@@ -14,6 +14,7 @@ from ._settings import Settings
 ENTRY_POINT_GROUP: Final = "onward.learners"
 
 BUILT_IN: Final[Mapping[str, str]] = {
+    "continual": "onward.learners.text.continual:create",
     "few-shot": "onward.learners.text.few_shot:create",
     "linear": "onward.learners.text.linear:create",
     "spacy": "onward.learners.text.spacy:create",

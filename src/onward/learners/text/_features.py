@@ -10,8 +10,10 @@ import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
+from functools import cache
 from itertools import pairwise
 from typing import Any, Final, cast
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -91,13 +93,57 @@ class Features:
 
     def weigh(self, counts: Any) -> Any:
         """Turn counts, in place, into TF-IDF with sublinear term frequency, every block of every row of length 1."""
-        texts = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-        # In double precision, so that rounding to single hides the order in which a processor adds.
-        values = (1.0 + np.log(counts.data.astype(np.float64))) * self.idf[counts.indices]
-        segments = texts * BLOCKS + self.blocks[counts.indices]
-        values /= np.sqrt(np.bincount(segments, values**2))[segments]
-        counts.data = values.astype(np.float32)
-        return counts
+        return sublinear(counts, self.blocks, self.idf)
+
+
+def sublinear(counts: Any, blocks: npt.NDArray[np.int8], idf: Floats | None = None) -> Any:
+    """Turn counts, in place, into 1 + log(count), times `idf` if given, every block of every row of length 1.
+
+    Args:
+        counts: sparse rows.
+        blocks: the block of each column, 0..2.
+        idf: a factor for each column.
+    """
+    texts = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    # In double precision, so that rounding to single hides the order in which a processor adds.
+    values = 1.0 + np.log(counts.data.astype(np.float64))
+    if idf is not None:
+        values *= idf[counts.indices]
+    segments = texts * BLOCKS + blocks[counts.indices]
+    values /= np.sqrt(np.bincount(segments, values**2))[segments]
+    counts.data = values.astype(np.float32)
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Columns for hashed terms: so many for words, for pairs and for trigrams, one block behind the other.
+
+    >>> Blocks((2, 2, 4)).of_columns.tolist()
+    [0, 0, 1, 1, 2, 2, 2, 2]
+    """
+
+    widths: tuple[int, int, int]
+
+    @property
+    def width(self) -> int:
+        """All columns."""
+        return sum(self.widths)
+
+    @property
+    def of_columns(self) -> npt.NDArray[np.int8]:
+        """(width,) the block of each column."""
+        return np.repeat(np.arange(BLOCKS, dtype=np.int8), self.widths)
+
+    def column(self, term: str) -> int:
+        """Where a term is counted: its CRC-32, within its block."""
+        block = _block(term)
+        return sum(self.widths[:block]) + crc32(term.encode()) % self.widths[block]
+
+
+def hashed_counts(texts: Sequence[str], blocks: Blocks) -> Any:
+    """Sparse float32 (n, width) counts of all terms of texts, each in the column that its hash says."""
+    return _matrix(*_count(texts, cache(blocks.column)), blocks.width)
 
 
 def fit_features(texts: Sequence[str], limit: int) -> tuple[Features, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
-from onward.core import DatasetVersion, Example
+from onward.core import DatasetVersion, Example, MissingExtra
 
 
 def learning_examples(dataset: DatasetVersion) -> tuple[Example, ...]:
@@ -57,3 +58,22 @@ def deadline(budget: float | None) -> Callable[[], bool]:
         return lambda: False
     end = time.monotonic() + budget
     return lambda: time.monotonic() >= end
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order: a training ends in the same bytes however many threads torch has where it goes on.
+
+    Raises:
+        MissingExtra: PyTorch is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra("PyTorch", "neural") from error
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

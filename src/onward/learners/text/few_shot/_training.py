@@ -8,8 +8,7 @@ number alone, so that a training that was killed goes on from its checkpoint as 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ from scipy import sparse
 
 from onward.core import MissingExtra, Training
 from onward.learners.text._features import Features, Floats
+from onward.learners.text._shared import one_thread
 
 from ._episodes import Episodes, Shape, Source, draw
 from ._metric import Metric, cosines, prototypes_of
@@ -131,7 +131,7 @@ def run(
         keep: called after each period.
     """
     seen, began = 0, time.monotonic()
-    with _one_thread():
+    with one_thread():
         while not _finished(course, lesson):
             losses = []
             for step in range(PERIOD):
@@ -147,19 +147,6 @@ def run(
             keep(course)
             _tell(course, lesson, training, seen / max(time.monotonic() - began, 1e-9))
     return seen
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order: a training ends in the same bytes however many threads torch has where it goes on."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _finished(course: Course, lesson: Lesson) -> bool:
