@@ -20,6 +20,8 @@ METHODS: dict[str, Callable[[], list[Method]]] = {
     "MemoryAwareSynapses": lambda: [door.MemoryAwareSynapses(1.0)],
     "ExperienceReplay": lambda: [door.ExperienceReplay(40)],
     "ExperienceReplay, herding": lambda: [door.ExperienceReplay(40, policy="herding")],
+    "SLDA": lambda: [door.SLDA()],
+    "StreamingRidge": lambda: [door.StreamingRidge(projection=16)],
     "EWC with replay": lambda: [door.EWC(50.0), door.ExperienceReplay(40)],
 }
 
