@@ -189,8 +189,8 @@ class Buffer:
         if balanced is None:
             return self.at(distinct(count, len(self), generator))
         groups = self._groups(balanced)
-        chance = torch.rand(len(self), generator=generator).to(groups.device)
-        return self.at(leading(groups, chance, count))
+        chance, ties = torch.rand(2, len(self), generator=generator).to(groups.device)
+        return self.at(leading(groups, chance, count, ties=ties))
 
     def at(self, index: Tensor) -> Sample:
         """The examples of (n,) rows.
@@ -236,8 +236,9 @@ class Buffer:
         Raises:
             InvalidInput: there is no such column, or the rows do not fit.
         """
+        self._refuse_empty()
         own = self._table.columns
-        check_parts({name: own[name] for name in columns if name in own}, columns, len(index))
+        check_parts({name: column for name, column in own.items() if name in columns} or own, columns, len(index))
         self._table.write(index.cpu(), {name: part.detach() for name, part in columns.items()})
 
     def forget(self, keys: Collection[str]) -> int:

@@ -83,7 +83,8 @@ def entropies(view: View) -> Tensor:
     >>> entropies(View(torch.zeros(1, 2), torch.tensor([1])))
     tensor([0.6931])
     """
-    return torch.special.entr(_classes(view).softmax(1)).sum(1)
+    parts: Tensor = torch.special.entr(_classes(view).softmax(1))
+    return parts.sum(1)
 
 
 def margins(view: View) -> Tensor:

@@ -97,8 +97,8 @@ class Reservoir:
     """A uniform sample of all that ever came: Algorithm R (Vitter 1985), a batch at a time.
 
     Each example of a stream is in the buffer with the same probability, however long the stream. Where examples were
-    dropped from a full buffer, those that would have replaced one fill the gaps first, so that what is there stays a
-    fair sample.
+    dropped from a full buffer, what would have replaced one fills a gap instead: slowly after a long stream, so that
+    what comes next does not outweigh what is left.
 
     >>> Reservoir()
     Reservoir()

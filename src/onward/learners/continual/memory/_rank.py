@@ -20,7 +20,9 @@ def ranks(groups: Tensor, priority: Tensor) -> Tensor:
     return torch.empty_like(place).index_copy_(0, order, place)
 
 
-def leading(groups: Tensor | None, priority: Tensor, count: int, each: int | None = None) -> Tensor:
+def leading(
+    groups: Tensor | None, priority: Tensor, count: int, each: int | None = None, ties: Tensor | None = None
+) -> Tensor:
     """At most (count,) positions, in no order: the lowest priorities, in shares as equal as the groups allow.
 
     First the first of every group, then the second of every group, and so on; where the count ends within a round,
@@ -29,6 +31,8 @@ def leading(groups: Tensor | None, priority: Tensor, count: int, each: int | Non
     Args:
         groups: (n,) numbers; `None`: one group.
         each: at most so many of any group.
+        ties: (n,) of those in the round that does not fit, the lowest stay; `priority` where left out, which prefers
+            large groups.
 
     >>> leading(torch.tensor([0, 0, 0, 1]), torch.tensor([0.3, 0.2, 0.1, 0.9]), 3).sort().values
     tensor([1, 2, 3])
@@ -43,7 +47,7 @@ def leading(groups: Tensor | None, priority: Tensor, count: int, each: int | Non
     if level == bound:
         return whole
     last = (place == level).nonzero().squeeze(1)
-    last = last[priority[last].argsort(stable=True)[: count - len(whole)]]
+    last = last[(priority if ties is None else ties)[last].argsort(stable=True)[: count - len(whole)]]
     return torch.cat([whole, last])
 
 
