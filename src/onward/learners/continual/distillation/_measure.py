@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -67,13 +67,17 @@ def compared(teacher: nn.Module, student: nn.Module, held_out: Experience, prepa
     )
 
 
-def outputs(network: nn.Module, x: Tensor, prepare: Prepare) -> Tensor:
-    """(n, ...) in evaluation mode, without gradients; the network is left in the modes it was in."""
+def outputs(network: nn.Module, x: Tensor, prepare: Prepare, *more: Any) -> Tensor:
+    """(n, ...) in evaluation mode, without gradients; the network is left in the modes it was in.
+
+    Args:
+        more: what it is called with besides.
+    """
     training = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         with torch.no_grad():
-            return torch.cat([network(prepare(part)) for part in x.split(PART)])
+            return torch.cat([network(prepare(part), *more) for part in x.split(PART)])
     finally:
         for module, mode in training:
             module.training = mode
@@ -81,7 +85,11 @@ def outputs(network: nn.Module, x: Tensor, prepare: Prepare) -> Tensor:
 
 def accuracy(network: nn.Module, held_out: Experience, prepare: Prepare) -> float:
     """The share right, or R² of real targets."""
-    said, y = outputs(network, held_out.x, prepare), held_out.y
+    return score(outputs(network, held_out.x, prepare), held_out.y)
+
+
+def score(said: Tensor, y: Tensor) -> float:
+    """The same of (n, ...) outputs and targets."""
     if not y.is_floating_point():
         return float((said.argmax(1) == y).double().mean())
     y = y.view_as(said).double()

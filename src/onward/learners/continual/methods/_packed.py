@@ -69,10 +69,11 @@ class PackedNetwork(nn.Module):
             task: (n,) task of each, or of all; the network as it stands answers for one that is not learned.
         """
         if not isinstance(task, Tensor):
-            return self._answer(x, self.levels.get(task) if task is not None else None)
-        return by_groups(x, task, lambda part, of: self._answer(part, self.levels.get(of)))
+            return self._answer(x, task)
+        return by_groups(x, task, self._answer)
 
-    def _answer(self, x: Tensor, level: int | None) -> Tensor:
+    def _answer(self, x: Tensor, task: int | None) -> Tensor:
+        level = None if task is None else self.levels.get(task)
         values = dict(self.network.named_parameters())
         own = (
             {}
@@ -84,7 +85,7 @@ class PackedNetwork(nn.Module):
         return said
 
 
-def by_groups(x: Tensor, task: Tensor, answer: Callable[[Tensor, int], Tensor]) -> Tensor:
+def by_groups(x: Tensor, task: Tensor, answer: Callable[[Tensor, int | None], Tensor]) -> Tensor:
     """(n, C) answers of (n, ...) inputs, those of each task together."""
     said: Tensor | None = None
     for of in task.unique().tolist():
@@ -92,7 +93,7 @@ def by_groups(x: Tensor, task: Tensor, answer: Callable[[Tensor, int], Tensor]) 
         part = answer(x[rows], of)
         said = part.new_empty(len(x), *part.shape[1:]) if said is None else said
         said = said.index_copy(0, rows, part)
-    return answer(x, 0) if said is None else said
+    return answer(x, None) if said is None else said
 
 
 def _weights(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
