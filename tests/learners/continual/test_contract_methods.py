@@ -20,14 +20,37 @@ METHODS: dict[str, Callable[[], list[Method]]] = {
     "MemoryAwareSynapses": lambda: [door.MemoryAwareSynapses(1.0)],
     "ExperienceReplay": lambda: [door.ExperienceReplay(40)],
     "ExperienceReplay, herding": lambda: [door.ExperienceReplay(40, policy="herding")],
+    "DarkExperienceReplay": lambda: [door.DarkExperienceReplay(40)],
+    "DarkExperienceReplay, random": lambda: [door.DarkExperienceReplay(40, beta=0.0, policy="random")],
+    "GEM": lambda: [door.GEM(each=20)],
+    "AGEM": lambda: [door.AGEM(40, batch_size=20)],
+    "CLSER": lambda: [door.CLSER(40)],
+    "EMA": lambda: [door.EMA(0.9, 0.5)],
+    "EWC with dark replay, GEM and an average": lambda: [
+        door.EMA(0.9),
+        door.EWC(50.0),
+        door.DarkExperienceReplay(40),
+        door.GEM(each=20),
+    ],
     "SLDA": lambda: [door.SLDA()],
     "StreamingRidge": lambda: [door.StreamingRidge(projection=16)],
+    "LearningWithoutForgetting": lambda: [door.LearningWithoutForgetting()],
+    "Progressive": lambda: [door.Progressive()],
+    "PackNet": lambda: [door.PackNet()],
     "EWC with replay": lambda: [door.EWC(50.0), door.ExperienceReplay(40)],
 }
 
 
+TOLD = {"Progressive", "PackNet"}
+"""Those that must be told the task."""
+
+
 def learner(methods: Callable[[], list[Method]], **settings: object) -> ContinualLearner:
-    return ContinualLearner(network(dropout=0.1), methods(), **{"rate": 3e-3, "batch_size": 32, **settings})
+    made, net = methods(), network(dropout=0.1)
+    names = {type(method).__name__ for method in made}
+    net = door.ProgressiveNetwork(net) if "Progressive" in names else net
+    scenario = "task" if names & TOLD else "class"
+    return ContinualLearner(net, made, **{"scenario": scenario, "rate": 3e-3, "batch_size": 32, **settings})
 
 
 def stream(count: int = 3) -> list[Experience]:
@@ -66,7 +89,7 @@ def test_goes_on_bit_for_bit_between_experiences(tmp_path: Path, methods: Callab
     same(halves, other)
     other.learn(third, steps=7)
     same(whole, other)
-    assert torch.equal(whole.scores(first.x), other.scores(first.x))
+    assert torch.equal(whole.scores(first.x, 0), other.scores(first.x, 0))
 
 
 @pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
@@ -145,4 +168,5 @@ def test_one_example_and_one_class(methods: Callable[[], list[Method]]) -> None:
     one = learner(methods, batch_size=1)
     for experience in stream(2):
         one.learn(Experience(experience.x[:1], experience.y[:1], experience.task, keys=["a"]))
-    assert bool(one.scores(experience.x[:3])[:, list(one.heads.seen)].isfinite().all())
+    counts = one.heads.classes[1] if one.heads.kind == "task" else one.heads.seen
+    assert bool(one.scores(experience.x[:3], 1)[:, list(counts)].isfinite().all())

@@ -1,0 +1,63 @@
+"""What methods with a memory of examples do alike: fill it, and draw from it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from onward.learners.continual._checks import whole
+from onward.learners.continual._experience import Experience
+from onward.learners.continual._method import Course, Step
+from onward.learners.continual.memory import Buffer, Policy, Sample, Scored, buffer_of, policy_of, view_of
+
+
+def check_memory(memory: int | Buffer, policy: str | Policy, batch_size: int | None) -> None:
+    """Refuse a memory that cannot be.
+
+    Raises:
+        InvalidInput: its size or that of a draw is below 1, or no policy has the name.
+    """
+    policy_of(policy)
+    if not isinstance(memory, Buffer):
+        whole(1, memory=memory)
+    whole(1, batch_size=1 if batch_size is None else batch_size)
+
+
+class Rehearsal:
+    """A learner's memory of examples, empty at first.
+
+    Args:
+        batch_size: examples of a draw; that of the learner if not said.
+    """
+
+    def __init__(self, memory: int | Buffer, policy: str | Policy, batch_size: int | None, course: Course) -> None:
+        device = next((parameter.device for parameter in course.network.parameters()), None)
+        self.buffer = buffer_of(memory, policy, device)
+        self._course, self._count = course, batch_size or course.batch_size
+        self.streams = self.buffer.policy.moment == "step"
+
+    def drawn(self) -> Sample | None:
+        """Some examples at random; `None` where there are none yet."""
+        return self.buffer.sample(self._count, self._course.generator) if len(self.buffer) else None
+
+    def offer(self, step: Step, **extra: Tensor) -> None:
+        """The batch of a step, with further columns."""
+        keys = step.experience.keys
+        named = None if keys is None else [keys[at] for at in step.index.tolist()]
+        self.buffer.add(step.x, step.y, step.task, self._course.generator, keys=named, check=False, **extra)
+
+    def offer_all(self, experience: Experience, **extra: Tensor) -> None:
+        """All of an experience that is over, with further columns."""
+        x, y, keys, merit = experience.x, experience.y, experience.keys, self._merit(experience)
+        chance = self._course.generator
+        self.buffer.add(x, y, experience.task, chance, keys=keys, merit=merit, check=False, **extra)
+
+    def _merit(self, experience: Experience) -> Tensor | None:
+        policy, course = self.buffer.policy, self._course
+        if not isinstance(policy, Scored):
+            return None
+
+        def scores(x: Tensor) -> Tensor:
+            return course.heads.scores(course.outputs(x), experience.task)
+
+        view = view_of(course.network, scores, experience.x, experience.y)
+        return policy.merits(view, self.buffer.capacity or len(experience))
