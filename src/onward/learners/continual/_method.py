@@ -57,7 +57,9 @@ class Course:
             task: (n,) task of each example, or of all; a network that says `by_task = True` is called with it.
         """
         network = self.network if network is None else network
-        training = [(module, module.training) for module in network.modules()]
+        both = dict.fromkeys((*self.network.modules(), *network.modules()))  # `prepare` may ask the course's network
+        training = [(module, module.training) for module in both]
+        self.network.eval()
         network.eval()
         try:
             with torch.no_grad():

@@ -189,6 +189,17 @@ def test_teachers_see_the_same_augmented_inputs_as_the_network() -> None:
         assert torch.equal(whole[16:], taught[2 * at + 1])
 
 
+def test_what_augments_in_training_alone_does_not_where_the_average_predicts() -> None:
+    net = network()
+    one = ContinualLearner(net, [EMA(0.9)], prepare=lambda x: x + 100 * net.training * torch.randn_like(x))
+    first = digits()[0]
+    one.learn(first, steps=3)
+    assert net.training
+    with torch.no_grad():
+        assert torch.equal(one.scores(first.x)[:, :2], one.serving(first.x)[:, :2])
+    assert net.training
+
+
 @pytest.mark.parametrize("scenario", ["class", "domain"])
 def test_less_is_forgotten(scenario: str) -> None:
     def accuracy(*methods: Method) -> float:
