@@ -25,7 +25,7 @@ from ._processes import exchanged, processes, refuse_medians, same_everywhere, s
 from ._reduce import averaged, nothing, seed_of, sums
 from ._standing import FitReport, Plan
 from ._watch import Tracker
-from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy
+from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy, laid_out
 from .engine import (
     Choice,
     Engine,
@@ -217,7 +217,8 @@ class MetaLearner:
         self._tell_diverged(every, names)
         count = int(every.held.sum())
         mean = {n: value.unsqueeze(0) for n, value in self._aggregate.mean(every.grads, count).items()} if count else {}
-        unpacked = self.algorithm.unpack(self._chosen().engine, mean)
+        engine = self._chosen().engine
+        unpacked = laid_out(self.algorithm, engine.unpack, mean, engine.names)
         return sums(every, {n: value[0] for n, value in unpacked.items()}, self._meta)
 
     def _work(self, engine: Engine, seed: int) -> Work:
@@ -235,7 +236,8 @@ class MetaLearner:
     def _packed(self) -> Params:
         """The meta-parameters as the engine wants them."""
         meta = {n: p.detach().unsqueeze(0) for n, p in self._meta.items()}
-        return self.algorithm.pack(self._chosen().engine, meta)
+        engine = self._chosen().engine
+        return laid_out(self.algorithm, engine.pack, meta, engine.names)
 
     def _chosen(self) -> Choice:
         assert self._choice is not None

@@ -128,8 +128,8 @@ def test_it_is_the_slope_of_the_outer_loss(name: str) -> None:
 def test_first_order_is_the_gradient_at_the_adapted_parameters(net: nn.Module) -> None:
     learner, (task,) = MetaLearner(net, ALGORITHMS["first order"]), tasks(1)
     found = learner.meta_gradient([task])
-    adapted = {n: p[0] for n, p in learner.algorithm.unpack(
-        learner._choice.engine, learner._adapted(TaskBatch.of([task])).params).items()}  # fmt: skip
+    found_at = learner._adapted(TaskBatch.of([task])).params
+    adapted = {n: p[0] for n, p in learner._choice.engine.unpack(found_at).items()}
     leaves = {n: p.clone().requires_grad_() for n, p in adapted.items()}
     loss = F.cross_entropy(functional_call(net, leaves, (task.query_set.x,)), task.query_set.y)
     plain = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -84,12 +85,8 @@ class Algorithm(Protocol):
         """Further meta-parameters, beside (*shape) ones of the network: (*shape) each, in the module's layout."""
         ...
 
-    def pack(self, engine: Engine, meta: Params) -> Params:
-        """Meta-parameters (1, *shape) in the module's layout -> in the engine's."""
-        ...
-
-    def unpack(self, engine: Engine, meta: Params) -> Params:
-        """The way back."""
+    def like(self, name: str) -> str | None:
+        """The parameter of the network whose shape one of the further meta-parameters has, if it has one's."""
         ...
 
     def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
@@ -110,6 +107,21 @@ class Algorithm(Protocol):
     def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
         """What T learned tasks say of (T, n, ...) inputs: (T, n, ...), scores of classes or real values."""
         ...
+
+
+def laid_out(algorithm: Algorithm, lay: Callable[[Params], Params], meta: Params, names: frozenset[str]) -> Params:
+    """Meta-parameters from the module's layout to the engine's, or back.
+
+    Args:
+        lay: `pack` or `unpack` of the engine: of (1, ...) or (T, ...) parameters of the network.
+        names: of those.
+    """
+    out = lay({name: value for name, value in meta.items() if name in names})
+    for name, value in meta.items():
+        if name not in names:
+            of = algorithm.like(name)
+            out[name] = value if of is None else lay({of: value})[of]
+    return out
 
 
 def accuracy(outputs: Tensor, y: Tensor) -> Tensor | None:

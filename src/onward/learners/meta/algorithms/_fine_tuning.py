@@ -8,13 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from onward.learners.meta.engine import Engine, Params
+from onward.learners.meta.engine import Params
 from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import above, plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
 from ._maml import MAML
-from ._stacked import asked, spread
+from ._stacked import asked, nothing_more, of_its_own, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,9 @@ class FineTuning:
         above(inner_rate=self.inner_rate)
         plain_numbers(self)
 
-    def start(self, params: Params) -> Params:  # noqa: ARG002
-        return {}
-
-    def pack(self, engine: Engine, meta: Params) -> Params:
-        return engine.pack(meta)
-
-    def unpack(self, engine: Engine, meta: Params) -> Params:
-        return engine.unpack(meta)
+    start = nothing_more
+    like = of_its_own
+    outputs = asked
 
     def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
         engine, theta = setting.engine, spread(meta, len(batch))
@@ -73,6 +68,3 @@ class FineTuning:
     ) -> Adapted:
         descent = MAML(self.inner_steps, self.inner_rate, adapt=self.adapt)
         return descent.adapt_tasks(setting, meta, x, y, steps, rate)
-
-    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
-        return asked(setting, adapted, x)

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from onward.learners.meta.engine import Engine, Params
+from onward.learners.meta.engine import Params
 from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import above, plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
 from ._solve import solve
-from ._stacked import asked, spread
+from ._stacked import asked, nothing_more, of_its_own, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,9 @@ class IMAML:
         above(inner_rate=self.inner_rate, strength=self.strength)
         plain_numbers(self)
 
-    def start(self, params: Params) -> Params:  # noqa: ARG002
-        return {}
-
-    def pack(self, engine: Engine, meta: Params) -> Params:
-        return engine.pack(meta)
-
-    def unpack(self, engine: Engine, meta: Params) -> Params:
-        return engine.unpack(meta)
+    start = nothing_more
+    like = of_its_own
+    outputs = asked
 
     def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
         engine, theta = setting.engine, spread(meta, len(batch))
@@ -97,6 +92,3 @@ class IMAML:
         params, losses = self._descend(setting, theta, support, y, steps, rate)
         losses.append(setting.loss.value(engine.outputs(support, params), y)[0])
         return Adapted(params, torch.stack(losses))
-
-    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
-        return asked(setting, adapted, x)

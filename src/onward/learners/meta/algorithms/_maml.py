@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.meta.engine import Engine, Params, Scaled
+from onward.learners.meta.engine import Params, Scaled
 from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import above, plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
+from ._stacked import asked
 
 RATE: Final = "inner_rate:"
 STEP: Final = "step:"
@@ -72,6 +73,8 @@ class MAML:
             _check_pattern(name, getattr(self, name))
         plain_numbers(self)
 
+    outputs = asked
+
     def start(self, params: Params) -> Params:
         adapted = self.adapted(frozenset(params))
         more: Params = {}
@@ -84,22 +87,10 @@ class MAML:
             more |= {f"{STEP}{k}:{name}": params[name].clone() for k in range(1, self.inner_steps + 1)}
         return more
 
-    def pack(self, engine: Engine, meta: Params) -> Params:
-        return self._laid_out(engine.pack, meta)
-
-    def unpack(self, engine: Engine, meta: Params) -> Params:
-        return self._laid_out(engine.unpack, meta)
-
-    def _laid_out(self, lay: Any, meta: Params) -> Params:
-        """The layout of the network's parameters, for whatever has their shape."""
-        own = {n: p for n, p in meta.items() if not n.startswith((RATE, STEP))}
-        out = dict(lay(own))
-        for name, value in meta.items():
-            if name not in own:
-                of = name.removeprefix(RATE) if name.startswith(RATE) else name.split(":", 2)[2]
-                shared = name.startswith(RATE) and self.rates == "per_step"
-                out[name] = value if shared else lay({of: value})[of]
-        return out
+    def like(self, name: str) -> str | None:
+        if name.startswith(STEP):
+            return name.split(":", 2)[2]
+        return name.removeprefix(RATE) if self.rates == "per_parameter" else None
 
     def stepwise(self, names: frozenset[str]) -> frozenset[str]:
         """The parameters of the network that are learned apart for every inner step."""
@@ -164,10 +155,6 @@ class MAML:
         after = walk.at(count)
         losses.append(setting.loss.value(setting.engine.outputs(prepared, after), y)[0])
         return Adapted(after, torch.stack(losses))
-
-    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
-        engine = setting.engine
-        return engine.outputs(engine.prepare(adapted.params, x, engine.names, setting.chance), adapted.params)
 
 
 def _check_pattern(name: str, pattern: str | None) -> None:

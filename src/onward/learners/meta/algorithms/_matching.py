@@ -8,13 +8,11 @@ from typing import ClassVar, Final
 import torch
 from torch import Tensor
 
-from onward.learners.meta.engine import Engine, Params
-from onward.learners.meta.tasks import TaskBatch
+from onward.learners.meta.engine import Params
 from onward.learners.neural import above, plain_numbers, whole
 
-from ._algorithm import Adapted, MetaGradient, Setting
 from ._metric import answers, check_width, compared, cosines, kept, uniform
-from ._stacked import laid_out
+from ._stacked import of_its_own
 
 OWN: Final = "context:"
 FORWARD, BACKWARD, QUERY = "forward", "backward", "query"
@@ -58,6 +56,11 @@ class Matching:
         whole(None, seed=self.seed)
         plain_numbers(self)
 
+    like = of_its_own
+    meta_gradient = compared
+    adapt_tasks = kept
+    outputs = answers
+
     def start(self, params: Params) -> Params:
         if not self.fce:
             return {}
@@ -68,13 +71,7 @@ class Matching:
             shapes[f"{OWN}{which}.bias"] = (4 * d,)
         return uniform(params, self.seed, shapes, d)
 
-    def pack(self, engine: Engine, meta: Params) -> Params:
-        return laid_out(engine, engine.pack, meta)
-
-    def unpack(self, engine: Engine, meta: Params) -> Params:
-        return laid_out(engine, engine.unpack, meta)
-
-    def _scores(self, own: Params, support: Tensor, marks: Tensor, query: Tensor) -> Tensor:
+    def scores(self, own: Params, support: Tensor, marks: Tensor, query: Tensor) -> Tensor:
         if self.fce:
             check_width(query, self.features, "Matching")
             support = _in_context(own, support)
@@ -82,23 +79,6 @@ class Matching:
         attention = (cosines(query, support) * self.scale).softmax(-1)
         chances = torch.bmm(attention, marks)
         return chances.clamp_min(torch.finfo(chances.dtype).tiny).log()
-
-    def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
-        return compared(self._scores, setting, meta, batch)
-
-    def adapt_tasks(
-        self,
-        setting: Setting,  # noqa: ARG002
-        meta: Params,
-        x: Tensor,
-        y: Tensor,
-        steps: int | None,
-        rate: float | None,
-    ) -> Adapted:
-        return kept(meta, x, y, steps, rate)
-
-    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
-        return answers(self._scores, setting, adapted, x)
 
 
 def _in_context(own: Params, support: Tensor) -> Tensor:

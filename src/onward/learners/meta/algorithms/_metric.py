@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
@@ -15,16 +16,28 @@ from onward.learners.meta.tasks import TaskBatch
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
 from ._stacked import spread
 
-Scores = Callable[[Params, Tensor, Tensor, Tensor], Tensor]
-"""(own parameters (T, ...), support (T, S, d), classes of the support (T, S, ways) as 0 and 1, queries (T, Q, d)) ->
-scores (T, Q, ways). Differentiable by autograd."""
+
+class Comparing(Protocol):
+    """An algorithm that compares embeddings. The functions below are its methods."""
+
+    def scores(self, own: Params, support: Tensor, marks: Tensor, query: Tensor) -> Tensor:
+        """Scores (T, Q, ways), differentiable by autograd.
+
+        Args:
+            own: parameters (T, ...) that are not the network's.
+            support: (T, S, d) embeddings.
+            marks: (T, S, ways) their classes as 0 and 1.
+            query: (T, Q, d) embeddings.
+        """
+        ...
+
 
 Judge = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(scores, y) -> (T,) losses and their gradients with respect to the scores."""
 
 
 def compared(
-    scores: Scores, setting: Setting, meta: Params, batch: TaskBatch, judge: Judge | None = None
+    algorithm: Comparing, setting: Setting, meta: Params, batch: TaskBatch, judge: Judge | None = None
 ) -> MetaGradient:
     """The gradient of every task's loss of the scores, for the network and for the parameters that the scores have.
 
@@ -42,7 +55,7 @@ def compared(
     leaf = embedded.detach().requires_grad_()
     with torch.enable_grad():
         flat = leaf.flatten(2)
-        said = scores(own, flat[:, :shots], marks.to(leaf.dtype), flat[:, shots:])
+        said = algorithm.scores(own, flat[:, :shots], marks.to(leaf.dtype), flat[:, shots:])
     say = judge or (lambda told, y: setting.loss.value(told, y)[:2])
     losses, top = say(said.detach(), batch.query_y)
     cotangent, *grads = torch.autograd.grad(said, [leaf, *own.values()], top)
@@ -50,7 +63,15 @@ def compared(
     return MetaGradient(found, losses.unsqueeze(0), accuracy(said.detach(), batch.query_y))
 
 
-def kept(meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | None) -> Adapted:
+def kept(
+    algorithm: object,  # noqa: ARG001
+    setting: Setting,  # noqa: ARG001
+    meta: Params,
+    x: Tensor,
+    y: Tensor,
+    steps: int | None,
+    rate: float | None,
+) -> Adapted:
     """A learned task is its support set: nothing moves.
 
     Raises:
@@ -66,14 +87,14 @@ def kept(meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | No
     return Adapted(spread(meta, len(x)), torch.empty(0, len(x), device=x.device), {"x": x, "y": y})
 
 
-def answers(scores: Scores, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
+def answers(algorithm: Comparing, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
     """(T, n, ways) scores of (T, n, ...) inputs, which go through the network together with the support set."""
     engine, theta, support = setting.engine, adapted.params, adapted.support
     marks, shots = _marks(support["y"]), support["x"].shape[1]
     together = torch.cat([support["x"], x], 1)
     embedded = engine.outputs(engine.prepare(theta, together, engine.names, setting.chance), theta).flatten(2)
     with torch.no_grad():
-        return scores(theta, embedded[:, :shots], marks.to(embedded.dtype), embedded[:, shots:])
+        return algorithm.scores(theta, embedded[:, :shots], marks.to(embedded.dtype), embedded[:, shots:])
 
 
 def _marks(support_y: Tensor, query_y: Tensor | None = None) -> Tensor:

@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.meta.engine import Engine, Params
-from onward.learners.meta.tasks import TaskBatch
+from onward.learners.meta.engine import Params
 from onward.learners.neural import above, plain_numbers
 
-from ._algorithm import Adapted, MetaGradient, Setting
 from ._metric import answers, compared, cosines, kept, only_known, prototypes
-from ._stacked import laid_out
+from ._stacked import nothing_more, of_its_own
 
 DISTANCES: Final = ("euclidean", "cosine")
 
@@ -46,40 +44,20 @@ class Prototypical:
 
     def __post_init__(self) -> None:
         above(scale=self.scale)
-        plain_numbers(self)
         if self.distance not in DISTANCES:
             raise InvalidInput(f"distance is {self.distance!r}.", mend="Choose one.", options=DISTANCES)
+        plain_numbers(self)
 
-    def start(self, params: Params) -> Params:  # noqa: ARG002
-        return {}
+    start = nothing_more
+    like = of_its_own
+    meta_gradient = compared
+    adapt_tasks = kept
+    outputs = answers
 
-    def pack(self, engine: Engine, meta: Params) -> Params:
-        return laid_out(engine, engine.pack, meta)
-
-    def unpack(self, engine: Engine, meta: Params) -> Params:
-        return laid_out(engine, engine.unpack, meta)
-
-    def _scores(self, own: Params, support: Tensor, marks: Tensor, query: Tensor) -> Tensor:  # noqa: ARG002
+    def scores(self, own: Params, support: Tensor, marks: Tensor, query: Tensor) -> Tensor:  # noqa: ARG002
         centres = prototypes(support, marks)
         found = cosines(query, centres) if self.distance == "cosine" else _closeness(query, centres)
         return only_known(found * self.scale, marks)
-
-    def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
-        return compared(self._scores, setting, meta, batch)
-
-    def adapt_tasks(
-        self,
-        setting: Setting,  # noqa: ARG002
-        meta: Params,
-        x: Tensor,
-        y: Tensor,
-        steps: int | None,
-        rate: float | None,
-    ) -> Adapted:
-        return kept(meta, x, y, steps, rate)
-
-    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
-        return answers(self._scores, setting, adapted, x)
 
 
 def _closeness(query: Tensor, centres: Tensor) -> Tensor:

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
-from onward.learners.meta.engine import Engine, Params, loss_of
+from onward.learners.meta.engine import Params, loss_of
 from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import plain_numbers, whole
 
-from ._algorithm import Adapted, MetaGradient, Setting
+from ._algorithm import MetaGradient, Setting
 from ._metric import answers, check_width, compared, kept, prototypes, uniform
-from ._stacked import laid_out
+from ._stacked import of_its_own
 
 OWN = "relation:"
 
@@ -52,19 +52,17 @@ class Relation:
         whole(None, seed=self.seed)
         plain_numbers(self)
 
+    like = of_its_own
+    adapt_tasks = kept
+    outputs = answers
+
     def start(self, params: Params) -> Params:
         wide, narrow = 2 * self.features, self.hidden
         first = {f"{OWN}0.weight": (narrow, wide), f"{OWN}0.bias": (narrow,)}
         second = {f"{OWN}2.weight": (1, narrow), f"{OWN}2.bias": (1,)}
         return uniform(params, self.seed, first, wide) | uniform(params, self.seed + 1, second, narrow)
 
-    def pack(self, engine: Engine, meta: Params) -> Params:
-        return laid_out(engine, engine.pack, meta)
-
-    def unpack(self, engine: Engine, meta: Params) -> Params:
-        return laid_out(engine, engine.unpack, meta)
-
-    def _scores(self, own: Params, support: Tensor, marks: Tensor, query: Tensor) -> Tensor:
+    def scores(self, own: Params, support: Tensor, marks: Tensor, query: Tensor) -> Tensor:
         check_width(query, self.features, "Relation")
         for_centre, for_query = own[f"{OWN}0.weight"].transpose(1, 2).split(self.features, 1)
         centres = torch.baddbmm(own[f"{OWN}0.bias"].unsqueeze(1), prototypes(support, marks), for_centre)
@@ -75,21 +73,7 @@ class Relation:
         return said.view(hidden.shape[:3]).sigmoid() * known
 
     def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
-        return compared(self._scores, setting, meta, batch, _squares)
-
-    def adapt_tasks(
-        self,
-        setting: Setting,  # noqa: ARG002
-        meta: Params,
-        x: Tensor,
-        y: Tensor,
-        steps: int | None,
-        rate: float | None,
-    ) -> Adapted:
-        return kept(meta, x, y, steps, rate)
-
-    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
-        return answers(self._scores, setting, adapted, x)
+        return compared(self, setting, meta, batch, _squares)
 
 
 def _squares(scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

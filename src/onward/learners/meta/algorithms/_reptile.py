@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.meta.engine import Engine, Params, Step
+from onward.learners.meta.engine import Params, Step
 from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import above, plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
-from ._stacked import asked, spread
+from ._stacked import asked, nothing_more, of_its_own, spread
 
 OPTIMIZERS: Final = ("adam", "sgd")
 DECAY: Final = 0.999
@@ -68,18 +68,13 @@ class Reptile:
             whole(0, adapt_batch_size=self.adapt_batch_size)
         above(inner_rate=self.inner_rate)
         whole(None, seed=self.seed)
-        plain_numbers(self)
         if self.inner_optimizer not in OPTIMIZERS:
             raise InvalidInput(f"inner_optimizer is {self.inner_optimizer!r}.", mend="Choose one.", options=OPTIMIZERS)
+        plain_numbers(self)
 
-    def start(self, params: Params) -> Params:  # noqa: ARG002
-        return {}
-
-    def pack(self, engine: Engine, meta: Params) -> Params:
-        return engine.pack(meta)
-
-    def unpack(self, engine: Engine, meta: Params) -> Params:
-        return engine.unpack(meta)
+    start = nothing_more
+    like = of_its_own
+    outputs = asked
 
     def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
         x = torch.cat([batch.support_x, batch.query_x], 1)
@@ -104,11 +99,8 @@ class Reptile:
         parts = self._minibatches(x.shape[1], count, size, setting.at)
         losses = [walk.step(_of(x, part), _of(y, part)).loss for part in parts]
         adapted = Adapted(walk.params, torch.empty(0))
-        losses.append(setting.loss.value(asked(setting, adapted, x), y)[0])
+        losses.append(setting.loss.value(asked(self, setting, adapted, x), y)[0])
         return Adapted(walk.params, torch.stack(losses))
-
-    def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
-        return asked(setting, adapted, x)
 
     def _minibatches(self, count: int, steps: int, size: int, at: int) -> Iterator[Tensor | None]:
         """Positions of the examples of each step; `None` for all of them."""

@@ -1,12 +1,10 @@
-"""What algorithms do alike: hand meta-parameters to every task, lay them out, ask learned tasks."""
+"""What algorithms do alike: hand meta-parameters to every task, ask learned tasks. Some are methods of theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from torch import Tensor
 
-from onward.learners.meta.engine import Engine, Params
+from onward.learners.meta.engine import Params
 
 from ._algorithm import Adapted, Setting
 
@@ -16,12 +14,16 @@ def spread(meta: Params, tasks: int) -> Params:
     return {name: value.expand(tasks, *value.shape[1:]) for name, value in meta.items()}
 
 
-def laid_out(engine: Engine, lay: Callable[[Mapping[str, Tensor]], Params], meta: Params) -> Params:
-    """The network's parameters laid out by `lay` of the engine; the algorithm's own as they are."""
-    return meta | lay({name: value for name, value in meta.items() if name in engine.names})
+def nothing_more(algorithm: object, params: Params) -> Params:  # noqa: ARG001
+    """`start` of an algorithm that only has the network's parameters."""
+    return {}
 
 
-def asked(setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
+def of_its_own(algorithm: object, name: str) -> None:
+    """`like` of an algorithm whose further meta-parameters have shapes of their own."""
+
+
+def asked(algorithm: object, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:  # noqa: ARG001
     """(T, n, ...) outputs of the network at the learned parameters."""
     engine = setting.engine
     return engine.outputs(engine.prepare(adapted.params, x, engine.names, setting.chance), adapted.params)
