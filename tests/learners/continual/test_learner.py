@@ -28,6 +28,15 @@ def test_learns_and_forgets_without_a_method() -> None:
     assert one.learned == 2
 
 
+def test_the_default_does_not_forget() -> None:
+    one = ContinualLearner(network(), rate=3e-3, batch_size=32)
+    for experience in digits():
+        one.learn(experience, epochs=8)
+    scores = [one.evaluate(experience)["accuracy"] for experience in digits()]
+    assert min(scores) > 0.85
+    assert sum(scores) / 5 > 0.93
+
+
 def test_joint_keeps_all_and_no_learning_none() -> None:
     stream = digits()[:2]
     kept, still = learner(Joint()), learner(NoLearning(after=1))

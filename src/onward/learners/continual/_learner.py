@@ -35,6 +35,7 @@ from ._loop import Loop, Plan, Standing, Training, clock, draw_again
 from ._losses import LossFunction, loss_of
 from ._method import Course, Hooks, Method, Prepare, unchanged
 from ._report import LearnReport, Stopped
+from .methods import ExperienceReplay
 
 OptimizerOf = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
@@ -50,7 +51,8 @@ class ContinualLearner:
     Args:
         network: any torch module that takes (n, ...) inputs; it is trained in place. Parameters with
             `requires_grad=False` stay as they are.
-        methods: how not to forget; several together where they allow it. None: plain fine-tuning.
+        methods: how not to forget; several together where they allow it. If not said, replay of a thousand examples,
+            old and new tasks counting alike, classes drawn alike.
         scenario: "task", "domain" or "class": which outputs count for an example, see `Heads`.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of (scores, y).
         optimizer: "adam", "sgd", or a function of the parameters.
@@ -76,7 +78,7 @@ class ContinualLearner:
     def __init__(  # noqa: PLR0913 - each is a choice of its own
         self,
         network: nn.Module,
-        methods: Sequence[Method] = (),
+        methods: Sequence[Method] | None = None,
         *,
         scenario: Kind = "class",
         loss: str | LossFunction = "cross_entropy",
@@ -95,7 +97,7 @@ class ContinualLearner:
         generator = torch.Generator().manual_seed(seed)
         self._loss, self._rate, self._seed, self._fresh = loss, rate, int(seed), fresh_optimizer
         self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
-        self.methods = tuple(methods)
+        self.methods = _default(loss) if methods is None else tuple(methods)
         self._optimizer_of = optimizer
         self._hooks: tuple[Hooks, ...] = tuple(method.start(self._course) for method in self.methods)
         check_methods(self._hooks)
@@ -386,3 +388,8 @@ class ContinualLearner:
             self.save(training.folder)
         finally:
             self._under_way = None
+
+
+def _default(loss: str | LossFunction) -> tuple[Method, ...]:
+    """Onward's default, the best of what was measured; classes are balanced where there are classes."""
+    return (ExperienceReplay(1000, weight="tasks", balanced="class" if loss == "cross_entropy" else None),)
