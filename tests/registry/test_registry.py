@@ -247,3 +247,21 @@ def test_all_is_there_after_opening_again(database: Database, registry: Registry
         other = Registry(again, ManualClock(NOON))
         assert other.versions() == registry.versions()
         assert other.history("t", CHAMPION) == registry.history("t")
+
+
+def test_who_goes_on_from_a_version_has_learned_what_it_learned(database: Database, registry: Registry) -> None:
+    def after(parent: int | None, dataset: str, *, quick: bool) -> int:
+        report = {"report": {"quick": quick}}
+        return register(database, registry, parent=parent, dataset=dataset, config=report).number
+
+    first = after(None, "theirs", quick=False)
+    second = after(first, "later", quick=True)
+    third = after(second, "latest", quick=True)
+    after(second, "latest", quick=False)
+    after(None, "others", quick=False)
+    register(database, registry, parent=first, dataset="other", config={})
+    register(database, registry, tenant="u", parent=first, dataset="theirs", config={"report": {"quick": True}})
+    assert registry.learned_from("t", {"theirs"}) == (first, second, third)
+    assert registry.learned_from("t", {"later"}) == (second, third)
+    assert registry.learned_from("t", {"others", "nobody's"}) == (5,)
+    assert registry.learned_from("t", set()) == ()

@@ -75,11 +75,21 @@ class Registry:
         return [_version(row, marks) for row in rows]
 
     def learned_from(self, tenant: str, datasets: Collection[str]) -> tuple[int, ...]:
-        """Numbers of the versions that learned from these data set versions."""
+        """Numbers of the versions that learned from these data set versions, or went on from one that did.
+
+        A version went on from its parent where its learner's report says `quick`.
+        """
         table = schema.versions
-        query = select(table.c.number, table.c.dataset).where(table.c.tenant == tenant).order_by(table.c.number)
+        own = table.c.tenant == tenant
+        found: list[int] = []
         with self._database.read() as connection:
-            return tuple(row.number for row in connection.execute(query) if row.dataset in datasets)
+            heard = connection.execute(select(table.c.number).where(own, table.c.dataset.in_(sorted(datasets))))
+            taught = set(heard.scalars())
+            later = select(table).where(own, table.c.number >= min(taught, default=0)).order_by(table.c.number)
+            for row in connection.execute(later) if taught else ():
+                if row.number in taught or _went_on(_version(row, {}), found):
+                    found.append(row.number)
+        return tuple(found)
 
     def count(self, tenant: str) -> int:
         """How many versions a tenant has."""
@@ -191,6 +201,11 @@ def _marks(connection: Connection, numbers: Sequence[int]) -> Mapping[int, tuple
 def _version(row: Row[Any], marks: Mapping[int, tuple[str, ...]]) -> ModelVersion:
     stored = decode(row.body, ModelVersion)
     return replace(stored, number=row.number, pinned=row.pinned, marks=marks.get(row.number, ()))
+
+
+def _went_on(version: ModelVersion, ancestors: Collection[int]) -> bool:
+    report = version.config.get("report")
+    return version.parent in ancestors and isinstance(report, Mapping) and report.get("quick") is True
 
 
 def _transition(row: Row[Any]) -> Transition:
