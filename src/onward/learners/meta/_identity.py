@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Any, Final, cast
+
+import torch
+from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.neural import plain_number, text
 
 from . import algorithms
 from .algorithms import Algorithm
+from .engine import Params
 
 PLAIN: Final = (str, int, float, bool, type(None))
 
@@ -42,6 +47,16 @@ def _plain(value: Any) -> Any:
 
 def _default(field: Field[Any]) -> Any:
     return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def digests(frozen: Params) -> dict[str, str]:
+    """What parameters that stay as they are hold, in short."""
+    return {f"frozen {name}": _digest(value) for name, value in frozen.items()}
+
+
+def _digest(value: Tensor) -> str:
+    data = value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    return f"{tuple(value.shape)} {value.dtype} {hashlib.sha256(data).hexdigest()[:16]}"
 
 
 def algorithm_of(name: Named) -> Algorithm:

@@ -20,7 +20,7 @@ from ._checks import check_adapting, check_parameters, check_rate, check_setting
 from ._compile import compiled
 from ._fit import fit
 from ._gradient import Found, Gradient, Work, diverged_tasks, gradient_of, joined
-from ._identity import algorithm_of, named
+from ._identity import algorithm_of, digests, named
 from ._processes import exchanged, processes, refuse_medians, same_everywhere, share
 from ._reduce import averaged, nothing, seed_of, sums
 from ._standing import FitReport, Plan
@@ -34,6 +34,7 @@ from .engine import (
     MetaTrainableModel,
     Params,
     choose_engine,
+    frozen_of,
     loss_of,
     parameters_of,
 )
@@ -72,7 +73,7 @@ class MetaLearner:
 
     Args:
         model: any torch module that takes (n, ...) inputs, or a `MetaTrainableModel`; it is not changed.
-            All its parameters are learned, whatever their `requires_grad`.
+            Parameters with `requires_grad` off stay as they are; they are no meta-parameters.
         algorithm: how; `MAML()` if not said.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of one task's (outputs, y).
         outer_rate: learning rate of the meta-parameters, above 0; the algorithm's own if not said.
@@ -123,9 +124,12 @@ class MetaLearner:
             raise InvalidInput(f"outer_schedule is {outer_schedule!r}.", mend="Give a function, e.g. a curve's `at`.")
         own = parameters_of(model)
         if not own:
-            raise InvalidInput("The model has no parameters to learn.", mend="Give a module with parameters.")
+            raise InvalidInput(
+                "The model has no parameters to learn.", mend="Give a module with some that have `requires_grad`."
+            )
         self.device = next(iter(own.values())).device if device is None else device_of(device)
         self._model = model
+        self._frozen: Params = {name: value.to(self.device) for name, value in frozen_of(model).items()}
         more = self.algorithm.start(own)
         self._meta: Params = {n: p.to(self.device).requires_grad_(False) for n, p in (own | more).items()}
         self._loss = loss_of(loss)
@@ -191,7 +195,7 @@ class MetaLearner:
             raise InvalidInput("There are no tasks to learn from.", mend="Give at least one.")
         refuse_medians(self._aggregate.kind)
         if not self._together:
-            same_everywhere(self._meta.values())
+            same_everywhere([*self._meta.values(), *self._frozen.values()])
             self._together = processes()[1] > 1
         total = exchanged(lambda: self._said(tasks), lambda: nothing(self._meta))
         return averaged(total, self._meta, len(tasks))
@@ -246,9 +250,7 @@ class MetaLearner:
     def _choose(self, batch: TaskBatch, *targets: Tensor) -> Engine:
         """The engine, chosen by the first task seen; targets that its outputs cannot be held against are refused."""
         if self._choice is None:
-            model = self._model
-            if isinstance(model, nn.Module):
-                model = copy.deepcopy(model).to(self.device)
+            model = self.model() if isinstance(self._model, nn.Module) else self._model
             x = batch.support_x[0].to(self.device)
             whole = x.nan_to_num(0, 0, 0) if x.is_floating_point() else x  # a broken task does not decide for all
             self._choice = choose_engine(model, whole)
@@ -399,7 +401,7 @@ class MetaLearner:
             )
         model = copy.deepcopy(self._model).to(self.device)
         for name, p in model.named_parameters():
-            p.detach().copy_(self._meta[name])
+            p.detach().copy_(self._meta[name] if name in self._meta else self._frozen[name])
         return model
 
     def state_dict(self) -> dict[str, Any]:
@@ -425,28 +427,34 @@ class MetaLearner:
     def describe(self) -> dict[str, str]:
         """What decides a training with this learner, as texts; where two learners differ in it, they are strangers."""
         own = {name: value for name, value in self._optimizer.defaults.items() if name != "lr"}  # it is set each step
-        return {
-            "network": text(self._model),
-            "algorithm": str(named(self.algorithm)),
-            "loss": text(self._loss),
-            "outer_rate": repr(self._rate),
-            "outer_schedule": text(self._schedule),
-            "optimizer": f"{type(self._optimizer).__name__} {text(own)}",
-            "clip": repr(self._clip),
-            "aggregate": repr(self._aggregate),
-            "diverged": self._diverged,
-            "seed": repr(self._seed),
-            "compile": repr(self._compile),
-        } | shapes(self._meta)
+        return (
+            {
+                "network": text(self._model),
+                "algorithm": str(named(self.algorithm)),
+                "loss": text(self._loss),
+                "outer_rate": repr(self._rate),
+                "outer_schedule": text(self._schedule),
+                "optimizer": f"{type(self._optimizer).__name__} {text(own)}",
+                "clip": repr(self._clip),
+                "aggregate": repr(self._aggregate),
+                "diverged": self._diverged,
+                "seed": repr(self._seed),
+                "compile": repr(self._compile),
+            }
+            | shapes(self._meta)
+            | digests(self._frozen)
+        )
 
     def save(self, folder: str | Path) -> None:
-        """Keep the meta-parameters in a folder, as safetensors and JSON, instead of what was kept there before.
+        """Keep the meta-parameters and those that stay as they are in a folder, as safetensors and JSON.
+
+        What was kept there before is replaced.
 
         Raises:
             Unavailable: it cannot be written.
         """
         saved = Saved(text(self._model), named(self.algorithm), self._loss_name, self.step)
-        save_learner(Path(folder), saved, self.meta_parameters())
+        save_learner(Path(folder), saved, self.meta_parameters() | self._frozen)
 
     @classmethod
     def load(
@@ -456,10 +464,11 @@ class MetaLearner:
         algorithm: Algorithm | None = None,
         **settings: Any,
     ) -> MetaLearner:
-        """A learner with the meta-parameters that `save` kept.
+        """A learner with the parameters that `save` kept.
 
         Args:
-            model: a network built like the one that was saved; nothing that could run is stored.
+            model: a network built like the one that was saved; nothing that could run is stored. Which parameters
+                stay as they are, it says; what they are is what was saved.
             algorithm: the one that was saved; only needed where it is not one of Onward's.
             settings: of the learner; the loss is the saved one if not said.
 
@@ -482,7 +491,9 @@ class MetaLearner:
         if saved.loss:
             settings = {"loss": saved.loss} | settings
         learner = cls(model, algorithm, **settings)
-        learner.set_meta_parameters(meta)
+        check_parameters(meta, learner._meta | learner._frozen)
+        for name, value in (learner._meta | learner._frozen).items():
+            value.copy_(meta[name])
         learner.step = saved.step
         return learner
 

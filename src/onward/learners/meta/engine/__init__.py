@@ -15,5 +15,6 @@ from ._losses import Scaled as Scaled
 from ._losses import loss_of as loss_of
 from ._model import MetaTrainableModel as MetaTrainableModel
 from ._model import TwiceTrainableModel as TwiceTrainableModel
+from ._model import frozen_of as frozen_of
 from ._model import parameters_of as parameters_of
 from ._rules import Rules as Rules

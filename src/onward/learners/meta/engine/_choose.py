@@ -61,8 +61,7 @@ def choose_engine(module: nn.Module | MetaTrainableModel, x: Tensor) -> Choice:
             mend=f"Give inputs of the shape that it takes, and of its type: {', '.join(types)}.",
         ) from error
     try:
-        sizes = {name: p.numel() for name, p in module.named_parameters()}
-        rules = Rules.of(program_of(nodes_of(module)), sizes)
+        rules = Rules.of(program_of(nodes_of(module)), dict(module.named_parameters()))
         off = _difference(rules, module, x)
     except Ruleless as said:
         return Choice(general, f"{general.name}, since {said}", outputs)
@@ -84,7 +83,7 @@ def _asked(model: MetaTrainableModel, x: Tensor) -> Choice:
 def _general(module: nn.Module, x: Tensor) -> tuple[Engine, tuple[int, ...]]:
     """The engine for any module, and the shape of what that gives for an example."""
     convolves = any(isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d) for m in module.modules())
-    names = frozenset(name for name, _ in module.named_parameters())
+    names = frozenset(name for name, value in module.named_parameters() if value.requires_grad)
     by_task = convolves and x.device.type == "cpu"
     alone, outputs = stateless(module, x)
     return Loop(alone, names) if by_task else Func(alone, names), outputs
@@ -98,7 +97,10 @@ def _difference(rules: Engine, module: nn.Module, x: Tensor) -> float:
     double = copy.deepcopy(module).double()
     x = x.double() if x.is_floating_point() else x
     chance = torch.Generator().manual_seed(0)
-    params = {name: _shaken(value, chance).unsqueeze(0) for name, value in double.named_parameters()}
+    with torch.no_grad():
+        for value in double.parameters():
+            value.add_(0.1 * torch.randn(value.shape, dtype=value.dtype, generator=chance).to(value.device))
+    params = {name: value.detach().unsqueeze(0) for name, value in double.named_parameters()}
     said_one, ours = _pulled(rules, params, x)
     said_two, theirs = _pulled(_general(double, x)[0], params, x)
     if said_one.shape != said_two.shape:
@@ -109,10 +111,6 @@ def _difference(rules: Engine, module: nn.Module, x: Tensor) -> float:
     )
     off = float((said_one - said_two).abs().max())
     return max(worst / max(size, 1e-12), off / max(float(said_two.abs().max()), 1e-12))
-
-
-def _shaken(value: Tensor, chance: torch.Generator) -> Tensor:
-    return value.detach() + 0.1 * torch.randn(value.shape, dtype=value.dtype, generator=chance).to(value.device)
 
 
 def _pulled(engine: Engine, params: Params, x: Tensor) -> tuple[Tensor, Params]:

@@ -57,7 +57,7 @@ class Engine(Protocol):
 
     @property
     def names(self) -> frozenset[str]:
-        """The parameters of the network."""
+        """The parameters of the network that are learned; it keeps the others itself."""
         ...
 
     def pack(self, params: Mapping[str, Tensor]) -> Params:

@@ -76,6 +76,8 @@ class Stateless:
 def stateless(module: nn.Module, x: Tensor) -> tuple[Stateless, tuple[int, ...]]:
     """The module as a function of its parameters, and the shape of what it gives for an example.
 
+    Parameters that a call does not give are those of the module.
+
     Args:
         x: (n, ...) inputs; they also tell whether it is random in training.
     """

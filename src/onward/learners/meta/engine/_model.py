@@ -51,7 +51,7 @@ class TwiceTrainableModel(MetaTrainableModel, Protocol):
 
 
 def parameters_of(model: nn.Module | MetaTrainableModel) -> Params:
-    """A model's parameters as tensors of their own.
+    """A model's parameters that are to be learned, as tensors of their own; not those with `requires_grad` off.
 
     Raises:
         InvalidInput: it is no such model, or one of them is no array of floating-point numbers.
@@ -60,7 +60,7 @@ def parameters_of(model: nn.Module | MetaTrainableModel) -> Params:
     torch.Size([3])
     """
     if isinstance(model, nn.Module):
-        return {name: value.detach().clone() for name, value in model.named_parameters()}
+        return {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
     if not isinstance(model, MetaTrainableModel):
         raise InvalidInput(
             f"A {type(model).__name__} cannot be meta-trained.",
@@ -71,6 +71,17 @@ def parameters_of(model: nn.Module | MetaTrainableModel) -> Params:
         if value.dtype not in (np.float32, np.float64):
             raise InvalidInput(f"Parameter {name!r} has type {value.dtype}.", mend="Give float32 or float64.")
     return {name: torch.from_numpy(value.copy()) for name, value in found.items()}
+
+
+def frozen_of(model: nn.Module | MetaTrainableModel) -> Params:
+    """The others: a module's parameters with `requires_grad` off, which stay as they are.
+
+    >>> sorted(frozen_of(nn.Linear(2, 3).requires_grad_(False)))
+    ['bias', 'weight']
+    """
+    if not isinstance(model, nn.Module):
+        return {}
+    return {name: value.detach().clone() for name, value in model.named_parameters() if not value.requires_grad}
 
 
 class Prepared(NamedTuple):

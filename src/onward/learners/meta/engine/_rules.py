@@ -70,12 +70,14 @@ class Rules:
     """A network whose layers all have rules.
 
     Args:
-        names: of its parameters; weights: how many numbers they hold.
+        names: of its parameters that are learned; weights: how many numbers all hold.
+        frozen: (1, ...) the others, which stay as they are.
         convolves: whether it has convolutions; random: whether it has dropout, so that two passes differ.
     """
 
     program: Program
     names: frozenset[str]
+    frozen: Params
     weights: int
     convolves: bool
     random: bool
@@ -83,21 +85,23 @@ class Rules:
     _splits: dict[frozenset[str], Split] = field(default_factory=dict, repr=False)
 
     @staticmethod
-    def of(program: Program, sizes: Mapping[str, int]) -> Rules:
-        """The engine of a program whose parameters hold so many numbers each.
+    def of(program: Program, params: Mapping[str, Tensor]) -> Rules:
+        """The engine of a program with a module's parameters, of which those with `requires_grad` are learned.
 
         Raises:
             Ruleless: the module has a parameter under two names, of which it tells one.
         """
-        if not program.weighted.keys() <= sizes.keys():
+        if not program.weighted.keys() <= params.keys():
             raise Ruleless("layers share a parameter under different names")
         ops = [node.op for node in program.nodes]
         convolves = any(isinstance(op, Linear) and op.window is not None for op in ops)
-        return Rules(program, frozenset(sizes), sum(sizes.values()), convolves, any(op.random for op in ops))
+        names = frozenset(name for name, value in params.items() if value.requires_grad)
+        frozen = {n: value.detach().unsqueeze(0) for n, value in params.items() if n in program.weighted.keys() - names}
+        weights, random = sum(value.numel() for value in params.values()), any(op.random for op in ops)
+        return Rules(program, names, _laid(program, frozen), weights, convolves, random)
 
     def pack(self, params: Mapping[str, Tensor]) -> Params:
-        weighted = self.program.weighted
-        return {n: weighted[n].pack(n, value) if n in weighted else value for n, value in params.items()}
+        return _laid(self.program, params)
 
     def unpack(self, params: Mapping[str, Tensor]) -> Params:
         weighted = self.program.weighted
@@ -107,7 +111,7 @@ class Rules:
         split = self._split(wrt)
         if x.ndim == 5:
             x = x.permute(0, 1, 3, 4, 2).contiguous()
-        run = Run(params, {0: x})
+        run = Run(self._whole(params, len(x)), {0: x})
         self.program.forward(split.lower, run, chance, keep=split.upper.needs | {len(self.program.nodes)})
         return Prepared(split, run, wrt, chance)
 
@@ -116,7 +120,7 @@ class Rules:
 
     def _forward(self, prepared: Prepared, params: Params) -> tuple[Run, Tensor]:
         below = prepared.run
-        run = Run(params, below.values, cotangents=below.cotangents)
+        run = Run(self._whole(params, len(below.values[0])), below.values, cotangents=below.cotangents)
         out = self.program.forward(prepared.split.upper, run, prepared.chance)
         return run, below.values[len(self.program.nodes)] if out is None else out
 
@@ -176,14 +180,25 @@ class Rules:
         large = tasks * examples * self.weights > LARGE
         return (-(-tasks // threads), threads) if large else (tasks, 1)
 
+    def _whole(self, params: Params, tasks: int) -> Params:
+        """All parameters: those that are learned, and, the same for every task, those that are not."""
+        if not self.frozen:
+            return params
+        return {name: value.expand(tasks, *value.shape[1:]) for name, value in self.frozen.items()} | params
+
     def _split(self, wrt: frozenset[str]) -> Split:
         if wrt not in self._splits:
             upper = self.program.depends(wrt, chance=True)
             lower = set(range(len(self.program.nodes))) - upper
-            learned = self.program.depends(frozenset(self.program.weighted), chance=False) - upper
+            learned = self.program.depends(self.names, chance=False) - upper
             parts = [self.program.part(which) for which in (upper, lower, learned)]
             self._splits[wrt] = Split(*parts)
         return self._splits[wrt]
+
+
+def _laid(program: Program, params: Mapping[str, Tensor]) -> Params:
+    weighted = program.weighted
+    return {n: weighted[n].pack(n, value) if n in weighted else value for n, value in params.items()}
 
 
 def _only(params: Params, task: int) -> Params:
