@@ -113,6 +113,19 @@ def test_only_what_changed_is_written_and_only_so_many_states_stay(tmp_path: Pat
     buffer.restore(states[2])
 
 
+def test_who_went_back_to_a_state_that_is_pruned_then_writes_its_rows_again(tmp_path: Path) -> None:
+    buffer = Buffer(30, folder=tmp_path)
+    offer(buffer, 30, chance())
+    before, held = buffer.state(), buffer.contents()
+    buffer.drop(torch.arange(30) < 20)
+    buffer.state()
+    buffer.restore(before)
+    buffer.prune()
+    state = buffer.state()
+    buffer.restore(state)
+    assert torch.equal(buffer.contents().x, held.x)
+
+
 def test_forgotten_rows_leave_the_folder_once_the_states_before_are_pruned(tmp_path: Path) -> None:
     buffer = Buffer(30, folder=tmp_path)
     offer(buffer, 30, chance())

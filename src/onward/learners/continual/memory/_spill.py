@@ -165,7 +165,7 @@ class Spill:
     def _kept_column(self, name: str, rows: Tensor) -> Column:
         chunks, each, width = self._chunks[name], self._each[name], _row_bytes(rows)
         for at in range(-(-len(rows) // each)):
-            if not chunks[at]:
+            if not chunks[at] or not (self._folder / f"{chunks[at]}.rows").exists():  # it may have been pruned
                 data = self._raw[name][at * each * width : min((at + 1) * each, len(rows)) * width].tobytes()
                 hash_ = content_hash(data)
                 self._write(f"{hash_}.rows", data)
