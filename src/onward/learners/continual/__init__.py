@@ -19,8 +19,8 @@ from ._method import Step as Step
 from ._report import LearnReport as LearnReport
 from ._retention import Retention as Retention
 from ._retention import follow as follow
-from ._strength import Choice as Choice
-from ._strength import Trial as Trial
+from ._strength import StrengthChoice as StrengthChoice
+from ._strength import StrengthTrial as StrengthTrial
 from ._strength import choose_strength as choose_strength
 from .methods import AGEM as AGEM
 from .methods import CLSER as CLSER

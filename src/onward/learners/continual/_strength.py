@@ -18,7 +18,7 @@ Make = Callable[[float, float], ContinualLearner]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class StrengthTrial:
     """One strength tried.
 
     Args:
@@ -31,7 +31,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choice:
+class StrengthChoice:
     """The strength that was chosen for an experience.
 
     Args:
@@ -46,7 +46,7 @@ class Choice:
     rate: float
     learner: ContinualLearner
     plastic: float
-    trials: tuple[Trial, ...]
+    trials: tuple[StrengthTrial, ...]
     met: bool
 
 
@@ -62,7 +62,7 @@ def choose_strength(  # noqa: PLR0913 - what is tried, on what, and how long
     margin: float = 0.2,
     decay: float = 0.5,
     tries: int = 10,
-) -> Choice:
+) -> StrengthChoice:
     """Choose the strength of a method for one experience as De Lange et al. 2019 (arXiv:1909.08383) do.
 
     Maximal plasticity search: the experience is learned with strength 0 at every rate; the best score on its own
@@ -118,11 +118,11 @@ def choose_strength(  # noqa: PLR0913 - what is tried, on what, and how long
     plastic = max(scores)
     rate = rates[scores.index(plastic)]
     least = plastic - margin * abs(plastic)
-    trials: list[Trial] = []
+    trials: list[StrengthTrial] = []
     for at in range(tries):
         strength = strongest * decay**at
         learner, score = _tried(learned, strength, rate, validation)
-        trials.append(Trial(strength, score))
+        trials.append(StrengthTrial(strength, score))
         if score >= least or at == tries - 1:
             break
     return _chosen(learner, rate, plastic, trials, met=score >= least)
@@ -145,11 +145,13 @@ def _score(learner: ContinualLearner, validation: Experience) -> float:
     return score if math.isfinite(score) else -math.inf
 
 
-def _chosen(learner: ContinualLearner | None, rate: float, plastic: float, trials: list[Trial], *, met: bool) -> Choice:
+def _chosen(
+    learner: ContinualLearner | None, rate: float, plastic: float, trials: list[StrengthTrial], *, met: bool
+) -> StrengthChoice:
     if learner is None:
         raise InvalidInput(
             f"Even the strength {trials[-1].strength:g} made the learning diverge.",
             why=f"{len(trials)} strengths were tried, the strongest first.",
             mend="Begin with a weaker one, allow more tries, or lower the rates.",
         )
-    return Choice(trials[-1].strength, rate, learner, plastic, tuple(trials), met)
+    return StrengthChoice(trials[-1].strength, rate, learner, plastic, tuple(trials), met)
