@@ -18,6 +18,8 @@ from onward.learners.continual import (
     Experience,
     Hooks,
     MemoryAwareSynapses,
+    Progressive,
+    ProgressiveNetwork,
     SynapticIntelligence,
 )
 from onward.learners.continual._heads import Heads
@@ -280,6 +282,21 @@ def test_the_account_holds_no_penalty_whatever_the_order():
             learner.learn(experience(at), epochs=3)
         found.append(learner.state_dict()["methods"][0 if order else 1]["weight"])
     close(found[0], found[1], 1e-9)
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+def test_parameters_come_and_stay_with_a_network_that_grows(method, before):
+    torch.manual_seed(0)
+    net = ProgressiveNetwork(nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10)))
+    methods = [method, Progressive()] if before else [Progressive(), method]
+    learner = ContinualLearner(net, methods, scenario="task", batch_size=64)
+    for lesson in digits()[:2]:
+        learner.learn(lesson, epochs=1)
+    weight = learner.state_dict()["methods"][0 if before else 1]["weight"]
+    trained = {name for name, value in learner.network.named_parameters() if value.requires_grad}
+    assert trained <= weight.keys()
+    assert sum(float(weight[name].sum()) for name in trained) > 0
 
 
 def test_parameters_that_a_loss_does_not_reach_are_pulled_and_not_accounted():

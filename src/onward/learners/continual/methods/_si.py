@@ -75,16 +75,24 @@ class _Account:
 
     def begin(self, experience: Experience) -> None:
         self._quadratic.renew(experience)
-        values = {name: value.detach() for name, value in self._course.parameters().items()}
-        self._paid = {name: torch.zeros_like(value) for name, value in values.items()}
-        self._begun = {name: value.clone() for name, value in values.items()}
-        self._open = None
+        self._close()
+
+    def _close(self) -> None:
+        self._paid, self._begun, self._open = {}, {}, None
+        self._moving, self._into, self._from, self._slopes = [], [], [], []
+
+    def _opened(self) -> list[tuple[Tensor, Tensor]]:
+        """Each parameter and its account; the accounts of an experience begin with its first step."""
+        known = self._course.parameters()
+        if not self._paid:
+            self._paid = {name: torch.zeros_like(value, requires_grad=False) for name, value in known.items()}
+            self._begun = {name: value.detach().clone() for name, value in known.items()}
+        return [(known[name], paid) for name, paid in self._paid.items() if name in known]
 
     def measure(self, step: Step) -> None:  # noqa: ARG002
         """Before the step: where the parameters are, and what the loss alone says of them."""
         if self._open is None:
-            known = self._course.parameters()
-            self._open = [(known[name], paid) for name, paid in self._paid.items() if name in known]
+            self._open = self._opened()
         moving = [(parameter, paid) for parameter, paid in self._open if parameter.grad is not None]
         self._moving, self._into = [parameter for parameter, _ in moving], [paid for _, paid in moving]
         self._from = [parameter.detach().clone() for parameter in self._moving]
@@ -104,13 +112,14 @@ class _Account:
         known = self._course.parameters()
         importance = {}
         for name, paid in self._paid.items():
+            if name not in known:
+                continue
             move = known[name].detach() - self._begun[name]
             earned = paid / (move.square() + self._si.damping)
             held = self._quadratic.weight.get(name)
             importance[name] = earned.clamp_min(0) if held is None else torch.maximum(earned, -held)
         self._quadratic.replace(importance)
-        self._paid, self._begun = {}, {}
-        self._moving, self._into, self._from, self._slopes = [], [], [], []
+        self._close()
 
     def state(self) -> dict[str, Any]:
         return self._quadratic.state() | {"paid": dict(self._paid), "begun": dict(self._begun)}
