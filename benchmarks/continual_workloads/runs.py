@@ -18,18 +18,18 @@ from benchmarks.continual_workloads.mnist import Plan, together
 from onward.learners.continual import (
     EWC,
     ContinualLearner,
+    DarkExperienceReplay,
     Experience,
+    ExperienceReplay,
     FineTuning,
     Heads,
     Joint,
+    LearningWithoutForgetting,
     Method,
     Retention,
     SynapticIntelligence,
 )
 from onward.learners.continual.memory import Buffer
-from onward.learners.continual.methods._der import DarkExperienceReplay
-from onward.learners.continual.methods._lwf import LearningWithoutForgetting
-from onward.learners.continual.methods._replay import ExperienceReplay
 
 Told = Callable[[dict[str, Any]], None]
 MEMORY = 2_000
@@ -61,7 +61,7 @@ def method(workload: str, name: str) -> Method:
         "EWC": lambda: EWC(ewc),
         "online EWC": lambda: EWC(online, online=True, decay=decay),
         "SI": lambda: SynapticIntelligence(si),
-        "LwF": LearningWithoutForgetting,
+        "LwF": lambda: LearningWithoutForgetting(squared=False),
         "replay": lambda: ExperienceReplay(MEMORY),
         "DER++": lambda: DarkExperienceReplay(Buffer(MEMORY)),
         "joint": Joint,

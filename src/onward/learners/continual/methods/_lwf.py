@@ -33,6 +33,8 @@ class LearningWithoutForgetting:
         temperature: above 0.
         alpha: weight of what was said before, 0..1; the new targets have the rest. `None`: 1 - 1 / t in the t-th
             experience, so that each has an equal say.
+        squared: multiply by the square of the temperature, which keeps the two gradients in proportion. The code of
+            van de Ven and Tolias does not, by which new classes get more of a say.
 
     Raises:
         InvalidInput: a value is out of its range.
@@ -43,6 +45,7 @@ class LearningWithoutForgetting:
 
     temperature: float = 2.0
     alpha: float | None = None
+    squared: bool = True
 
     def __post_init__(self) -> None:
         above(temperature=self.temperature)
@@ -69,7 +72,8 @@ class _Taught:
             said: Tensor = self._teacher(step.inputs)
         if step.y.is_floating_point():
             return self._share * F.mse_loss(step.outputs, said)
-        return self._share * self._settings.temperature**2 * self._divergence(step, said)
+        scale = self._settings.temperature**2 if self._settings.squared else 1.0
+        return self._share * scale * self._divergence(step, said)
 
     def weight(self, step: Step) -> float:  # noqa: ARG002
         return 1.0 if self._teacher is None else 1 - self._share
