@@ -13,7 +13,7 @@ from ._experience import Experience
 from ._heads import Heads
 from ._losses import loss_of
 from ._method import Course, Prepare, unchanged
-from .memory import Buffer, By, Policy, Sample, Scored, policy_of, view_of
+from .memory import Buffer, By, Policy, Sample, merits_for, policy_of
 
 
 class EpisodicMemorySystem:
@@ -76,10 +76,7 @@ class EpisodicMemorySystem:
         """
         experience = Experience(x, y, task, keys=keys)
         check_experience(experience, self._device)
-        policy, merit = self.memory.policy, None
-        if isinstance(policy, Scored):
-            view = view_of(self.model, self._course.outputs, x, y)
-            merit = policy.merits(view, self.memory.capacity or len(x))
+        merit = merits_for(self.memory, self.model, self._course.outputs, x, y)
         return self.memory.add(x, y, task, self._course.generator, keys=keys, merit=merit, check=False)
 
     def get_representative_samples(self, count: int, balanced: By | None = "class") -> Sample:

@@ -21,6 +21,7 @@ from ._merit import View as View
 from ._merit import view_of as view_of
 from ._names import POLICIES as POLICIES
 from ._names import buffer_of as buffer_of
+from ._names import merits_for as merits_for
 from ._names import policy_of as policy_of
 from ._policy import By as By
 from ._policy import Choice as Choice

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Final
 
 import torch
+from torch import Tensor, nn
 
 from onward.core import InvalidInput
 
 from ._buffer import Buffer
-from ._importance import GradientMagnitude, Herding, Uncertainty
+from ._importance import GradientMagnitude, Herding, Scored, Uncertainty
+from ._merit import view_of
 from ._policy import ClassBalanced, Policy, Random, Reservoir, Ring
 
 POLICIES: Final[dict[str, Callable[[], Policy]]] = {
@@ -55,3 +57,21 @@ def buffer_of(
     if isinstance(memory, Buffer):
         return memory.anew(device)
     return Buffer(memory, policy_of(policy), device=device)
+
+
+def merits_for(
+    buffer: Buffer, network: nn.Module, scores: Callable[[Tensor], Tensor], x: Tensor, y: Tensor
+) -> Tensor | None:
+    """(n,) what examples are worth to the policy of a buffer; `None` where it does not ask.
+
+    Args:
+        scores: (n, ...) examples -> (n, C), by way of `network`, without gradients.
+
+    Raises:
+        InvalidInput: the network, or targets of this kind, give it nothing to look at.
+
+    >>> merits_for(Buffer(3), nn.Linear(2, 2), nn.Linear(2, 2), torch.zeros(1, 2), torch.zeros(1))
+    """
+    if not isinstance(buffer.policy, Scored):
+        return None
+    return buffer.policy.merits(view_of(network, scores, x, y), buffer.capacity or len(x))

@@ -228,6 +228,8 @@ def lowest(ledger: Ledger, offer: Offer, priority: Tensor, *, each: int | None =
         cuts = _reaching(ledger.cuts, groups)
         candidates = (priority < cuts[groups]).nonzero().squeeze(1)
     ours, size = slice(0, ledger.size), ledger.size
+    if each is None and size + len(candidates) <= ledger.capacity:
+        return Choice(candidates, torch.arange(size, size + len(candidates)), priority[candidates], cuts)
     everyone = torch.cat([ledger.groups[ours], groups[candidates]])
     values = torch.cat([ledger.priority[ours], priority[candidates]])
     stay = torch.zeros(len(values), dtype=torch.bool)

@@ -14,9 +14,8 @@ def ranks(groups: Tensor, priority: Tensor) -> Tensor:
     """
     order = priority.argsort(stable=True)
     order = order[groups[order].argsort(stable=True)]
-    ordered = groups[order]
-    begin = torch.searchsorted(ordered, ordered)
-    place = torch.arange(len(order), device=order.device) - begin
+    _, counts = torch.unique_consecutive(groups[order], return_counts=True)
+    place = torch.arange(len(order), device=order.device) - (counts.cumsum(0) - counts).repeat_interleave(counts)
     return torch.empty_like(place).index_copy_(0, order, place)
 
 

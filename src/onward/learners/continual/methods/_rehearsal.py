@@ -7,7 +7,7 @@ from torch import Tensor
 from onward.learners.continual._checks import whole
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Step
-from onward.learners.continual.memory import Buffer, Policy, Sample, Scored, buffer_of, policy_of, view_of
+from onward.learners.continual.memory import Buffer, Policy, Sample, buffer_of, merits_for, policy_of
 
 
 def check_memory(memory: int | Buffer, policy: str | Policy, batch_size: int | None) -> None:
@@ -52,12 +52,9 @@ class Rehearsal:
         self.buffer.add(x, y, experience.task, chance, keys=keys, merit=merit, check=False, **extra)
 
     def _merit(self, experience: Experience) -> Tensor | None:
-        policy, course = self.buffer.policy, self._course
-        if not isinstance(policy, Scored):
-            return None
+        course = self._course
 
         def scores(x: Tensor) -> Tensor:
             return course.heads.scores(course.outputs(x), experience.task)
 
-        view = view_of(course.network, scores, experience.x, experience.y)
-        return policy.merits(view, self.buffer.capacity or len(experience))
+        return merits_for(self.buffer, course.network, scores, experience.x, experience.y)

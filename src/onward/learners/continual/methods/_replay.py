@@ -12,7 +12,7 @@ from onward.core import InvalidInput
 from onward.learners.continual._checks import above, whole
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
-from onward.learners.continual.memory import Buffer, Policy, Sample, Scored, buffer_of, policy_of, view_of
+from onward.learners.continual.memory import Buffer, Policy, Sample, buffer_of, merits_for, policy_of
 
 from ._front import Front
 
@@ -146,22 +146,17 @@ class _Replay:
         self._keep(step.x[:count], step.y[:count], step.task, keys=named)
 
     def end(self, experience: Experience) -> None:
-        self._keep(experience.x, experience.y, experience.task, keys=experience.keys, merit=self._merit(experience))
+        course, task = self._course, experience.task
+
+        def scores(x: Tensor) -> Tensor:
+            return course.heads.scores(course.outputs(x), task)
+
+        merit = merits_for(self.buffer, course.network, scores, experience.x, experience.y)
+        self._keep(experience.x, experience.y, task, keys=experience.keys, merit=merit)
 
     def _keep(self, x: Tensor, y: Tensor, task: int, **more: Any) -> None:
         held = x if self._front is None else self._front.features(x)
         self.buffer.add(held, y, task, self._course.generator, check=self._front is not None, **more)
-
-    def _merit(self, experience: Experience) -> Tensor | None:
-        policy, course = self.buffer.policy, self._course
-        if not isinstance(policy, Scored):
-            return None
-
-        def scores(x: Tensor) -> Tensor:
-            return course.heads.scores(course.outputs(x), experience.task)
-
-        view = view_of(course.network, scores, experience.x, experience.y)
-        return policy.merits(view, self.buffer.capacity or len(experience))
 
     def state(self) -> dict[str, Any]:
         return {"buffer": self.buffer.state(), "taken": self._taken}
