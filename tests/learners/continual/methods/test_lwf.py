@@ -46,11 +46,11 @@ def soft(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
 
 @pytest.mark.parametrize("scenario", ["task", "class", "domain"])
-@pytest.mark.parametrize("alpha", [None, 0.4])
-def test_a_step_follows_the_gradient_of_the_formula(scenario: str, alpha: float | None) -> None:
+@pytest.mark.parametrize(("alpha", "squared"), [(None, True), (0.4, True), (None, False)])
+def test_a_step_follows_the_gradient_of_the_formula(scenario: str, alpha: float | None, squared: bool) -> None:
     first, second, third = digits()[:3]
     noting = Noting()
-    one = learner(LearningWithoutForgetting(1.5, alpha), noting, scenario=scenario)
+    one = learner(LearningWithoutForgetting(1.5, alpha, squared), noting, scenario=scenario)
     one.learn(first)
     one.learn(second)
     teacher = network()
@@ -71,7 +71,7 @@ def test_a_step_follows_the_gradient_of_the_formula(scenario: str, alpha: float 
         old = soft(now[:, :6], then[:, :4], 1.5)
     else:
         new, old = nn.functional.cross_entropy(now, step.y), soft(now, then, 1.5)
-    ((1 - share) * new + share * old).backward()
+    ((1 - share) * new + share * (old if squared else old / 1.5**2)).backward()
     for name, value in student.named_parameters():
         torch.testing.assert_close(noting.gradients[0][name], value.grad, atol=1e-6, rtol=1e-4)
 
