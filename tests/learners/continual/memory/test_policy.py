@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
@@ -117,6 +118,37 @@ def test_classes_are_as_equal_as_the_stream_allows(policy: Policy) -> None:
     y = torch.tensor([0] * 200 + [1] * 7 + [2] * 90 + [3] * 3)
     stream(buffer, y[torch.randperm(300, generator=chance())], 16, chance())
     assert sorted(buffer.counts().values()) == [3, 7, 10, 10]
+
+
+def paper_counts(classes: list[int], capacity: int, chance: random.Random) -> Counter[int]:
+    """Algorithm 1 of Chrysakis and Moens 2020, an example at a time."""
+    held, full, seen = [], set(), Counter[int]()
+    for c in classes:
+        seen[c] += 1
+        counts = Counter(held)
+        if len(held) < capacity:
+            held.append(c)
+        elif c not in full:
+            largest = [at for at, h in enumerate(held) if counts[h] == max(counts.values())]
+            held[chance.choice(largest)] = c
+        elif chance.random() <= counts[c] / seen[c]:
+            held[held.index(c)] = c
+        counts = Counter(held)
+        if len(held) == capacity:
+            full |= {h for h in counts if counts[h] == max(counts.values())}
+    return Counter(held)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=150), st.integers(1, 20), st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_classes_have_the_shares_of_class_balancing_reservoir_sampling(
+    classes: list[int], capacity: int, batch: int
+) -> None:
+    buffer = Buffer(capacity, ClassBalanced())
+    stream(buffer, torch.tensor(classes), batch, chance())
+    paper, found = paper_counts(classes, capacity, random.Random(0)), buffer.counts()
+    assert sum(found.values()) == sum(paper.values())
+    assert all(abs(found.get(c, 0) - paper[c]) <= 1 for c in range(5)), (found, paper)
 
 
 def test_each_class_is_a_fair_sample_of_its_own_even_where_its_share_shrank() -> None:

@@ -12,7 +12,6 @@
 """
 
 from ._buffer import Buffer as Buffer
-from ._buffer import Sample as Sample
 from ._importance import GradientMagnitude as GradientMagnitude
 from ._importance import Herding as Herding
 from ._importance import Scored as Scored
@@ -32,3 +31,4 @@ from ._policy import Policy as Policy
 from ._policy import Random as Random
 from ._policy import Reservoir as Reservoir
 from ._policy import Ring as Ring
+from ._table import Sample as Sample

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,34 +14,12 @@ from onward.core import InvalidInput
 from onward.learners.continual._checks import whole
 from onward.learners.neural import keep, kept, put_together, taken_apart, text
 
-from ._columns import check_finite, check_parts, classes_of, picked, row_bytes
+from ._columns import check_finite, check_parts, classes_of, picked, rows_for
 from ._policy import By, Ledger, Offer, Policy, Reservoir, check_by
 from ._rank import distinct, leading
-from ._table import Table
+from ._table import Sample, Table
 
 RECORD: Final = "buffer"
-OWN: Final = ("x", "y", "task")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """Examples of a buffer, on its device.
-
-    Args:
-        x, y: (n, ...) as they were added.
-        task: (n,) long.
-        extra: (n, ...) the other columns, by name.
-        index: (n,) rows of the buffer.
-    """
-
-    x: Tensor
-    y: Tensor
-    task: Tensor
-    extra: dict[str, Tensor]
-    index: Tensor
-
-    def __len__(self) -> int:
-        return len(self.index)
 
 
 class Buffer:
@@ -165,7 +142,7 @@ class Buffer:
         if not count:
             return 0
         offer = self._offer(parts, count, merit)
-        ledger = table.ledger if table.columns else Ledger(self._rows(parts))
+        ledger = table.ledger if table.columns else Ledger(rows_for(parts, *self._bounds))
         choice = self.policy.choose(ledger, offer, generator)
         chosen = picked(parts, choice.rows)
         if check:
@@ -193,22 +170,12 @@ class Buffer:
         return self.at(leading(groups, chance, count, ties=ties))
 
     def at(self, index: Tensor) -> Sample:
-        """The examples of (n,) rows.
-
-        Raises:
-            InvalidInput: nothing is there yet.
-        """
+        """The examples of (n,) rows."""
         self._refuse_empty()
-        found = self._table.take(index)
-        x, y, task = (found.pop(name) for name in OWN)
-        return Sample(x, y, task, found, index)
+        return self._table.take(index)
 
     def contents(self, task: int | None = None) -> Sample:
-        """All examples, or all of one task, in the order of their rows.
-
-        Raises:
-            InvalidInput: nothing is there yet.
-        """
+        """All examples, or all of one task, in the order of their rows."""
         self._refuse_empty()
         if task is None:
             return self.at(torch.arange(len(self)))
@@ -310,15 +277,6 @@ class Buffer:
             InvalidInput: it belongs to another buffer.
         """
         self.restore(put_together(*kept(folder, RECORD, dict)))
-
-    def _rows(self, parts: Mapping[str, Tensor]) -> int:
-        capacity, limit = self._bounds
-        each = row_bytes(parts)
-        if limit is None or not each:
-            return capacity or 1
-        if each > limit:
-            raise InvalidInput(f"An example takes {each:,} bytes, all may take {limit:,}.", mend="Give more bytes.")
-        return min(limit // each, capacity or limit)
 
     def _offer(self, parts: Mapping[str, Tensor], count: int, merit: Tensor | None) -> Offer:
         policy = self.policy

@@ -9,9 +9,18 @@ from torch import Tensor
 from onward.core import InvalidInput
 
 
-def row_bytes(parts: Mapping[str, Tensor]) -> int:
-    """Bytes that one example takes in all columns."""
-    return sum(part[:1].numel() * part.element_size() for part in parts.values())
+def rows_for(parts: Mapping[str, Tensor], capacity: int | None, limit: int | None) -> int:
+    """How many rows of this kind a number of rows and a number of bytes allow.
+
+    Raises:
+        InvalidInput: not a single one.
+    """
+    each = sum(part[:1].numel() * part.element_size() for part in parts.values())
+    if limit is None or not each:
+        return capacity or 1
+    if each > limit:
+        raise InvalidInput(f"An example takes {each:,} bytes, all may take {limit:,}.", mend="Give more bytes.")
+    return min(limit // each, capacity or limit)
 
 
 def check_parts(columns: Mapping[str, Tensor], parts: Mapping[str, Tensor], count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,27 @@ from torch import Tensor
 from ._columns import closed, picked, write
 from ._policy import Choice, Ledger, Offer
 from ._spill import Spill
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Examples of a buffer, on its device.
+
+    Args:
+        x, y: (n, ...) as they were added.
+        task: (n,) long.
+        extra: (n, ...) the other columns, by name.
+        index: (n,) rows of the buffer.
+    """
+
+    x: Tensor
+    y: Tensor
+    task: Tensor
+    extra: dict[str, Tensor]
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index)
 
 
 class Table:
@@ -66,11 +88,13 @@ class Table:
         if self.spill is not None:
             self.spill.touch(slots)
 
-    def take(self, index: Tensor) -> dict[str, Tensor]:
+    def take(self, index: Tensor) -> Sample:
         """Copies of rows."""
         assert self.device is not None
         where = index if self.spill is not None else index.to(self.device)
-        return {name: column.index_select(0, where).to(self.device) for name, column in self.columns.items()}
+        found = {name: column.index_select(0, where).to(self.device) for name, column in self.columns.items()}
+        x, y, task = (found.pop(name) for name in ("x", "y", "task"))
+        return Sample(x, y, task, found, index)
 
     def drop(self, gone: Tensor) -> int:
         """Overwrite rows, and close the gaps with those behind them; how many went."""

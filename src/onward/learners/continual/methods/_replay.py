@@ -30,7 +30,8 @@ class ExperienceReplay:
     they also bring back examples of the experience under way. The others pick from an experience when it is over.
 
     Examples are kept as they are given, before `prepare`. Where they may not be kept, `features` keeps what a frozen
-    front of the network makes of them; the rest of the network then takes the features in a pass of its own.
+    front of the network makes of them, once prepared; the rest of the network then takes the features in a pass of
+    its own. The front stays in evaluation mode.
 
     Args:
         memory: examples at most; or a `Buffer`, as a pattern: each learner gets an empty one like it.
