@@ -18,6 +18,7 @@ METHODS: dict[str, Callable[[], list[Method]]] = {
     "online EWC": lambda: [door.EWC(50.0, online=True, decay=0.9)],
     "SynapticIntelligence": lambda: [door.SynapticIntelligence(1.0)],
     "MemoryAwareSynapses": lambda: [door.MemoryAwareSynapses(1.0)],
+    "KroneckerLaplace": lambda: [door.KroneckerLaplace(1.0)],
     "ExperienceReplay": lambda: [door.ExperienceReplay(40)],
     "ExperienceReplay, herding": lambda: [door.ExperienceReplay(40, policy="herding")],
     "DarkExperienceReplay": lambda: [door.DarkExperienceReplay(40)],

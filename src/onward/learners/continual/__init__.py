@@ -33,6 +33,7 @@ from .methods import ExperienceReplay as ExperienceReplay
 from .methods import FineTuning as FineTuning
 from .methods import Growth as Growth
 from .methods import Joint as Joint
+from .methods import KroneckerLaplace as KroneckerLaplace
 from .methods import LearningWithoutForgetting as LearningWithoutForgetting
 from .methods import MemoryAwareSynapses as MemoryAwareSynapses
 from .methods import NoLearning as NoLearning

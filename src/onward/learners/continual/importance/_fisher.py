@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from onward.core import InvalidInput
 from onward.learners.continual._losses import LossFunction
 
-from ._sums import Importance, mean_moments
+from ._sums import Directions, Importance, mean_moments
 
 Kind = Literal["true", "exact", "empirical"]
 KINDS: Final = ("true", "exact", "empirical")
@@ -60,6 +60,23 @@ def fisher(  # noqa: PLR0913 - what the expectation is over, and how to go about
     >>> found.values["weight"], found.ways
     (tensor([[1.2500], [1.2500]]), {'weight': 'closed'})
     """
+    directions = directions_of(kind, loss, x, y, mask, generator)
+    return mean_moments(network, x, directions, prepare=prepare, batch=batch, names=names)
+
+
+def directions_of(
+    kind: Kind,
+    loss: Literal["cross_entropy", "mse"] | LossFunction,
+    x: Tensor,
+    y: Tensor | None,
+    mask: Tensor | None,
+    generator: torch.Generator | None,
+) -> Directions:
+    """Gradients of -log p(y | x) by the outputs of each batch; see `fisher`.
+
+    Raises:
+        InvalidInput: the kind does not go with the rest.
+    """
     _check(kind, loss, x, y)
 
     def directions(start: int, outputs: Tensor) -> Sequence[Tensor]:
@@ -72,7 +89,7 @@ def fisher(  # noqa: PLR0913 - what the expectation is over, and how to go about
             return _gaussian(kind, outputs, target, counts, generator)
         return _categorical(kind, outputs, target, counts, generator)
 
-    return mean_moments(network, x, directions, prepare=prepare, batch=batch, names=names)
+    return directions
 
 
 def _check(kind: str, loss: object, x: Tensor, y: Tensor | None) -> None:

@@ -26,11 +26,14 @@ class Rule:
         samples: (layer, inputs (n, ...), gradients of outputs (n, ...)) -> (n, ...) for each parameter.
         sums: (layer, inputs, several gradients of outputs, moment) -> sums over all of them of the moments, where there
             is a shorter way; or `None`.
+        rows: (layer, inputs, gradients of outputs) -> (n, positions, in) and (n, positions, out), of which the weight's
+            gradient is the sum of outer products; or `None`.
     """
 
     fits: Callable[[Layer, Tensor], bool]
     samples: Callable[[Layer, Tensor, Tensor], Gradients]
     sums: Callable[[Layer, Tensor, Sequence[Tensor], Moment], Gradients | None]
+    rows: Callable[[Layer, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
 
 def moment_of(values: Tensor, moment: Moment) -> Tensor:
@@ -43,13 +46,19 @@ def summed(rule: Rule, layer: Layer, a: Tensor, deltas: Sequence[Tensor], moment
     short = rule.sums(layer, a, deltas, moment)
     if short is not None:
         return short
-    size = max(1, LARGEST // max(layer.weight.numel(), a[0].numel() * _overlap(layer), deltas[0][0].numel()))
+    size = at_once(layer, a, deltas[0])
     totals: Gradients = {}
     for delta in deltas:
         for part, gradient in zip(a.split(size), delta.split(size), strict=True):
             found = rule.samples(layer, part, gradient)
             add(totals, {name: moment_of(value, moment).sum(0) for name, value in found.items()})
     return totals
+
+
+def at_once(layer: Layer, a: Tensor, delta: Tensor) -> int:
+    """Examples whose gradients and unfolded inputs fit."""
+    numbers: int = max(layer.weight.numel(), a[0].numel() * _overlap(layer), delta[0].numel())
+    return max(1, LARGEST // numbers)
 
 
 def add(totals: Gradients, more: Mapping[str, Tensor]) -> None:
@@ -74,8 +83,12 @@ def _outer(a: Tensor, deltas: Sequence[Tensor], moment: Moment) -> Gradients:
     return {"weight": raised.t() @ moment_of(a, moment), "bias": raised.sum(0)}
 
 
-def _linear(layer: nn.Linear, a: Tensor, delta: Tensor) -> Gradients:  # noqa: ARG001
-    a, delta = (values.reshape(len(a), -1, values.shape[-1]) for values in (a, delta))
+def _linear_rows(layer: nn.Linear, a: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    return a.reshape(len(a), -1, a.shape[-1]), delta.reshape(len(a), -1, delta.shape[-1])
+
+
+def _linear(layer: nn.Linear, a: Tensor, delta: Tensor) -> Gradients:
+    a, delta = _linear_rows(layer, a, delta)
     return {"weight": delta.transpose(1, 2) @ a, "bias": delta.sum(1)}
 
 
@@ -97,6 +110,11 @@ def _unfolded(layer: Layer, a: Tensor) -> Tensor:
     image = a.unsqueeze(2) if a.ndim == 3 else a
     found = F.unfold(image, kernel, dilation, padding, stride)
     return found.reshape(len(a), layer.groups, -1, found.shape[-1])
+
+
+def _convolution_rows(layer: Layer, a: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+    """Of a convolution without groups."""
+    return _unfolded(layer, a).squeeze(1).transpose(1, 2), delta.flatten(2).transpose(1, 2)
 
 
 def _convolution(layer: Layer, a: Tensor, delta: Tensor) -> Gradients:
@@ -173,8 +191,8 @@ def _looks_up(layer: nn.Embedding, a: Tensor) -> bool:
     return not (layer.sparse or layer.scale_grad_by_freq or layer.max_norm is not None or a.is_floating_point())
 
 
-_LINEAR = Rule(lambda _, a: a.ndim >= 2, _linear, _linear_sums)
-_CONVOLUTION = Rule(_convolves, _convolution, _convolution_sums)
+_LINEAR = Rule(lambda _, a: a.ndim >= 2, _linear, _linear_sums, _linear_rows)
+_CONVOLUTION = Rule(_convolves, _convolution, _convolution_sums, _convolution_rows)
 _BATCH_NORM = Rule(lambda layer, a: a.ndim >= 2 and layer.running_mean is not None, _batch_norm, _no_sums)
 _GROUP_NORM = Rule(lambda _, a: a.ndim >= 2, _group_norm, _no_sums)
 _LAYER_NORM = Rule(lambda layer, a: a.ndim > len(layer.normalized_shape), _layer_norm, _no_sums)

@@ -21,6 +21,8 @@ from ._rules import Gradients, Moment, add, moment_of, summed
 Way = Literal["closed", "vmap", "loop"]
 Directions = Callable[[int, Tensor], Sequence[Tensor]]
 """(row of the first, outputs (n, ...)) -> gradients of the outputs (n, ...), one or more for each example."""
+Trace = tuple[Use, Tensor, list[Tensor]]
+"""A layer, its (n, ...) input, and gradients of its output; none where no output depends on it."""
 PROBED: Final = 3
 MOST: Final = 2**24
 """Numbers to hold at once for the gradients of examples that vmap takes together."""
@@ -43,7 +45,9 @@ class Importance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
+    """The layers in closed form, and the way of every parameter."""
+
     uses: list[Use]
     ways: dict[str, Way]
     moment: Moment
@@ -90,7 +94,7 @@ def mean_moments(
         )
     inputs_of = prepare or (lambda examples: examples)
     with evaluating(network):
-        plan = _plan(network, inputs_of(x[:PROBED].clone()), wanted, moment)
+        plan = plan_of(network, inputs_of(x[:PROBED].clone()), wanted, moment)
         totals: Gradients = {name: torch.zeros_like(known[name], requires_grad=False) for name in wanted}
         for start in range(0, len(x), batch):
             inputs = inputs_of(x[start : start + batch])
@@ -98,7 +102,7 @@ def mean_moments(
     return Importance({name: total.div_(len(x)) for name, total in totals.items()}, plan.ways, len(x))
 
 
-def _plan(network: nn.Module, x: Tensor, names: Sequence[str], moment: Moment) -> _Plan:
+def plan_of(network: nn.Module, x: Tensor, names: Sequence[str], moment: Moment) -> Plan:
     """Which way is right for each parameter, found on a few examples."""
     uses = uses_of(network, names)
     closed, v = _closed(network, x, uses, _probe, moment)
@@ -109,7 +113,7 @@ def _plan(network: nn.Module, x: Tensor, names: Sequence[str], moment: Moment) -
     rest = [name for name in names if name not in ways]
     other: Way = "vmap" if rest and _vmap_is_right(network, x, v, rest, true, moment) else "loop"
     uses = [use for use in uses if any(name in ways for name in use.names.values())]
-    return _Plan(uses, {name: ways.get(name, other) for name in names}, moment)
+    return Plan(uses, {name: ways.get(name, other) for name in names}, moment)
 
 
 def _vmap_is_right(
@@ -141,7 +145,7 @@ def _noise(true: Gradients, moment: Moment) -> float:
     return float(largest.max()) * (64 * torch.finfo(largest.dtype).eps) ** power
 
 
-def _batch(network: nn.Module, x: Tensor, plan: _Plan, directions: Callable[[Tensor], Sequence[Tensor]]) -> Gradients:
+def _batch(network: nn.Module, x: Tensor, plan: Plan, directions: Callable[[Tensor], Sequence[Tensor]]) -> Gradients:
     """The sums of a batch, each in its way."""
     closed, v = _closed(network, x, plan.uses, directions, plan.moment)
     wanted = plan.of("closed")
@@ -157,6 +161,18 @@ def _closed(
     network: nn.Module, x: Tensor, uses: list[Use], directions: Callable[[Tensor], Sequence[Tensor]], moment: Moment
 ) -> tuple[Gradients, Sequence[Tensor]]:
     """The sums for the layers that this pass used plainly, and the gradients of the outputs."""
+    traces, v = traced(network, x, uses, directions)
+    found: Gradients = {}
+    for use, a, deltas in traces:
+        sums = summed(use.rule, use.layer, a, deltas, moment) if deltas else use.zeros()
+        found |= {full: sums[name] for name, full in use.names.items() if name in sums}
+    return found, v
+
+
+def traced(
+    network: nn.Module, x: Tensor, uses: list[Use], directions: Callable[[Tensor], Sequence[Tensor]]
+) -> tuple[list[Trace], Sequence[Tensor]]:
+    """What went into the layers that this pass used plainly, the gradients of what came out, and of the outputs."""
     with watched(uses):
         outputs = network(x.clone())
     if outputs.shape[:1] != x.shape[:1]:
@@ -167,12 +183,11 @@ def _closed(
     plain = [(use, call) for use in uses if (call := use.plain_call(len(x))) is not None]
     v = directions(outputs.detach())
     edges = [call.edge for _, call in plain]
-    deltas = [_gradients(outputs, edges, one) for one in v]
-    found: Gradients = {}
-    for (use, call), own in zip(plain, zip(*deltas, strict=True), strict=True):
-        used = [delta for delta in own if delta is not None]
-        sums = summed(use.rule, use.layer, call.a, used, moment) if used else use.zeros()
-        found |= {full: sums[name] for name, full in use.names.items() if name in sums}
+    each = zip(*[_gradients(outputs, edges, one) for one in v], strict=True)
+    found = [
+        (use, call.a, [delta for delta in deltas if delta is not None])
+        for (use, call), deltas in zip(plain, each, strict=True)
+    ]
     for use in uses:
         use.calls.clear()
     return found, v

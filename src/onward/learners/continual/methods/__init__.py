@@ -11,6 +11,7 @@ from ._ema import EMA as EMA
 from ._ewc import EWC as EWC
 from ._gem import AGEM as AGEM
 from ._gem import GEM as GEM
+from ._laplace import KroneckerLaplace as KroneckerLaplace
 from ._lwf import LearningWithoutForgetting as LearningWithoutForgetting
 from ._mas import MemoryAwareSynapses as MemoryAwareSynapses
 from ._packed import PackedNetwork as PackedNetwork

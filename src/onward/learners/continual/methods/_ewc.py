@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -94,7 +94,7 @@ class _Consolidation:
             x,
             y,
             kind=ewc.kind,
-            loss="mse" if y.is_floating_point() else "cross_entropy",
+            loss=likelihood(y),
             mask=counting(experience, course),
             prepare=course.prepare,
             generator=course.generator,
@@ -115,6 +115,11 @@ def rows_of(experience: Experience, course: Course, count: int | None) -> Tensor
     if count is None or count >= len(experience):
         return slice(None)
     return torch.randperm(len(experience), generator=course.generator)[:count].to(experience.x.device)
+
+
+def likelihood(y: Tensor) -> Literal["cross_entropy", "mse"]:
+    """Of classes, or of real targets."""
+    return "mse" if y.is_floating_point() else "cross_entropy"
 
 
 def counting(experience: Experience, course: Course) -> Tensor | None:
