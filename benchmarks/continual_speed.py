@@ -1,8 +1,8 @@
 r"""What a step of continual learning costs: ourselves beside Avalanche 0.6 and the loop that one writes by hand.
 
     pip install --target /tmp/avalanche --no-deps avalanche-lib==0.6.0 torchvision==0.28.0 torchmetrics pytorchcv \
-        gputil lightning-utilities gdown dill qpsolvers quadprog tensorboard wandb psutil beautifulsoup4 soupsieve absl-py \
-        werkzeug markdown protobuf grpcio
+        gputil lightning-utilities gdown dill qpsolvers quadprog tensorboard wandb psutil beautifulsoup4 soupsieve \
+        absl-py werkzeug markdown protobuf grpcio
     PYTHONPATH=/tmp/avalanche OMP_NUM_THREADS=1 python -m benchmarks.continual_speed [--only PART ...] [--rounds 5]
         [--write]
 
@@ -44,6 +44,7 @@ WORKS = {
     "EWC, 2nd experience": ("EWC", 1),
     "EWC, 10th experience": ("EWC", 9),
     "replay": ("replay", 1),
+    "replay, reservoir": ("replay", 1),
 }
 LOOPED = 2_000
 WANTED = 1.05
@@ -77,16 +78,27 @@ def same(work: Work, who: Contenders) -> Found:
 
 def compare(who: Contenders, works: dict[str, Work], rounds: int) -> Found:
     """Milliseconds of a step of every contender in every work, and the ratios."""
-    who = who | {"onward, filled after": partial(by_onward.run, policy="random")}
     took: dict[str, dict[str, list[float]]] = {name: {} for name in works}
     for turn in range(rounds):
         for name, work in works.items():
-            those = [each for each in who if each != "onward, filled after" or work.kind == "replay"]
-            for each in [*those[turn % len(those) :], *those[: turn % len(those)]]:
-                took[name].setdefault(each, []).append(who[each](work).milliseconds)
+            those = taking_part(who, name)
+            order = [*those][turn % len(those) :] + [*those][: turn % len(those)]
+            for each in order:
+                took[name].setdefault(each, []).append(those[each](work).milliseconds)
     return {
         name: {each: summary(times, rows["by hand"]) for each, times in rows.items()} for name, rows in took.items()
     }
+
+
+def taking_part(who: Contenders, name: str) -> Contenders:
+    """Who does the same: fills a reservoir in every step, or a memory after the experience, as Avalanche does."""
+    match name:
+        case "replay":
+            return who | {"onward": partial(by_onward.run, policy="random")}
+        case "replay, reservoir":
+            return {"by hand": partial(by_hand.run, stream=True), "onward": by_onward.run}
+        case _:
+            return who
 
 
 def summary(times: list[float], by_hand: list[float]) -> Found:

@@ -1,7 +1,7 @@
 """The loop that one writes by hand: indices into tensors, nothing measured, nothing looked at.
 
-EWC is one quadratic whose gradient is added in place, the quickest way there is; the memory of replay is filled before
-the pass, and nothing is put into it meanwhile.
+EWC is one quadratic whose gradient is added in place, the quickest way there is. The memory of replay is filled before
+the pass; with `stream`, every batch is offered to it as to a reservoir, without it nothing is put into it meanwhile.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from benchmarks.continual_peers import Run
 from benchmarks.continual_peers.work import BATCH, MEMORY, RATE, STRENGTH, Work
 
 
-def run(work: Work, orders: Sequence[Tensor] | None = None) -> Run:
+def run(work: Work, orders: Sequence[Tensor] | None = None, *, stream: bool = False) -> Run:
     network = work.network()
     optimizer = torch.optim.SGD(network.parameters(), lr=RATE)
     if work.kind == "replay":
         x, y = (torch.cat(parts)[:MEMORY] for parts in zip(*work.experiences, strict=True))
-        return replayed(network, optimizer, work, x, y)
+        return replayed(network, optimizer, work, (x, y), stream)
     penalty = Penalty(network) if work.kind == "EWC" else None
     given = [torch.randperm(len(x)) for x, _ in (*work.experiences, (work.x, work.y))] if orders is None else orders
     for (x, y), order in zip(work.experiences, given, strict=False):
@@ -84,17 +84,25 @@ def epoch(
     return Run(1e3 * (time.process_time() - began) / len(batches), losses)
 
 
-def replayed(network: nn.Module, optimizer: torch.optim.Optimizer, work: Work, old_x: Tensor, old_y: Tensor) -> Run:
-    batches = torch.randperm(len(work.x)).split(BATCH)
+def replayed(
+    network: nn.Module, optimizer: torch.optim.Optimizer, work: Work, memory: tuple[Tensor, Tensor], stream: bool
+) -> Run:
+    batches, seen = torch.randperm(len(work.x)).split(BATCH), len(memory[0])
+    old_x, old_y = memory
     began = time.process_time()
     for index in batches:
+        x, y = work.x[index], work.y[index]
         chosen = torch.randint(len(old_x), (BATCH,))
-        outputs = network(torch.cat([work.x[index], old_x[chosen]]))
-        new, old = outputs.split([len(index), BATCH])
-        loss = F.cross_entropy(new, work.y[index]) + F.cross_entropy(old, old_y[chosen])
+        new, old = network(torch.cat([x, old_x[chosen]])).split([len(index), BATCH])
+        loss = F.cross_entropy(new, y) + F.cross_entropy(old, old_y[chosen])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if stream:
+            places = (torch.rand(len(index)) * torch.arange(seen + 1, seen + 1 + len(index))).long()
+            kept = places < len(old_x)
+            old_x[places[kept]], old_y[places[kept]] = x[kept], y[kept]
+            seen += len(index)
     return Run(1e3 * (time.process_time() - began) / len(batches))
 
 
