@@ -132,6 +132,14 @@ def test_steps_and_budget() -> None:
     assert (report.stopped, report.steps < 200) == ("budget", True)
 
 
+def test_batch_norm_is_never_given_one_example() -> None:
+    first = digits()[0]
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 10))
+    report = ContinualLearner(net, batch_size=32).learn(Experience(first.x[:65], first.y[:65]), epochs=2)
+    assert report.steps == 4
+
+
 def test_draws_nothing_from_the_global_generator() -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ from onward.learners.neural import (
 from ._checks import above, check_experience, check_methods, check_targets, whole
 from ._experience import Experience
 from ._heads import Heads, Kind
-from ._loop import Loop, Plan, Standing, Training, clock, draw_again
+from ._loop import Loop, Plan, Standing, Training, batches, clock, draw_again
 from ._losses import LossFunction, loss_of
 from ._method import Course, Hooks, Method, Prepare, unchanged
 from ._report import LearnReport, Stopped
@@ -191,7 +190,7 @@ class ContinualLearner:
         for hook in self._hooks:
             chosen = hook.material(chosen) if hook.material else chosen
         self._prepare_optimizer(new=left is None)
-        epoch = math.ceil(len(chosen) / self._course.batch_size)
+        epoch = len(batches(torch.arange(len(chosen)), self._course.batch_size)) if len(chosen) else 0
         total = epochs * epoch if steps is None else steps
         plan = Plan(total if len(chosen) else 0, max(epoch, 1), self._seed * 1_000_003 + self.learned)
         if len(chosen):

@@ -101,6 +101,18 @@ def draw_again(random: Sequence[Tensor], device: torch.device) -> None:
         torch.cuda.set_rng_state(random[1].cpu(), device)
 
 
+def batches(order: Tensor, size: int) -> list[Tensor]:
+    """Rows in batches; one that would be left alone goes with those before it, as batch norm cannot work on one.
+
+    >>> [len(batch) for batch in batches(torch.arange(9), 4)]
+    [4, 5]
+    """
+    parts = list(order.split(size))
+    if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
 class Loop:
     """The loop over the batches of one experience.
 
@@ -151,7 +163,7 @@ class Loop:
         device = self._experience.x.device
         while done < self._plan.steps:
             order = self._plan.order(count, done // self._plan.epoch).to(device)
-            for index in order.split(size)[done % self._plan.epoch :]:
+            for index in batches(order, size)[done % self._plan.epoch :]:
                 if done == self._plan.steps:
                     return
                 yield index
@@ -159,7 +171,7 @@ class Loop:
 
     def _step(self, index: Tensor, number: int) -> Step:
         experience = self._experience
-        x, y = experience.x[index], experience.y[index]
+        x, y = experience.x.index_select(0, index), experience.y.index_select(0, index)
         step = Step(experience, number, index, x, y, NOTHING, NOTHING, NOTHING)
         total = self._total(step)
         self._optimizer.zero_grad()
