@@ -12,6 +12,8 @@ from ._forgetting import TaskFinding as TaskFinding
 from ._forgetting import outcomes as outcomes
 from ._heads import Heads as Heads
 from ._learner import ContinualLearner as ContinualLearner
+from ._manager import ContinualLearningManager as ContinualLearningManager
+from ._manager import TaskResult as TaskResult
 from ._method import Course as Course
 from ._method import Hooks as Hooks
 from ._method import Method as Method

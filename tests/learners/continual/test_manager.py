@@ -1,0 +1,282 @@
+"""The documented calls: set up an agent, learn new tasks, keep the old ones."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from onward.core import InvalidInput, NotFound
+from onward.learners.continual import EWC, ContinualLearner, Experience, ExperienceReplay, outcomes
+from onward.learners.continual._manager import ContinualLearningManager
+from onward.learners.continual._trial import ladder
+from onward.learners.continual.methods._columns import ProgressiveNetwork
+from onward.learners.continual.methods._lwf import LearningWithoutForgetting
+from onward.learners.continual.methods._progressive import Progressive
+
+CLASSES = 6
+
+
+def blobs(classes, each=160, seed=0):
+    """Clouds far from each other, one a class."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.tensor(classes).repeat_interleave(each)
+    return 8 * torch.eye(CLASSES)[y] + torch.randn(len(y), CLASSES, generator=generator), y
+
+
+def net(outputs=CLASSES):
+    torch.manual_seed(0)
+    return nn.Linear(CLASSES, outputs)
+
+
+def right(learner, data):
+    return float((learner.predict(data[0]) == data[1]).double().mean())
+
+
+def agent(methods=None, *, settings=None, **options):
+    manager = ContinualLearningManager(**{"batch_size": 16, **(settings or {})})
+    chosen = None if methods is None else [make(manager) for make in methods]
+    manager.setup_agent_continual_learning("support", net(), chosen, rate=0.01, **options)
+    return manager
+
+
+def state_of(manager, name="support"):
+    return {key: value.clone() for key, value in manager.learner(name).network.state_dict().items()}
+
+
+def test_an_agent_learns_task_after_task_and_forgets_none():
+    model = net()
+    before = model.weight.clone()
+    manager = ContinualLearningManager(batch_size=16)
+    learner = manager.setup_agent_continual_learning("support", model, rate=0.01)
+    assert isinstance(learner, ContinualLearner)
+    assert learner is manager.learner("support")
+    tasks = [blobs([0, 1]), blobs([2, 3]), blobs([4, 5])]
+    for number, task in enumerate(tasks):
+        result = manager.learn_new_task("support", task, epochs=4)
+        assert result.accepted
+        assert result.task == f"task {number}"
+        assert len(result.attempts[-1].forgetting.findings if number else ()) == number
+        assert result.attempts[-1].learned["accuracy"] > 0.95
+    assert all(right(manager.learner("support"), task) > 0.95 for task in tasks)
+    assert torch.equal(model.weight, before)
+    told = json.loads(json.dumps(result.to_dict()))
+    assert told["attempts"][-1]["forgetting"]["kept"] is True
+    assert told["agent_type"] == "support"
+
+
+def flipped(data):
+    """The same examples with the labels of two classes exchanged: who learns it forgets."""
+    return data[0], 1 - data[1]
+
+
+def test_what_would_forget_is_refused_and_the_agent_is_as_it_was():
+    manager = agent([lambda manager: manager.elastic_weight_consolidation(0.0)])
+    one = blobs([0, 1])
+    assert manager.learn_new_task("support", one, epochs=4).accepted
+    before, learner = state_of(manager), manager.learner("support")
+    result = manager.learn_new_task("support", flipped(one), preserve_performance=True, epochs=8)
+    assert not result.accepted
+    assert result.attempts[0].forgetting.forgotten == ("task 0",)
+    assert len(result.attempts) == 1
+    assert "task 0 lost" in result.why
+    assert manager.learner("support") is learner
+    assert all(torch.equal(before[name], value) for name, value in state_of(manager).items())
+    assert right(manager.learner("support"), one) > 0.95
+    again = manager.learn_new_task("support", flipped(one), preserve_performance=False, epochs=8)
+    assert again.accepted
+    assert again.task == "task 1"
+    assert again.attempts[0].forgetting.forgotten == ("task 0",)
+    assert right(manager.learner("support"), flipped(one)) > 0.95
+
+
+def test_it_is_tried_again_with_more_replay():
+    """New examples outvote the old ones at first; with four times the replay the old ones outvote them."""
+    manager = agent([lambda manager: manager.memory_replay(replay_ratio=1 / 3, policy="herding")])
+    one = blobs([0, 1])
+    manager.learn_new_task("support", one, epochs=4)
+    result = manager.learn_new_task("support", flipped(one), epochs=8)
+    sizes = [text.partition("batch_size=")[2].partition(",")[0] for tried in result.attempts for text in tried.methods]
+    assert sizes == ["8", "16", "32"]
+    assert result.attempts[0].forgetting.forgotten == ("task 0",)
+    assert not result.attempts[0].passed
+    assert result.accepted
+    assert right(manager.learner("support"), one) > 0.95
+    assert manager._agents["support"].methods[0].batch_size == 8
+
+
+def test_the_same_is_held_out_for_good_and_never_learned_from():
+    manager = agent(settings={"memory": 10_000})
+    x, y = blobs([0, 1])
+    x = torch.cat([x[:, :-1], torch.arange(len(x))[:, None] / 100], 1)
+    manager.learn_new_task("support", (x, y))
+    held = manager._agents["support"].held["task 0"]
+    kept = manager.learner("support").state_dict()["methods"][0]["buffer"]
+    rows = [value for value in _tensors(kept) if value.shape[1:] == (CLASSES,)]
+    learned = {round(float(row[-1]) * 100) for value in rows for row in value}
+    asked = {round(float(row[-1]) * 100) for row in held.x}
+    assert len(asked) == 64
+    assert learned
+    assert not learned & asked
+
+
+def _tensors(value):
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _tensors(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _tensors(one)
+
+
+def test_of_few_examples_no_more_than_the_margin_may_be_lost():
+    manager = agent()
+    manager.learn_new_task("support", blobs([0, 1], each=20), epochs=15)
+    result = manager.learn_new_task("support", blobs([2, 3], each=20), epochs=15)
+    finding = result.attempts[-1].forgetting.findings[0]
+    assert finding.examples == 8
+    assert not finding.kept
+    assert result.accepted == (finding.loss <= 0.05)
+    assert result.accepted
+
+
+def test_elastic_weight_consolidation():
+    manager = agent(
+        [lambda manager: manager.elastic_weight_consolidation(strength=1e4, online=True)], scenario="domain"
+    )
+    assert manager.elastic_weight_consolidation(5.0) == EWC(5.0)
+    x, y = blobs([0, 1])
+    assert manager.learn_new_task("support", (x, y), epochs=4).accepted
+    result = manager.learn_new_task("support", (-x, y), epochs=1)
+    assert len(result.attempts) == 1
+    assert result.attempts[0].methods == (
+        "EWC(strength=10000.0, online=True, decay=1.0, kind='true', normalise=False, examples=None)",
+    )
+
+
+def test_progressive_neural_networks():
+    manager = ContinualLearningManager(batch_size=16)
+    method = manager.progressive_neural_networks()
+    assert isinstance(method, Progressive)
+    model = nn.Sequential(nn.Linear(CLASSES, 16), nn.ReLU(), nn.Linear(16, CLASSES))
+    manager.setup_agent_continual_learning("support", model, [method], rate=0.01)
+    tasks = [blobs([0, 1]), blobs([2, 3]), blobs([4, 5])]
+    for task in tasks:
+        result = manager.learn_new_task("support", task, epochs=4)
+        assert result.accepted
+    learner = manager.learner("support")
+    assert isinstance(learner.network, ProgressiveNetwork)
+    assert len(learner.network.columns) == 3
+    assert all(one.loss == 0 for one in result.attempts[-1].forgetting.findings)
+    for number, (x, y) in enumerate(tasks):
+        assert float((learner.predict(x, number) == y).double().mean()) > 0.9
+
+
+def test_memory_replay():
+    manager = ContinualLearningManager(batch_size=100, memory=77)
+    method = manager.memory_replay(replay_ratio=0.2)
+    assert method == ExperienceReplay(77, batch_size=25, weight="examples")
+    assert manager.memory_replay(0.5, policy="herding", memory=5).batch_size == 100
+    assert ladder([EWC(1.0), method], 100)[2] == (EWC(1.0), ExperienceReplay(77, batch_size=100, weight="examples"))
+    assert ladder([EWC(1.0)], 100) == [(EWC(1.0),)]
+    for ratio in (0, 1, -0.5, float("nan")):
+        with pytest.raises(InvalidInput):
+            manager.memory_replay(replay_ratio=ratio)
+
+
+def test_knowledge_distillation_continual():
+    manager = agent([lambda manager: manager.knowledge_distillation_continual()], scenario="task")
+    assert manager.knowledge_distillation_continual() == LearningWithoutForgetting(3.0, 0.7)
+    for classes in ([0, 1], [2, 3]):
+        assert manager.learn_new_task("support", blobs(classes), epochs=4).accepted
+    x, y = blobs([0, 1])
+    assert float((manager.learner("support").predict(x, 0) == y).double().mean()) > 0.95
+
+
+def test_real_targets_and_arrays():
+    manager = ContinualLearningManager(margin=0.1, batch_size=16)
+    manager.setup_agent_continual_learning("price", nn.Linear(2, 1), loss="mse", rate=0.05)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 2))
+    y = (x @ [1.0, -1.0])[:, None]
+    assert manager.learn_new_task("price", (x, y), epochs=20).accepted
+    assert manager.learn_new_task("price", (x + 1, ((x + 1) @ [1.0, -1.0])[:, None]), epochs=20).accepted
+    refused = manager.learn_new_task("price", (x, y + 5), epochs=20)
+    assert not refused.accepted
+    assert refused.attempts[-1].forgetting.forgotten == ("task 0", "task 1")
+
+
+def test_experiences_with_names_and_tasks_that_come_again():
+    manager = agent()
+    x, y = blobs([0, 1])
+    for _ in range(3):
+        manager.learn_new_task("support", Experience(x, y, 7, "greetings"), epochs=2)
+    assert list(manager._agents["support"].held) == ["greetings", "greetings (2)", "greetings (3)"]
+    assert manager.learn_new_task("support", Experience(x, y, 7), epochs=1).task == "task 7"
+
+
+def test_a_training_that_fails_or_is_interrupted_changes_nothing():
+    manager = agent()
+    manager.learn_new_task("support", blobs([0, 1]), epochs=2)
+    before = state_of(manager)
+
+    def stop(done, total, note):
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        manager.learn_new_task("support", blobs([2, 3]), epochs=2, progress=stop)
+    x, y = blobs([2, 3])
+    with pytest.raises(InvalidInput, match="Class 103 has no output"):
+        manager.learn_new_task("support", (x, y + 100))
+    assert all(torch.equal(before[name], value) for name, value in state_of(manager).items())
+    assert list(manager._agents["support"].held) == ["task 0"]
+
+
+def test_agents_are_strangers_to_each_other():
+    manager = agent()
+    manager.setup_agent_continual_learning("sales", net(), rate=0.01)
+    assert manager.agents == ("support", "sales")
+    before = state_of(manager, "sales")
+    manager.learn_new_task("support", blobs([0, 1]))
+    assert all(torch.equal(before[name], value) for name, value in state_of(manager, "sales").items())
+
+
+def test_the_same_calls_give_the_same():
+    results = []
+    for _ in range(2):
+        manager = agent()
+        for classes in ([0, 1], [2, 3]):
+            manager.learn_new_task("support", blobs(classes), epochs=2)
+        results.append(state_of(manager))
+    assert all(torch.equal(results[0][name], value) for name, value in results[1].items())
+
+
+def test_what_cannot_be():
+    manager = agent()
+    with pytest.raises(InvalidInput, match="There is an agent 'support' already"):
+        manager.setup_agent_continual_learning("support", net())
+    with pytest.raises(NotFound, match=r"There is no agent 'sales'.*Known: support"):
+        manager.learn_new_task("sales", blobs([0, 1]))
+    with pytest.raises(InvalidInput, match=r"pair \(x, y\)"):
+        manager.learn_new_task("support", 3)
+    with pytest.raises(InvalidInput, match="nothing can be held out"):
+        manager.learn_new_task("support", (torch.zeros(1, CLASSES), torch.tensor([0])))
+    with pytest.raises(InvalidInput, match="hold NaN"):
+        manager.learn_new_task("support", (torch.full((4, CLASSES), torch.nan), torch.zeros(4, dtype=torch.int64)))
+    with pytest.raises(InvalidInput, match="no template of columns"):
+        manager.setup_agent_continual_learning("grows", net(), [manager.progressive_neural_networks()])
+    for settings in (
+        {"margin": -1},
+        {"level": 0},
+        {"held_out": 0},
+        {"held_out": 1.5},
+        {"memory": 0},
+        {"batch_size": 0},
+    ):
+        with pytest.raises(InvalidInput):
+            ContinualLearningManager(**settings)
+    assert manager.agents == ("support",)
+    assert outcomes(manager.learner("support"), Experience(*blobs([0], 3))).shape == (3,)
