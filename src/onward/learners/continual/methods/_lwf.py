@@ -22,7 +22,7 @@ class LearningWithoutForgetting:
     """Say of new examples what the network said before it learned them (Li and Hoiem 2016, arXiv:1606.09282).
 
     To the loss of the new targets comes the divergence from what the network of the experience before says of the
-    same inputs, softened by a temperature and times its square. In the scenario "task" that is the mean over the old
+    same inputs, both softened by a temperature. In the scenario "task" that is the mean over the old
     tasks, each among its own classes; in "class" the old classes as far as the teacher knew them, against all that are
     known now; in "domain" all outputs. Real targets are held to by their squared error. No old example is kept.
 
@@ -33,8 +33,8 @@ class LearningWithoutForgetting:
         temperature: above 0.
         alpha: weight of what was said before, 0..1; the new targets have the rest. `None`: 1 - 1 / t in the t-th
             experience, so that each has an equal say.
-        squared: multiply by the square of the temperature, which keeps the two gradients in proportion. The code of
-            van de Ven and Tolias does not, by which new classes get more of a say.
+        squared: multiply that by the square of the temperature, as distillation does. The old then has four times the
+            say, and in the scenario "class" no new class is learned: the authors do not.
 
     Raises:
         InvalidInput: a value is out of its range.
@@ -45,7 +45,7 @@ class LearningWithoutForgetting:
 
     temperature: float = 2.0
     alpha: float | None = None
-    squared: bool = True
+    squared: bool = False
 
     def __post_init__(self) -> None:
         above(temperature=self.temperature)
