@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final, Literal
 
 import torch
@@ -47,6 +48,11 @@ class Aggregate:
         whole(3, groups=self.groups)
         plain_numbers(self)
 
+    @property
+    def adds(self) -> bool:
+        """Whether a sum is all that is needed of many tasks."""
+        return self.kind != "median_of_means"
+
     def __call__(self, grads: Params) -> Params:
         """(T, ...) gradients -> one each."""
         count = len(next(iter(grads.values()))) if grads else 0
@@ -54,7 +60,7 @@ class Aggregate:
 
     def part(self, grads: Params) -> Params:
         """What is needed of (T, ...) gradients of some tasks: their sums, (1, ...), or, for medians, themselves."""
-        if self.kind == "median_of_means":
+        if not self.adds:
             return grads
         return {name: value.sum(0, keepdim=True) for name, value in self.bounded(grads).items()}
 
@@ -62,13 +68,15 @@ class Aggregate:
         """Several parts as one."""
         if len(parts) == 1:
             return parts[0]
-        names = {name: None for part in parts for name in part}
-        joined = {name: torch.cat([part[name] for part in parts if name in part]) for name in names}
-        return joined if self.kind == "median_of_means" else {n: v.sum(0, keepdim=True) for n, v in joined.items()}
+        names = dict.fromkeys(name for part in parts for name in part)
+        each = {name: [part[name] for part in parts if name in part] for name in names}
+        if self.adds:
+            return {name: reduce(torch.add, values) for name, values in each.items()}
+        return {name: torch.cat(values) for name, values in each.items()}
 
     def mean(self, part: Params, count: int) -> Params:
         """The gradient that the parts of `count` tasks make."""
-        if self.kind == "median_of_means":
+        if not self.adds:
             return {name: _median(value, self.groups) for name, value in part.items()}
         return {name: value[0] / count for name, value in part.items()}
 

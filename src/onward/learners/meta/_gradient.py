@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -60,7 +60,7 @@ class Found:
 
 
 def gradient_of(work: Work, meta: Params, batch: TaskBatch) -> list[Found]:
-    """What every chunk of the tasks says, in the batch's order, whatever the threads."""
+    """What the tasks say, in the batch's order, whatever the threads: as one where a sum will do, or chunk by chunk."""
     size, threads = len(batch), 1  # elsewhere than on a CPU all tasks together keep it busiest
     if batch.query_x.device.type == "cpu":
         size, threads = work.engine.plan(len(batch), batch.support_x.shape[1] + batch.query_x.shape[1])
@@ -72,7 +72,13 @@ def gradient_of(work: Work, meta: Params, batch: TaskBatch) -> list[Found]:
         setting = Setting(work.engine, work.loss, Chance(generator), work.at)
         return _summed(work.gradient(setting, meta, batch[chunks[number]]), work.aggregate)
 
-    return _spread(one, len(chunks), threads)
+    found: list[Found] = []
+    for each in _spread(one, len(chunks), threads):
+        if found and work.aggregate.adds:
+            found[0] = joined([found[0], each], work.aggregate)
+        else:
+            found.append(each)
+    return found
 
 
 def _summed(found: MetaGradient, aggregate: Aggregate) -> Found:
@@ -83,14 +89,15 @@ def _summed(found: MetaGradient, aggregate: Aggregate) -> Found:
     return Found(aggregate.part(grads), found.losses, found.accuracy, held)
 
 
-def _spread(one: Callable[[int], Found], count: int, threads: int) -> list[Found]:
+def _spread(one: Callable[[int], Found], count: int, threads: int) -> Iterator[Found]:
     """One chunk a thread, each thread on one core: chunks do not wait for one another inside every product."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         if threads == 1 or count == 1:
-            return [one(number) for number in range(count)]
-        return list(_pool(threads).map(one, range(count)))
+            yield from map(one, range(count))
+        else:
+            yield from _pool(threads).map(one, range(count))
     finally:
         torch.set_num_threads(before)
 

@@ -107,7 +107,7 @@ class MAML:
         support = walk.prepare(batch.support_x)
         query = walk.prepare(batch.query_x)
         weights = self._weights(setting.at)
-        trail: list[tuple[Any, Params]] = []
+        trail: list[tuple[Any, list[str], Params]] = []
         losses: list[Tensor] = []
         asked: dict[int, Params] = {}
         for k in range(self.inner_steps):
@@ -115,8 +115,9 @@ class MAML:
                 asked[k] = walk.ask(query, batch.query_y, k, weights[k - 1]).grads
             step = setting.engine.gradient(support, walk.at(k), batch.support_y, setting.loss, tape=second)
             losses.append(step.loss)
-            trail.append((step.tape, step.grads))
+            trail.append((step.tape, list(step.grads), {} if self.rates == "fixed" else step.grads))
             walk.move(step.grads, k)
+            del step  # of what it knew, only what is needed on the way back is kept
         last = walk.ask(query, batch.query_y, self.inner_steps, weights[-1])
         losses.append(last.loss / weights[-1])
         back = _Back(self, setting, meta, walk.wrt)
@@ -247,9 +248,9 @@ class _Back:
             torch._foreach_add_([self.grads[n] for n in both], [keyed[n] for n in both])
         self.grads.update((name, value) for name, value in keyed.items() if name not in self.grads)
 
-    def through(self, tape: Any, grads: Params, k: int) -> None:
-        """Back through inner step k, whose gradients these were."""
-        names = [name for name in grads if name in self._wrt and name in self.grads]
+    def through(self, tape: Any, moved: Sequence[str], grads: Params, k: int) -> None:
+        """Back through inner step k, in which these moved; where rates are learned, by these gradients."""
+        names = [name for name in moved if name in self._wrt and name in self.grads]
         rates = [rate_of(self._maml, self._meta, name, k) for name in names]
         direction = dict(zip(names, _scaled([self.grads[name] for name in names], rates), strict=True))
         if self._maml.rates != "fixed":

@@ -63,18 +63,14 @@ class BatchNorm:
         rows = cotangent.flatten(1, -2)
         if not asked.tape and rows.device.type == "cpu" and rows.shape[1] >= MANY:
             return self._by_task(rows, unit, gain, shape, asked)
-        count = rows.shape[1]
         along = (rows * unit).sum(1, keepdim=True)
         total = rows.sum(1, keepdim=True)
         grads = self._grads(along, total, asked)
-        if not (asked.inputs or asked.tape):
-            return Back((None,), grads)
-        if not asked.tape:
-            centred = rows.sub_(total / count).addcmul_(unit, along, value=-1 / count)
-            return Back((centred.mul_(gain).view(shape),), grads)
-        centred = torch.sub(rows, total / count).addcmul_(unit, along, value=-1 / count)
-        back = (centred * gain).view(shape) if asked.inputs else None
-        return Back((back,), grads, (rows, centred, along, gain))
+        kept = (rows, total, along, gain) if asked.tape else None
+        if not asked.inputs:
+            return Back((None,), grads, kept)
+        centred = _centred(rows, unit, total, along, own=not asked.tape)
+        return Back((centred.mul_(gain).view(shape),), grads, kept)
 
     def _by_task(self, rows: Tensor, unit: Tensor, gain: Tensor, shape: tuple[int, ...], asked: Asked) -> Back:
         """The same by the CPU's own function: `unit` has mean 0 and variance 1, and what scaled it is in the gain."""
@@ -113,7 +109,7 @@ class BatchNorm:
     def backward_tangent(
         self, params: Params, kept: tuple[Any, Any, Any], cotangent: Tensor, direction: Params, asked: Asked
     ) -> Back:
-        (unit, scale, shape), (rows, centred, along, gain), (turned, shrunk) = kept
+        (unit, scale, shape), (rows, total, along, gain), (turned, shrunk) = kept
         moved = cotangent.flatten(1, -2)
         count = moved.shape[1]
         lean = moved * unit
@@ -130,7 +126,7 @@ class BatchNorm:
         back.addcmul_(unit, moved_along, value=-1 / count).mul_(gain)
         slope = self._slope(params, scale, shrunk, direction)
         if slope is not None:
-            back.addcmul_(centred, slope)
+            back.addcmul_(_centred(rows, unit, total, along), slope)
         return Back((back.view(shape),), grads)
 
     def _slope(self, params: Params, scale: Tensor, shrunk: Tensor | None, direction: Params) -> Tensor | None:
@@ -148,3 +144,10 @@ class BatchNorm:
         if self.bias in asked.names:
             grads[self.bias or ""] = total
         return grads
+
+
+def _centred(rows: Tensor, unit: Tensor, total: Tensor, along: Tensor, *, own: bool = False) -> Tensor:
+    """Cotangents less what moves mean and variance. `own`: in their place."""
+    count = rows.shape[1]
+    less = rows.sub_(total / count) if own else rows - total / count
+    return less.addcmul_(unit, along, value=-1 / count)

@@ -254,9 +254,9 @@ class Loop:
 
     def pull(self, tape: Any, cotangent: Tensor) -> Params:
         wanted, graph = tape
-        found = [
-            _autograd([said], leaves, [top], graph=False) for (said, leaves), top in zip(graph, cotangent, strict=True)
-        ]
+        with torch.enable_grad():  # of a number: cotangents would make torch load a computer algebra system
+            tops = [(said * top).sum() for (said, _), top in zip(graph, cotangent, strict=True)]
+        found = [_autograd([top], leaves, None, graph=False) for top, (_, leaves) in zip(tops, graph, strict=True)]
         return {n: torch.stack([each[i] for each in found]) for i, n in enumerate(wanted)}
 
     def plan(self, tasks: int, examples: int) -> tuple[int, int]:  # noqa: ARG002

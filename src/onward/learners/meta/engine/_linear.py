@@ -159,6 +159,23 @@ def _summed(each: list[Tensor]) -> Tensor:
     return each[0] if len(each) == 1 else each[0].add_(each[1])
 
 
+@dataclass(slots=True, eq=False)
+class Seen:
+    """What a layer took in: the inputs themselves, and as its product wants them as long as they are worth the room."""
+
+    product: Product
+    x: Tensor
+    _taken: Tensor | None = None
+
+    def taken(self) -> Tensor:
+        """Made again where it was let go."""
+        return self.product.take(self.x) if self._taken is None else self._taken
+
+    def let_go(self) -> None:
+        """Patches are nine times as large as what they are made of, and quickly made."""
+        self._taken = None
+
+
 @dataclass(frozen=True, slots=True)
 class Linear:
     """A layer that multiplies by weights and adds a bias.
@@ -206,33 +223,34 @@ class Linear:
         product = self._product(x)
         taken = product.take(x)
         bias = None if self.bias is None else params[self.bias]
-        return product.value([(taken, params[self.weight])], bias), (product, taken, x.shape)
+        return product.value([(taken, params[self.weight])], bias), Seen(product, x, taken)
 
     def backward(self, params: Params, kept: Any, cotangent: Tensor, asked: Asked) -> Back:
-        product, taken, shape = kept
         grads: Params = {}
         if self.weight in asked.names:
-            grads[self.weight] = product.to_weight([(taken, cotangent)])
+            grads[self.weight] = kept.product.to_weight([(kept.taken(), cotangent)])
+        kept.let_go()
         if self.bias in asked.names:
             grads[self.bias] = _rows(cotangent).sum(1, keepdim=True)
-        back = product.to_input([(cotangent, params[self.weight])], shape) if asked.inputs else None
+        back = kept.product.to_input([(cotangent, params[self.weight])], kept.x.shape) if asked.inputs else None
         return Back((back,), grads, cotangent if asked.tape else None)
 
     def tangent(
         self, params: Params, kept: Any, moved: tuple[Tensor | None, ...], direction: Params
     ) -> tuple[Tensor, Any]:
-        product, taken, _ = kept
+        product, taken = kept.product, kept.taken()
         by = None if moved[0] is None else product.take(moved[0])
         pairs = [] if by is None else [(by, params[self.weight])]
         if self.weight in direction or by is None:
             weight = direction.get(self.weight)
             pairs.append((taken, torch.zeros_like(params[self.weight]) if weight is None else weight))
-        return product.value(pairs, None if self.bias is None else direction.get(self.bias)), by
+        return product.value(pairs, None if self.bias is None else direction.get(self.bias)), (taken, by)
 
     def backward_tangent(
         self, params: Params, kept: tuple[Any, Any, Any], cotangent: Tensor, direction: Params, asked: Asked
     ) -> Back:
-        (product, taken, shape), below, by = kept
+        seen, below, (taken, by) = kept
+        product = seen.product
         grads: Params = {}
         if self.weight in asked.names:
             grads[self.weight] = product.to_weight([(taken, cotangent), *([] if by is None else [(by, below)])])
@@ -242,4 +260,4 @@ class Linear:
             return Back((None,), grads)
         weight = direction.get(self.weight)
         pairs = [(cotangent, params[self.weight]), *([] if weight is None else [(below, weight)])]
-        return Back((product.to_input(pairs, shape),), grads)
+        return Back((product.to_input(pairs, seen.x.shape),), grads)

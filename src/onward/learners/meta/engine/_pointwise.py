@@ -14,6 +14,7 @@ from ._engine import Chance, Params
 from ._op import Asked, Back
 
 threshold_backward = torch.ops.aten.threshold_backward.default
+threshold_backward_into = torch.ops.aten.threshold_backward.grad_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Relu:
         return out, out
 
     def backward(self, params: Params, kept: Any, cotangent: Tensor, asked: Asked) -> Back:  # noqa: ARG002
-        return Back((threshold_backward(cotangent, kept, 0),), {})
+        return Back((threshold_backward_into(cotangent, kept, 0, grad_input=cotangent),), {})
 
     def tangent(
         self,

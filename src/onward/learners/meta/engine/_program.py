@@ -101,7 +101,8 @@ class Program:
     def backward(self, part: Part, run: Run, tops: Mapping[int, Tensor], asked: Asked) -> Params:
         """Gradients by name, from cotangents of the values `tops`.
 
-        Cotangents of what the part started from are added to those in `run`, where `asked.inputs`.
+        Cotangents of what the part started from are added to those in `run`, where `asked.inputs`. Without a tape, what
+        forward kept is let go as soon as it is not needed: there is one such pass of a run.
         """
         grads: Params = {}
         below = asked._replace(inputs=True)
@@ -115,8 +116,11 @@ class Program:
             if cotangent is None:
                 continue
             wanted = below if part.inner[at] else asked
-            back = self.nodes[at].op.backward(run.params, run.kept[at], cotangent, wanted)
-            run.back[at] = back.kept
+            kept = run.kept[at] if asked.tape else run.kept.pop(at)
+            back = self.nodes[at].op.backward(run.params, kept, cotangent, wanted)
+            del kept, cotangent
+            if asked.tape:
+                run.back[at] = back.kept
             self._spread(part, run, at, back, asked.inputs, cotangents, grads)
         return grads
 

@@ -16,8 +16,8 @@ from ._op import Asked
 from ._program import Part, Program, Run
 from ._trace import Ruleless
 
-CHUNK: Final = 8
-"""Tasks of a convolution worked on together on a CPU: more would leave its caches, fewer are all calls and waiting."""
+CHUNK: Final = 4
+"""Tasks of a convolution worked on together on a CPU: more need more memory and are no faster, fewer are all calls."""
 
 LARGE: Final = 2 * 10**8
 """Tasks times examples times weights above which other networks are spread over threads: below, threads wait."""
