@@ -17,7 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onward.core import Damaged, InvalidInput, NotFound, Unavailable
+from onward.core import Busy, Damaged, InvalidInput, NotFound, Unavailable
 from onward.learners.continual.memory import Buffer, ClassBalanced, _spill
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -163,6 +163,20 @@ def test_damage_is_found_and_changes_nothing(what: str, kind: str, tmp_path: Pat
     assert torch.equal(buffer.contents().x[:, 0], torch.arange(30.0))
 
 
+def test_two_buffers_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    one, two = Buffer(9, folder=tmp_path), Buffer(9, folder=tmp_path)
+    offer(one, 9, chance())
+    state = one.state()
+    two.restore(state)  # reading is free
+    for ask in (two.state, two.prune):
+        with pytest.raises(Busy, match="folder of its own"):
+            ask()
+    del one
+    two.drop(torch.arange(9) < 3)
+    two.restore(two.state())
+    assert len(two) == 6
+
+
 def test_states_in_memory_and_in_files_are_not_mixed(tmp_path: Path) -> None:
     here, there = Buffer(3), Buffer(3, folder=tmp_path)
     offer(here, 3, chance())
@@ -220,7 +234,7 @@ def test_a_full_disk_leaves_what_was_kept(limit: int, tmp_path: Path) -> None:
     with cramped(limit), pytest.raises(Unavailable):
         buffer.state()
     assert not list(tmp_path.glob("*.part"))
-    other = Buffer(30, folder=tmp_path)
+    other = Buffer(30, folder=tmp_path)  # it only reads
     other.restore(before)
     assert torch.equal(other.contents().x, held.x)
     after = buffer.state()

@@ -34,7 +34,8 @@ class Buffer:
         policy: which of them; `Reservoir()` if not said.
         bytes: of all columns together, at most; instead of `capacity`, or besides.
         device: of the rows; that of the first examples if not said.
-        folder: keep the rows in files there instead of in memory, and only samples on the device; see `Spill`.
+        folder: keep the rows in files there instead of in memory, and only samples on the device. All their room is
+            taken at once. `state` writes what changed, and a kill leaves every state that was kept. A folder for each.
         snapshots: states whose rows stay in that folder, at least 1.
 
     Raises:
@@ -240,6 +241,7 @@ class Buffer:
 
         Raises:
             Unavailable: the folder cannot be written; earlier states stay.
+            Busy: another buffer writes to the folder.
         """
         return {"policy": text(self.policy), "bounds": list(self._bounds), **self._table.state()}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import tempfile
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onward.core import Damaged, NotFound, OnwardError, content_hash, decode, encode
+from onward.core import Busy, Damaged, NotFound, OnwardError, content_hash, decode, encode
 from onward.storage import explained, sync
 
 CHUNK: Final = 4 * 2**20
@@ -45,7 +47,7 @@ class Card:
 
 
 class Spill:
-    """The rows of one buffer in a folder of its own; no other process may use it at the same time.
+    """The rows of one buffer in a folder of its own: others may read there, but only one writes at a time.
 
     While the buffer is at work its rows are in unnamed files there, mapped into memory: the system holds in RAM what
     is in use and there is room for, and they are gone with the process, however it ends. All their room is taken at
@@ -63,6 +65,7 @@ class Spill:
         self._raw: dict[str, np.ndarray] = {}
         self._each: dict[str, int] = {}
         self._chunks: dict[str, list[str]] = {}
+        self._lock: IO[bytes] | None = None
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -97,8 +100,10 @@ class Spill:
 
         Raises:
             Unavailable: the folder cannot be written; what was kept stays.
+            Busy: another buffer writes there.
         """
         with explained(self._folder):
+            self._hold()
             columns = {name: self._kept_column(name, part) for name, part in rows.items()}
             sync(self._folder)
             body = encode(Card(columns))
@@ -146,7 +151,12 @@ class Spill:
         )
 
     def prune(self, count: int) -> None:
-        """Remove the rows of all states but the latest."""
+        """Remove the rows of all states but the latest.
+
+        Raises:
+            Busy: another buffer writes there.
+        """
+        self._hold()
         cards = self._cards()
         for path in cards[:-count]:
             path.unlink()
@@ -158,6 +168,23 @@ class Spill:
         for path in self._folder.iterdir():
             if path.suffix == ".part" or (path.suffix == ".rows" and path.name not in named):
                 path.unlink()
+
+    def _hold(self) -> None:
+        """Be the only one who writes here, until this is no longer used or the process ends."""
+        if self._lock is not None:
+            return
+        lock = (self._folder / "lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            raise Busy(
+                f"Another buffer writes to {self._folder}.",
+                why="It would remove the rows of this one.",
+                mend="Give each buffer a folder of its own, or let go of the other one.",
+            ) from error
+        self._lock = lock
+        weakref.finalize(self, lock.close)
 
     def _cards(self) -> list[Path]:
         return sorted(self._folder.glob("rows-*.json"))
