@@ -97,6 +97,23 @@ def _right(said: Tensor, y: Tensor) -> float:
     return 100 * float((said.argmax(1) == y).double().mean())
 
 
+def made(method: str, seed: int, protocol: Protocol, device: str) -> ContinualLearner:
+    """A new learner."""
+    rate, how = METHODS[method]
+    torch.manual_seed(seed)
+    network = resnet18(protocol.width).to(device)
+    return ContinualLearner(
+        network,
+        [how()],
+        scenario="domain" if protocol.heads == "all" else "class",
+        optimizer="sgd",
+        rate=rate,
+        batch_size=32,
+        prepare=Prepare(network),
+        seed=seed,
+    )
+
+
 def measure(
     method: str, seed: int, protocol: Protocol, device: str, folder: Path, told: Callable[[Found], None]
 ) -> Found:
@@ -107,25 +124,20 @@ def measure(
     )
     if method == "joint":
         train = [Experience(torch.cat([one.x for one in train]), torch.cat([one.y for one in train]))]
-    rate, made = METHODS[method]
-    torch.manual_seed(seed)
-    network = resnet18(protocol.width).to(device)
-    learner = ContinualLearner(
-        network,
-        [made()],
-        scenario="domain" if protocol.heads == "all" else "class",
-        optimizer="sgd",
-        rate=rate,
-        batch_size=32,
-        prepare=Prepare(network),
-        seed=seed,
-    )
+    learner = made(method, seed, protocol, device)
     notes = folder / "notes.json"
     done = learner.resume(folder / "learner")
     kept: Found = json.loads(notes.read_text(encoding="utf8")) if notes.exists() else {"tasks": [], "seconds": 0.0}
-    kept["tasks"] = kept["tasks"][:done]
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def judge(at: int) -> None:
+        kept["tasks"].append(scores(learner, test if method == "joint" else test[: at + 1]))
+        notes.write_text(json.dumps(kept), encoding="utf8")
+        told(kept)
+
+    if len(kept["tasks"]) < done:  # it was cut off between the two
+        judge(done - 1)
     for at, experience in enumerate(train[done:], done):
-        began = time.perf_counter()
         report = learner.learn(
             experience,
             epochs=protocol.epochs,
@@ -133,13 +145,9 @@ def measure(
             checkpoints=folder / "learner",
             checkpoint_every=5_000,
         )
-        seconds = time.perf_counter() - began
-        kept["seconds"] += seconds
-        kept["tasks"].append(scores(learner, test if method == "joint" else test[: at + 1]))
-        kept["ms a step"] = round(1000 * seconds / max(report.steps, 1), 2)
-        folder.mkdir(parents=True, exist_ok=True)
-        notes.write_text(json.dumps(kept), encoding="utf8")
-        told(kept)
+        kept["seconds"] += report.seconds
+        kept["ms a step"] = round(1000 * report.seconds / max(report.steps, 1), 2)
+        judge(at)
     return judged(kept)
 
 
@@ -238,7 +246,7 @@ def main() -> None:
             told(found)
             shutil.rmtree(folder, ignore_errors=True)
             figures = {kind: round(found[kind], 2) for kind in ("class", "task", "class, forgotten", "task, forgotten")}
-            print(f"{method}, seed {seed}: {figures}, {found['ms a step']} ms a step", flush=True)
+            print(f"{method}, seed {seed}: {figures}, {found.get('ms a step')} ms a step", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,9 +31,9 @@ class GEM:
     grows with them too. For many experiences use `AGEM`. The passes go through the network in training mode, as the
     authors' do, so batch norms average over the memories as well. Regression works the same.
 
-    Put it last among the methods: it works on the sum of what the others want, and what changes gradients after it
-    may break its promise. So may an optimiser with momentum, as its steps are not along the gradient: the authors use
-    "sgd". It does not go with methods that freeze parameters by their gradients.
+    Put it last among the methods: it works on the sum of what the others want. What changes gradients or parameters
+    after it may break its promise: a method that freezes some (PackNet, which stays exact), and an optimiser whose
+    steps are not along the gradient, with momentum or "adam"; the authors use "sgd".
 
     Args:
         each: examples remembered of each experience, drawn at random, at least 1.
