@@ -5,6 +5,7 @@ u < 3s/4 judges (evaluation), u < s tunes (validation), the rest teaches. Most o
 prove little with little evidence, while early stopping needs few examples. What a data set version once decided stays,
 so that a change of the setting moves only texts never seen before; and what an evaluation set once froze judges for
 good. Ids of a task's examples begin alike, and what was once decided for one of them holds for all: tasks stay whole.
+Tasks that are near-equal under different names (`_kin`) stand on one side.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from onward.core import DatasetVersion, Example, Labels, Split
+from onward.core import DatasetVersion, Example, Labels, Split, unit_of
 
+from ._kin import near_equal
 from ._records import Draft
+from ._text import example_id
 
 JUDGES = 0.75
+STRICTEST: tuple[Split, ...] = ("evaluation", "validation", "train")
 
 
 def split_of(identity: str, share: float) -> Split:
@@ -34,14 +38,26 @@ def split_of(identity: str, share: float) -> Split:
 def splits(
     drafts: Iterable[Draft], share: float, frozen: Mapping[str, Example], before: Iterable[DatasetVersion]
 ) -> dict[str, Split]:
-    """Draft id -> split."""
+    """Draft id -> split. Of near-equal tasks, what was decided for one holds for those never seen before."""
+    before = list(before)
     decided: dict[str, Split] = {}
     for dataset in before:
         for example in dataset.examples:
             if decided.get(example.unit) != "evaluation":
                 decided[example.unit] = example.split
     decided |= dict.fromkeys((example.unit for example in frozen.values()), "evaluation")
+    drafts = list(drafts)
+    for group in near_equal([*drafts, *frozen.values(), *(e for dataset in before for e in dataset.examples)]):
+        units = [unit_of("", task) for task in group]
+        known = {decided[unit] for unit in units if unit in decided}
+        chosen = next((one for one in STRICTEST if one in known), None) or split_of(_lead(group), share)
+        decided = dict.fromkeys(units, chosen) | decided
     return {d.id: decided.get(d.unit) or split_of(d.id, share) for d in drafts}
+
+
+def _lead(group: Iterable[str]) -> str:
+    """The beginning of the ids of the task whose place counts, chosen by digits that say nothing of the place."""
+    return min((example_id("", task)[:16] for task in group), key=lambda digits: (digits[8:], digits))
 
 
 def as_frozen(draft: Draft, frozen: Mapping[str, Example]) -> Draft:
