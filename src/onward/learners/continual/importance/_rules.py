@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, nn
 
-Moment = Literal["square", "magnitude"]
+Moment = Literal["square", "magnitude", "itself"]
 Gradients = dict[str, Tensor]
 Layer = Any
 LARGEST: Final = 2**20
@@ -37,7 +37,9 @@ class Rule:
 
 
 def moment_of(values: Tensor, moment: Moment) -> Tensor:
-    """Squares, or magnitudes."""
+    """Squares, magnitudes, or the values themselves."""
+    if moment == "itself":
+        return values
     return values.square() if moment == "square" else values.abs()
 
 

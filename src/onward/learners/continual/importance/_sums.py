@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, cast
@@ -84,6 +84,23 @@ def mean_moments(
     Raises:
         InvalidInput: there are no examples, or no parameters of these names.
     """
+    wanted = wanted_of(network, x, names, batch)
+    inputs_of = prepare or (lambda examples: examples)
+    with evaluating(network):
+        plan = plan_of(network, inputs_of(x[:PROBED].clone()), list(wanted), moment)
+        totals: Gradients = {name: torch.zeros_like(value, requires_grad=False) for name, value in wanted.items()}
+        for start in range(0, len(x), batch):
+            inputs = inputs_of(x[start : start + batch])
+            add(totals, _batch(network, inputs, plan, partial(directions, start)))
+    return Importance({name: total.div_(len(x)) for name, total in totals.items()}, plan.ways, len(x))
+
+
+def wanted_of(network: nn.Module, x: Tensor, names: Collection[str] | None, batch: int) -> dict[str, nn.Parameter]:
+    """The parameters asked for.
+
+    Raises:
+        InvalidInput: there are none of these names, or no examples.
+    """
     known = {name: value for name, value in network.named_parameters() if value.requires_grad}
     wanted = list(known) if names is None else list(names)
     if not len(x) or not wanted or not known.keys() >= set(wanted) or batch < 1:
@@ -92,21 +109,14 @@ def mean_moments(
             mend="Give an example or more, and a network with such parameters that require gradients.",
             options=known,
         )
-    inputs_of = prepare or (lambda examples: examples)
-    with evaluating(network):
-        plan = plan_of(network, inputs_of(x[:PROBED].clone()), wanted, moment)
-        totals: Gradients = {name: torch.zeros_like(known[name], requires_grad=False) for name in wanted}
-        for start in range(0, len(x), batch):
-            inputs = inputs_of(x[start : start + batch])
-            add(totals, _batch(network, inputs, plan, partial(directions, start)))
-    return Importance({name: total.div_(len(x)) for name, total in totals.items()}, plan.ways, len(x))
+    return {name: known[name] for name in wanted}
 
 
 def plan_of(network: nn.Module, x: Tensor, names: Sequence[str], moment: Moment) -> Plan:
     """Which way is right for each parameter, found on a few examples."""
     uses = uses_of(network, names)
     closed, v = _closed(network, x, uses, _probe, moment)
-    true = _loop(network, x, v, names, moment)
+    true = _added(one_by_one(network, x, v, names, moment))
     noise = _noise(true, moment)
     ways: dict[str, Way] = {}
     ways |= {name: "closed" for name in names if name in closed and _alike(closed[name], true[name], noise)}
@@ -120,7 +130,7 @@ def _vmap_is_right(
     network: nn.Module, x: Tensor, v: Sequence[Tensor], names: Sequence[str], true: Gradients, moment: Moment
 ) -> bool:
     try:
-        found = _vmap(network, x, v, names, moment)
+        found = _added(mapped(network, x, v, names, moment))
     except (RuntimeError, ValueError):  # what vmap says of branches on values, of `.item()`, of random numbers
         return False
     noise = _noise(true, moment)
@@ -151,9 +161,9 @@ def _batch(network: nn.Module, x: Tensor, plan: Plan, directions: Callable[[Tens
     wanted = plan.of("closed")
     found = {name: closed[name] for name in wanted if name in closed}
     others = plan.of("loop") + [name for name in wanted if name not in found]
-    for names, way in ((plan.of("vmap"), _vmap), (others, _loop)):
+    for names, way in ((plan.of("vmap"), mapped), (others, one_by_one)):
         if names:
-            found |= way(network, x, v, names, plan.moment)
+            found |= _added(way(network, x, v, names, plan.moment))
     return found
 
 
@@ -202,7 +212,17 @@ def _gradients(
     return torch.autograd.grad(outputs, of, direction, retain_graph=True, allow_unused=True)
 
 
-def _vmap(network: nn.Module, x: Tensor, v: Sequence[Tensor], names: Sequence[str], moment: Moment) -> Gradients:
+def _added(chunks: Iterable[Gradients]) -> Gradients:
+    totals: Gradients = {}
+    for found in chunks:
+        add(totals, {name: value.sum(0) for name, value in found.items()})
+    return totals
+
+
+def mapped(
+    network: nn.Module, x: Tensor, v: Sequence[Tensor], names: Sequence[str], moment: Moment
+) -> Iterator[Gradients]:
+    """(n, ...) moments of the gradients of as many examples as fit at a time, by `torch.func`."""
     known = dict(network.named_parameters())
     values = {name: known[name].detach() for name in names}
 
@@ -214,20 +234,21 @@ def _vmap(network: nn.Module, x: Tensor, v: Sequence[Tensor], names: Sequence[st
         return {name: moment_of(gradient, moment).sum(0) for name, gradient in gradients.items()}
 
     size = max(1, MOST // sum(value.numel() for value in values.values()))
-    totals: Gradients = {}
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):  # attention's other kernels cannot be mapped
         for examples, directions in zip(x.split(size), torch.stack(list(v), 1).split(size), strict=True):
-            add(totals, {name: found.sum(0) for name, found in vmap(one)(examples, directions).items()})
-    return totals
+            yield vmap(one)(examples, directions)
 
 
-def _loop(network: nn.Module, x: Tensor, v: Sequence[Tensor], names: Sequence[str], moment: Moment) -> Gradients:
+def one_by_one(
+    network: nn.Module, x: Tensor, v: Sequence[Tensor], names: Sequence[str], moment: Moment
+) -> Iterator[Gradients]:
+    """(1, ...) moments of the gradients of one example after the other."""
     known = dict(network.named_parameters())
     values = [known[name] for name in names]
-    totals = {name: torch.zeros_like(value, requires_grad=False) for name, value in zip(names, values, strict=True)}
     for at in range(len(x)):
         outputs = network(x[at : at + 1].clone())
+        found = {name: torch.zeros_like(value, requires_grad=False) for name, value in zip(names, values, strict=True)}
         for one in v:
             pairs = zip(names, _gradients(outputs, values, one[at : at + 1]), strict=True)
-            add(totals, {name: moment_of(value, moment) for name, value in pairs if value is not None})
-    return totals
+            add(found, {name: moment_of(value, moment) for name, value in pairs if value is not None})
+        yield {name: value.unsqueeze(0) for name, value in found.items()}
