@@ -53,9 +53,8 @@ def same(one: MetaLearner, other: MetaLearner) -> bool:
 
 
 def test_a_training_that_is_killed_again_and_again_ends_as_one_that_is_not(tmp_path: Path) -> None:
-    program = Path(__file__).with_name("lives.py")
     run = subprocess.run(
-        [sys.executable, program, tmp_path, "8", str(os.getpid())],
+        [sys.executable, "-m", "tests.learners.meta.lives", tmp_path, "8", str(os.getpid())],
         capture_output=True, text=True, check=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     said = json.loads(run.stdout)
