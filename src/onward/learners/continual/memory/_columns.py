@@ -66,29 +66,38 @@ def check_finite(parts: Mapping[str, Tensor]) -> None:
 
 
 def picked(parts: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
-    """These rows, of all parts; a view where they are one stretch."""
-    if is_stretch(rows):
-        begin = int(rows[0]) if len(rows) else 0
-        return {name: part[begin : begin + len(rows)] for name, part in parts.items()}
+    """These rows of all parts; a view where they are one stretch."""
+    whole = stretch(rows)
+    if whole is not None:
+        return {name: part[whole] for name, part in parts.items()}
     places = {part.device: rows.to(part.device) for part in parts.values()}
     return {name: part.index_select(0, places[part.device]) for name, part in parts.items()}
 
 
-def write(column: Tensor, slots: Tensor, part: Tensor) -> None:
-    """Put rows into different slots of a column."""
-    if is_stretch(slots):
-        begin = int(slots[0]) if len(slots) else 0
-        column[begin : begin + len(slots)].copy_(part)
-    else:
-        column.index_copy_(0, slots.to(column.device), part.to(column.device))
+def write(columns: Mapping[str, Tensor], slots: Tensor, parts: Mapping[str, Tensor]) -> None:
+    """Put rows into different slots of the columns."""
+    whole = stretch(slots)
+    for name, part in parts.items():
+        column = columns[name]
+        if whole is not None:
+            column[whole].copy_(part)
+        else:
+            column.index_copy_(0, slots.to(column.device), part.to(column.device))
 
 
-def is_stretch(numbers: Tensor) -> bool:
-    """Whether different numbers are one after the other: 4, 5, 6."""
+def stretch(numbers: Tensor) -> slice | None:
+    """The slice that different numbers are, one after the other, as 4, 5, 6; `None` where they are none.
+
+    >>> from torch import tensor
+    >>> stretch(tensor([4, 5, 6])), stretch(tensor([4, 6, 5]))
+    (slice(4, 7, None), None)
+    """
     if not len(numbers):
-        return True
-    whole = int(numbers[-1]) - int(numbers[0]) == len(numbers) - 1
-    return whole and bool((numbers[1:] > numbers[:-1]).all())
+        return slice(0, 0)
+    first, last = int(numbers[0]), int(numbers[-1])
+    if last - first != len(numbers) - 1 or not bool((numbers[1:] > numbers[:-1]).all()):
+        return None
+    return slice(first, last + 1)
 
 
 def classes_of(y: Tensor, by: str) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._columns import closed, picked, write
+from ._columns import closed, write
 from ._policy import Choice, Ledger, Offer
 from ._spill import Spill
 
@@ -83,8 +83,7 @@ class Table:
 
     def write(self, slots: Tensor, parts: Mapping[str, Tensor]) -> None:
         """Put rows into different slots."""
-        for name, part in parts.items():
-            write(self.columns[name], slots, part)
+        write(self.columns, slots, parts)
         if self.spill is not None:
             self.spill.touch(slots)
 
@@ -102,7 +101,7 @@ class Table:
         size, ledger = self.ledger.size, self.ledger
         own = [ledger.priority, ledger.groups] if len(ledger.priority) else []
         for column in (*self.columns.values(), *own):
-            write(column, gaps, picked({"": column}, movers)[""].clone())
+            column[gaps.to(column.device)] = column[movers.to(column.device)]
             column[left:size] = 0
         if self.keys is not None:
             self.keys[gaps.numpy()] = self.keys[movers.numpy()]
