@@ -88,11 +88,18 @@ def mean_moments(
     inputs_of = prepare or (lambda examples: examples)
     with evaluating(network):
         plan = plan_of(network, inputs_of(x[:PROBED].clone()), list(wanted), moment)
-        totals: Gradients = {name: torch.zeros_like(value, requires_grad=False) for name, value in wanted.items()}
+        totals: Gradients = {name: _zeros(value) for name, value in wanted.items()}
         for start in range(0, len(x), batch):
             inputs = inputs_of(x[start : start + batch])
             add(totals, _batch(network, inputs, plan, partial(directions, start)))
-    return Importance({name: total.div_(len(x)) for name, total in totals.items()}, plan.ways, len(x))
+    values = {name: total.div_(len(x)).to(wanted[name].dtype) for name, total in totals.items()}
+    return Importance(values, plan.ways, len(x))
+
+
+def _zeros(parameter: Tensor) -> Tensor:
+    """In double precision, so that sums over many batches lose nothing; Apple's devices have none."""
+    dtype = parameter.dtype if parameter.device.type == "mps" else torch.float64
+    return torch.zeros_like(parameter, dtype=dtype, requires_grad=False)
 
 
 def wanted_of(network: nn.Module, x: Tensor, names: Collection[str] | None, batch: int) -> dict[str, nn.Parameter]:
