@@ -360,8 +360,9 @@ class MetaLearner:
         """loss, and accuracy for classes, of each task on its query set after learning its support set; all at once."""
         found: dict[str, list[float]] = {}
         for positions, batch in grouped(tasks):
-            for start in range(0, len(batch), EVALUATED):
-                part = batch[start : start + EVALUATED].to(self.device)
+            size = self._evaluated(batch)
+            for start in range(0, len(batch), size):
+                part = batch[start : start + size].to(self.device)
                 outputs = self.outputs(self._adapted(part, num_steps, learning_rate), part.query_x)
                 self._loss.check(tuple(outputs.shape[2:]), part.query_y)
                 losses = self._loss.value(outputs, part.query_y)[0]
@@ -372,6 +373,13 @@ class MetaLearner:
                     for at, value in zip(positions[start:], values.tolist(), strict=False):
                         row[at] = value
         return found
+
+    def _evaluated(self, batch: TaskBatch) -> int:
+        """How many tasks to judge at once: as many as to learn from, as what lies between layers is all in memory."""
+        engine = self._choose(batch)
+        if self.device.type != "cpu":
+            return EVALUATED
+        return min(EVALUATED, engine.plan(len(batch), batch.support_x.shape[1] + batch.query_x.shape[1])[0])
 
     # Keeping -----------------------------------------------------------------------------------------------------
 
