@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from onward.learners.meta import MAML, Aggregate, MetaLearner
 from onward.learners.meta._gradient import Work, gradient_of
+from onward.learners.meta.algorithms import Adapted, Setting
 from onward.learners.meta.engine import Chance, choose_engine, loss_of
 from onward.learners.meta.tasks import TaskBatch
 
@@ -75,3 +77,22 @@ def test_chunks_are_added_up_as_they_come() -> None:
         assert sum(len(each.held) for each in found) == TASKS
     one, other = (MetaLearner(net(), MAML(1, 0.1), at_once=size).meta_gradient(task) for size in (1, 6))
     torch.testing.assert_close(one, other)
+
+
+def test_tasks_of_images_are_judged_a_few_at_a_time() -> None:
+    task, seen = batch(), []
+
+    class Watched:
+        """MAML, told on how many tasks it is asked of."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(MAML(1, 0.1), name)
+
+        def outputs(self, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            return MAML(1, 0.1).outputs(setting, adapted, x)
+
+    found = MetaLearner(net(), Watched()).evaluate_tasks(task)
+    assert seen == [4, 2]
+    alone = [MetaLearner(net(), MAML(1, 0.1)).evaluate_tasks([one])["loss"][0] for one in task]
+    torch.testing.assert_close(torch.tensor(found["loss"]), torch.tensor(alone))
