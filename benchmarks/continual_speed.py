@@ -22,6 +22,7 @@ import json
 import os
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -183,6 +184,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into benchmarks/results/continual_speed.json")
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # Avalanche's own deprecations
     (images, y), _ = digits()
     x = images.flatten(1).contiguous()
     stored = RESULTS / "continual_speed.json"
