@@ -50,7 +50,7 @@ STRENGTHS = {
     "split, class, one pass": (1e8, 1e9, 0.8, 0.5),
     "permuted, domain": (500.0, 1000.0, 0.9, 5.0),
 }
-NAMES = ("fine-tuning", "EWC", "online EWC", "SI", "LwF", "replay", "DER++", "joint")
+NAMES = ("fine-tuning", "EWC", "online EWC", "SI", "LwF", "replay", "replay, 1/t", "DER++", "joint")
 
 
 def method(workload: str, name: str) -> Method:
@@ -63,6 +63,7 @@ def method(workload: str, name: str) -> Method:
         "SI": lambda: SynapticIntelligence(si),
         "LwF": lambda: LearningWithoutForgetting(squared=False),
         "replay": lambda: ExperienceReplay(MEMORY),
+        "replay, 1/t": lambda: ExperienceReplay(MEMORY, weight="tasks", balanced="class"),
         "DER++": lambda: DarkExperienceReplay(Buffer(MEMORY)),
         "joint": Joint,
     }
