@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from onward.core import InvalidInput
-from onward.learners.continual import ContinualLearner
+from onward.learners.continual import ContinualLearner, FineTuning
 from onward.learners.continual._retention import Retention, follow
 from onward.learners.continual.scenarios import from_arrays, permuted
 
@@ -74,7 +74,7 @@ def blobs(classes=4, each=40):
 def test_a_learner_is_followed(kind):
     stream = from_arrays(*blobs(), 2, kind=kind, shuffle=False)
     torch.manual_seed(0)
-    learner = ContinualLearner(nn.Linear(4, stream.outputs), scenario=kind, rate=0.1, batch_size=16)
+    learner = ContinualLearner(nn.Linear(4, stream.outputs), [FineTuning()], scenario=kind, rate=0.1, batch_size=16)
     retention = follow(learner, stream, lambda one: learner.learn(one, epochs=10))
     assert retention.learned == (1, 1)
     assert retention.names == stream.names
@@ -91,7 +91,7 @@ def test_a_learner_is_followed(kind):
 def test_real_targets_score_by_their_loss():
     x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
     stream = permuted(x, x @ torch.tensor([1.0, -2.0, 0.5]), 2, seed=3)
-    learner = ContinualLearner(nn.Linear(3, 1), scenario="domain", loss="mse", rate=0.05, batch_size=16)
+    learner = ContinualLearner(nn.Linear(3, 1), [FineTuning()], scenario="domain", loss="mse", rate=0.05, batch_size=16)
     retention = follow(learner, stream, lambda one: learner.learn(one, epochs=20), joint=(0, 0))
     assert retention.last == tuple(-learner.evaluate(test)["loss"] for test in stream.test)
     assert retention.backward_transfer < -1

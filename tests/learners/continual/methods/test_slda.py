@@ -13,7 +13,7 @@ from tests.learners.continual.streams import digits, network, same
 from torch import nn
 
 from onward.core import InvalidInput
-from onward.learners.continual import ContinualLearner, Experience
+from onward.learners.continual import ContinualLearner, Experience, FineTuning
 from onward.learners.continual.methods._features import Features
 from onward.learners.continual.methods._moments import Moments
 from onward.learners.continual.methods._slda import SLDA, StreamingRidge
@@ -104,7 +104,7 @@ def test_nothing_is_forgotten_where_fine_tuning_forgets_all():
         assert taught(method, digits()).evaluate(whole(digits()))["accuracy"] > 0.93
     wide = taught(StreamingRidge(projection=400), digits()).evaluate(whole(digits()))["accuracy"]
     assert wide > 0.98
-    tuned = ContinualLearner(nn.Linear(64, 10), rate=0.01)
+    tuned = ContinualLearner(nn.Linear(64, 10), [FineTuning()], rate=0.01)
     for one in digits():
         tuned.learn(one, epochs=2)
     assert tuned.evaluate(whole(digits()))["accuracy"] < 0.6
