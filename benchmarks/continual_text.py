@@ -6,11 +6,14 @@ all test texts at the end, and forgetting (Chaudhry et al. 2018): how far each g
 ever was. The latter is not 0 for joint training: among 11 intents a text is easier to place than among 77.
 
     nice python benchmarks/continual_text.py --seeds 5 --write
+
+With --write it goes on from what the results file holds of the same memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import statistics
@@ -26,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from torch import Tensor, nn
 
-from benchmarks.machine import write_results
+from benchmarks.machine import RESULTS, write_results
 from benchmarks.real_data import banking77
 from onward.learners.continual import (
     EWC,
@@ -45,17 +48,18 @@ from onward.learners.text.continual._rows import WIDTH, counted
 from onward.learners.text.continual._teaching import BATCH, EPOCHS, RATE, inputs
 
 GROUPS, A_GROUP = 7, 11
+NAME = "continual_text"
 Rows = tuple[Tensor, Tensor]
 
 METHODS: dict[str, Callable[[int], Any]] = {
     "onward": lambda memory: ExperienceReplay(memory, "class_balanced", batch_size=BATCH),
     "replay, reservoir": lambda memory: ExperienceReplay(memory, "reservoir", batch_size=BATCH),
-    "DER++": lambda memory: DarkExperienceReplay(Buffer(memory), alpha=0.1, beta=0.5, count=BATCH),
+    "DER++": lambda memory: DarkExperienceReplay(Buffer(memory), alpha=0.1, beta=0.5, batch_size=BATCH),
     "EWC": lambda _: EWC(100.0),
-    "SLDA": lambda _: SLDA(),
-    "ridge": lambda _: StreamingRidge(1.0),
     "fine-tuning": lambda _: FineTuning(),
     "joint": lambda _: Joint(),
+    "SLDA": lambda _: SLDA(),
+    "ridge": lambda _: StreamingRidge(1.0),
 }
 
 
@@ -110,6 +114,13 @@ def summary(runs: list[dict[str, dict[str, Any]]]) -> dict[str, Any]:
     return found
 
 
+def known(memory: int) -> list[dict[str, dict[str, Any]]]:
+    """What the results file holds of an earlier call that was cut off."""
+    file = RESULTS / f"{NAME}.json"
+    found = json.loads(file.read_text(encoding="utf8")) if file.exists() else {}
+    return list(found["runs"]) if found.get("memory") == memory else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
@@ -118,17 +129,18 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     train, test = rows()
-    runs: list[dict[str, dict[str, Any]]] = [{} for _ in range(arguments.seeds)]
-    for seed, run in enumerate(runs):
+    runs: list[dict[str, dict[str, Any]]] = known(arguments.memory) if arguments.write else []
+    runs += [{} for _ in range(len(runs), arguments.seeds)]
+    for seed, run in enumerate(runs[: arguments.seeds]):
         for name in METHODS:
+            if name in run:
+                continue
             run[name] = one(name, arguments.memory, train, test, seed)
             print(seed, name, run[name], flush=True)
-        if arguments.write:
-            done = runs[: seed + 1]
-            write_results(
-                "continual_text",
-                {"memory": arguments.memory, "seeds": seed + 1, "methods": summary(done), "runs": done},
-            )
+            if arguments.write:
+                write_results(
+                    NAME, {"memory": arguments.memory, "methods": summary(runs), "runs": [r for r in runs if r]}
+                )
     print(summary(runs))
 
 

@@ -33,7 +33,7 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 TEXTS = [*PAGES, *sorted(ROOT.glob("[A-Z]*.md")), *sorted((ROOT / "changelog.d").glob("*.md"))]
 SAMPLES = {"conversations": "day1", "next-week": "day2", "imported": "day3_poisoned"}
 LINEAR = {"ONWARD_TRAINING__LEARNERS": '["linear"]'}
-NAME_THEIR_LEARNERS = {"learners.md", "few-shot.md"}
+NAME_THEIR_LEARNERS = {"learners.md", "few-shot.md", "continual-loop.md"}
 FIND_A_WORKSPACE = {
     "alerts.md",
     "gate.md",
@@ -286,9 +286,37 @@ def figures() -> Iterator[str]:
         yield f"| BANKING77, {name} | {' | '.join(shares)} |"
     yield from meta_accuracy_rows()
     yield from meta_speed_rows()
+    yield from continual_rows()
     for name, row in result("task_sampling")["batches"].items():
         cells = (f"{row[key]:.1f}" if key in row else "-" for key in ("CPU ms", "least ms", "one by one CPU ms"))
         yield f"| {name} | {' | '.join(cells)} |"
+
+
+def continual_rows() -> Iterator[str]:
+    yield from continual_accuracy_rows()
+    for name, row in result("continual_stream")["rows"].items():
+        yield f"| Elec2, {name} | {plus_minus(row['accuracy'], 100, 1)} |"
+    found = result("continual_speed")
+    for work, row in found["steps"].items():
+        told = [f"{one['CPU ms a step']:.2f} ({one['over by hand']:.2f})" if (one := row.get(name)) else "-"
+                for name in ("by hand", "onward", "Avalanche")]  # fmt: skip
+        yield f"| {work} | {' | '.join(told)} |"
+    for part in ("fisher", "memory"):
+        for name, value in found[part].items():
+            yield f"| {name} | {value} |"
+
+
+def continual_accuracy_rows() -> Iterator[str]:
+    found = result("continual_accuracy")
+    kinds = ("task", "domain", "class")
+    for work, one in found["workloads"].items():
+        for name, row in one["rows"].items():
+            family, kind, *_ = work.split(", ")
+            known = found["published"]["online" if "one pass" in work else family].get(name, "-")
+            known = known[kinds.index(kind)] if isinstance(known, list) else known
+            steps = f"{row['average']['seeds']} x {' or '.join(row['steps'])}"
+            told = f"{plus_minus(row['average'], 100, 1)} | {plus_minus(row['forgetting'], 100, 1)}"
+            yield f"| {work}, {name} | {steps} | {told} | {known} |"
 
 
 def meta_speed_rows() -> Iterator[str]:
@@ -326,7 +354,9 @@ def meta_accuracy_rows() -> Iterator[str]:
 
 def plus_minus(part: dict[str, Any] | None, times: float, digits: int) -> str:
     """A mean with its half width."""
-    return f"{times * part['mean']:.{digits}f} ± {times * part['half width']:.{digits}f}" if part else "-"
+    if not part or part["half width"] is None:
+        return f"{times * part['mean']:.{digits}f}" if part else "-"
+    return f"{times * part['mean']:.{digits}f} ± {times * part['half width']:.{digits}f}"
 
 
 def strategy_rows() -> Iterator[str]:
