@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,55 +11,6 @@ from onward.core import InvalidInput
 
 from ._experience import Experience
 from ._method import Hooks
-
-
-def above(**values: Any) -> None:
-    """Refuse what is no finite number above 0.
-
-    Raises:
-        InvalidInput: naming the first one.
-    """
-    for name, value in values.items():
-        if not (is_number(value, Real) and 0 < value < float("inf")):
-            raise InvalidInput(f"{name} is {value!r}.", mend="Give a finite number above 0.")
-
-
-def at_least(bound: float, **values: Any) -> None:
-    """Refuse what is no finite number of at least a bound.
-
-    Raises:
-        InvalidInput: naming the first one.
-    """
-    for name, value in values.items():
-        if not (is_number(value, Real) and bound <= value < float("inf")):
-            raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a finite number of at least {bound:g}.")
-
-
-def whole(least: int, **values: Any) -> None:
-    """Refuse what is no whole number of at least a bound.
-
-    Raises:
-        InvalidInput: naming the first one.
-    """
-    for name, value in values.items():
-        if not (is_number(value, Integral) and value >= least):
-            raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a whole number of at least {least}.")
-
-
-def share(**values: Any) -> None:
-    """Refuse what is no number of 0..1.
-
-    Raises:
-        InvalidInput: naming the first one.
-    """
-    for name, value in values.items():
-        if not (is_number(value, Real) and 0 <= value <= 1):
-            raise InvalidInput(f"{name} is {value!r}.", mend="Give a number from 0 to 1.")
-
-
-def is_number(value: Any, kind: type) -> bool:
-    """Whether it is such a number, NumPy's among them; a truth value is none."""
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def check_experience(experience: Experience, device: torch.device) -> None:

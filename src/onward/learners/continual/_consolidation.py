@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from onward.core import InvalidInput
+from onward.learners.neural import above, at_least, whole
 
-from ._checks import above, at_least, whole
 from ._forgetting import ForgettingReport
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._checks import check_experience, whole
+from onward.learners.neural import whole
+
+from ._checks import check_experience
 from ._experience import Experience
 from ._heads import Heads
 from ._losses import loss_of

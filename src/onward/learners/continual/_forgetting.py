@@ -10,8 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.neural import above, at_least, share
 
-from ._checks import above, at_least, share
 from ._experience import Experience
 from ._noninferiority import mean_above, more_often, surely_not_worse
 

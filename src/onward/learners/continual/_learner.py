@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from onward.core import InvalidInput, content_hash
 from onward.learners.neural import (
     Progress,
+    above,
     deferred,
     is_kept,
     keep,
@@ -25,9 +26,10 @@ from onward.learners.neural import (
     shown,
     taken_apart,
     text,
+    whole,
 )
 
-from ._checks import above, check_experience, check_methods, check_targets, whole
+from ._checks import check_experience, check_methods, check_targets
 from ._experience import Experience
 from ._heads import Heads, Kind
 from ._loop import Loop, Plan, Standing, Training, batches, clock, draw_again

@@ -10,8 +10,8 @@ from typing import Any
 from torch import nn
 
 from onward.core import InvalidInput, NotFound
+from onward.learners.neural import above, share, whole
 
-from ._checks import above, share, whole
 from ._experience import Experience
 from ._forgetting import ForgettingDetector
 from ._learner import ContinualLearner

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from onward.core import InvalidInput
+from onward.learners.neural import above, share, whole
 
-from ._checks import above, share, whole
 from ._experience import Experience
 from ._learner import ContinualLearner
 

@@ -45,6 +45,17 @@ def whole(least: int | None, **values: Any) -> None:
             raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a whole number{wanted}.")
 
 
+def share(**values: Any) -> None:
+    """Refuse what is no number of 0..1.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    for name, value in values.items():
+        if not (is_number(value, Real) and 0 <= value <= 1):
+            raise InvalidInput(f"{name} is {value!r}.", mend="Give a number from 0 to 1.")
+
+
 def is_number(value: Any, kind: type) -> bool:
     """Whether it is such a number, NumPy's among them; a truth value is none.
 

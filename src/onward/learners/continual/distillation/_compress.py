@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import above, share
 from onward.learners.continual._experience import Experience
+from onward.learners.neural import above, share
 
 from ._loss import distillation_loss
 from ._measure import Compressed, compared, halves, outputs

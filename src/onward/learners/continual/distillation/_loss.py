@@ -6,7 +6,7 @@ import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import above, share
+from onward.learners.neural import above, share
 
 
 def soft_loss(log_student: Tensor, log_teacher: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import is_number
+from onward.learners.neural import is_number
 
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils import prune as pruning
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import is_number
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._losses import LossFunction, loss_of
+from onward.learners.neural import is_number
 
 from ._measure import Compressed, compared, halves
 from ._narrow import Weighted, is_weighted, narrowed

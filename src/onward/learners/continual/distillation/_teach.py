@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import above, whole
 from onward.learners.continual._method import Prepare, unchanged
+from onward.learners.neural import above, whole
 
 LossOf = Callable[[Tensor, Tensor], Tensor]
 """(outputs (b, ...), rows (b,) of the examples) -> a scalar."""

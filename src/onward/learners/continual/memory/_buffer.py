@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import whole
-from onward.learners.neural import keep, kept, put_together, taken_apart, text
+from onward.learners.neural import keep, kept, put_together, taken_apart, text, whole
 
 from ._columns import check_finite, check_parts, classes_of, picked, rows_for
 from ._policy import By, Ledger, Offer, Policy, Reservoir, check_by

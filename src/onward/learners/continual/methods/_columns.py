@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import above, at_least
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Prepare, unchanged
 from onward.learners.continual.distillation._measure import outputs, score
 from onward.learners.continual.distillation._narrow import count, is_weighted, layers, narrowed
+from onward.learners.neural import above, at_least
 
 from ._column import Column
 from ._packed import by_groups

@@ -9,10 +9,10 @@ import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import at_least
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.memory import Buffer, Policy, Sample
+from onward.learners.neural import at_least
 
 from ._rehearsal import Rehearsal, check_memory
 

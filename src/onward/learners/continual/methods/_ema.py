@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import share
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
+from onward.learners.neural import share
 
 
 @dataclass(frozen=True, slots=True)

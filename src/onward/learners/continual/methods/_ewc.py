@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import at_least, share, whole
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.importance import fisher
 from onward.learners.continual.importance._fisher import KINDS, Kind
+from onward.learners.neural import at_least, share, whole
 
 from ._quadratic import Quadratic
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onward.learners.continual._checks import at_least, whole
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.memory import Buffer, Policy
+from onward.learners.neural import at_least, whole
 
 from ._projection import onto_cone, onto_half_space
 from ._rehearsal import Rehearsal, check_memory

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import at_least, whole
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.importance import Factors, kronecker_factors, mean_moments, nearest_sum
 from onward.learners.continual.importance._fisher import KINDS, Kind, directions_of
+from onward.learners.neural import at_least, whole
 
 from ._ewc import counting, likelihood, rows_of
 from ._quadratic import Quadratic, gradients_of

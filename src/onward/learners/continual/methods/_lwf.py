@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, nn
 
-from onward.learners.continual._checks import above, share
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.distillation._loss import soft_loss
+from onward.learners.neural import above, share
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from onward.learners.continual._checks import at_least, share, whole
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.importance import mean_moments
+from onward.learners.neural import at_least, share, whole
 
 from ._ewc import counting, rows_of
 from ._quadratic import Quadratic

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import above, at_least, share
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
+from onward.learners.neural import above, at_least, share
 
 from ._packed import MOST, PackedNetwork
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from onward.learners.continual._checks import whole
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Step
 from onward.learners.continual.memory import Buffer, Policy, Sample, buffer_of, merits_for, policy_of
+from onward.learners.neural import whole
 
 
 def check_memory(memory: int | Buffer, policy: str | Policy, batch_size: int | None) -> None:

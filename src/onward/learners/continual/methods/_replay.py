@@ -9,10 +9,10 @@ from typing import Any, Final, Literal
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import above, whole
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.memory import Buffer, Policy, Sample, buffer_of, merits_for, policy_of
+from onward.learners.neural import above, whole
 
 from ._front import Front
 

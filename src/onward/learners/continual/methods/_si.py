@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onward.learners.continual._checks import above, at_least
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
+from onward.learners.neural import above, at_least
 
 from ._quadratic import Quadratic
 

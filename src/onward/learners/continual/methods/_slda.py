@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import above, share, whole
 from onward.learners.continual._method import Course, Hooks
+from onward.learners.neural import above, share, whole
 
 from ._moments import Moments
 from ._streaming import Plan, Streaming

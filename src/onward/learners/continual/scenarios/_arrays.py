@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import whole
 from onward.learners.continual._heads import Kind
-from onward.learners.neural import classes_of, inputs_of
+from onward.learners.neural import classes_of, inputs_of, whole
 
 from ._build import Cut, Holding, build
 from ._parts import Examples, Rows, is_real, targets_of

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import share as check_share
-from onward.learners.continual._checks import whole
 from onward.learners.continual._experience import Experience
+from onward.learners.neural import share as check_share
+from onward.learners.neural import whole
 
 from ._parts import Rows
 from ._stream import Stream

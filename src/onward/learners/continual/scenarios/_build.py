@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import share as check_share
-from onward.learners.continual._checks import whole
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._heads import Kind
+from onward.learners.neural import share as check_share
+from onward.learners.neural import whole
 
 from ._parts import Examples, Rows, part
 from ._stream import Stream

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import share as check_share
 from onward.learners.continual._experience import Experience
 from onward.learners.neural import inputs_of
+from onward.learners.neural import share as check_share
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import whole as check_whole
 from onward.learners.continual._experience import Experience
+from onward.learners.neural import whole as check_whole
 
 from ._arrays import Test, from_arrays
 from ._stream import Made, Stream

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput, MissingExtra
-from onward.learners.continual._checks import whole
 from onward.learners.continual._experience import Experience
+from onward.learners.neural import whole
 
 from ._arrays import examples_of, pair_of
 from ._surprise import Surprise
