@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,11 +55,8 @@ def distinct(count: int, size: int, generator: torch.Generator) -> Tensor:
     """(min(count, size),) different numbers below `size`, every set and order of them equally likely."""
     if size <= 16 * count:
         return torch.randperm(size, generator=generator)[:count]
-    drawn = torch.randint(size, (count,), generator=generator)
-    while True:
-        order = drawn.argsort(stable=True)
-        ordered = drawn[order]
-        again = order[1:][ordered[1:] == ordered[:-1]]
-        if not len(again):
-            return drawn
-        drawn[again] = torch.randint(size, (len(again),), generator=generator)
+    while True:  # the first of each number, in the order drawn: enough of them unless by a very unlikely chance
+        drawn = torch.randint(size, (count + count // 8 + 8,), generator=generator).numpy()
+        firsts = np.unique(drawn, return_index=True)[1]
+        if len(firsts) >= count:
+            return torch.from_numpy(drawn[np.sort(firsts)[:count]])
