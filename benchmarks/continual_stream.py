@@ -51,6 +51,7 @@ DAY, PASSES, BATCH, RATE, MEMORY, FIRST = 48, 16, 16, 3e-3, 5_000, 94
 METHODS: dict[str, Callable[[], Sequence[Method]]] = {
     "replay": lambda: [ExperienceReplay(MEMORY)],
     "DER++": lambda: [DarkExperienceReplay(Buffer(MEMORY))],
+    "replay and EWC": lambda: [EWC(10.0, online=True, decay=0.9), ExperienceReplay(MEMORY)],
     "joint": lambda: [Joint()],
     "fine-tuning": lambda: [FineTuning()],
     "EWC": lambda: [EWC(10.0, online=True, decay=0.9)],

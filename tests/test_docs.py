@@ -312,7 +312,7 @@ def continual_accuracy_rows() -> Iterator[str]:
     for work, one in found["workloads"].items():
         for name, row in one["rows"].items():
             family, kind, *_ = work.split(", ")
-            known = found["published"]["online" if "one pass" in work else family].get(name, "-")
+            known = "-" if "one pass" in work else found["published"][family].get(name, "-")
             known = known[kinds.index(kind)] if isinstance(known, list) else known
             steps = f"{row['average']['seeds']} x {' or '.join(row['steps'])}"
             told = f"{plus_minus(row['average'], 100, 1)} | {plus_minus(row['forgetting'], 100, 1)}"

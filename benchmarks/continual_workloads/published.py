@@ -23,5 +23,4 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "SI": 95.3,
         "joint": 97.6,
     },
-    "online": {"source": "wanted of replay, one pass over split MNIST, class-incremental", "replay": 92.0},
 }
