@@ -226,3 +226,8 @@ def test_joint_forgets_by_key() -> None:
     assert one.forget(["user 1"]) == gone
     assert one.forget(["user 1"]) == 0
     assert len(one.state_dict()["methods"][0]["x"]) == len(first) - gone
+
+
+def test_one_text_is_no_collection_of_keys_to_forget() -> None:
+    with pytest.raises(InvalidInput, match="user 7"):
+        learner(Joint()).forget("user 7")

@@ -288,7 +288,12 @@ class ContinualLearner:
         """Drop what the methods keep of the examples with these keys; how many were dropped.
 
         What the network and sums over many examples have learned from them stays.
+
+        Raises:
+            InvalidInput: it is one text, whose letters would be taken for keys.
         """
+        if isinstance(keys, str):
+            raise InvalidInput(f"The keys are the text {keys!r}.", mend="Give a set or a list of keys.")
         return sum(hook.forget(frozenset(keys)) for hook in self._hooks if hook.forget)
 
     def state_dict(self) -> dict[str, Any]:

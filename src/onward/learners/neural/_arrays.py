@@ -24,7 +24,7 @@ def inputs_of(x: Any) -> Tensor:
     if isinstance(x, Tensor):
         inputs = x.detach()
     else:
-        array = np.asarray(x.toarray() if hasattr(x, "toarray") else x)
+        array = _array(x.toarray() if hasattr(x, "toarray") else x)
         if array.dtype.kind not in "fiub":
             raise InvalidInput(f"The inputs are of dtype {array.dtype}.", mend="Give numbers, in rows of equal length.")
         inputs = torch.as_tensor(np.ascontiguousarray(array))
@@ -44,7 +44,7 @@ def classes_of(y: Any) -> tuple[tuple[Hashable, ...], Codes]:
     Raises:
         InvalidInput: there is not one label an example, or they cannot be told apart.
     """
-    array = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
+    array = _array(y.detach().cpu() if isinstance(y, Tensor) else y)
     if array.ndim != 1:
         raise InvalidInput(f"The labels have shape {array.shape}.", mend="Give one label an example: (n,).")
     if array.dtype.kind == "O":
@@ -54,6 +54,15 @@ def classes_of(y: Any) -> tuple[tuple[Hashable, ...], Codes]:
         raise InvalidInput(f"{bad} of {len(array)} labels are NaN or infinite.", mend="Leave those examples out.")
     labels, codes = np.unique(array, return_inverse=True)
     return tuple(labels.tolist()), codes
+
+
+def _array(values: Any) -> np.ndarray[Any, Any]:
+    """An array in the byte order of this machine, as torch wants it."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InvalidInput("The rows differ in length.", mend="Give numbers, in rows of equal length.") from error
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _of_one_kind(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

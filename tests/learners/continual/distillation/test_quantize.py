@@ -99,3 +99,11 @@ def test_one_layer_is_a_network():
 def test_refuses_what_has_no_such_weights(network):
     with pytest.raises(InvalidInput, match="int8"):
         quantize_int8(network, Experience(torch.zeros(5, 2, 4), torch.zeros(5).long()))
+
+
+def test_a_block_that_is_used_twice_stays_one_block():
+    block = nn.Sequential(nn.Linear(64, 64), nn.ReLU())
+    model = nn.Sequential(block, block, nn.Linear(64, 10))
+    student = quantize_int8(model, Experience(torch.randn(20, 64), torch.arange(20) % 10)).student
+    assert isinstance(student[0][0], Int8Layer)
+    assert student[0] is student[1]

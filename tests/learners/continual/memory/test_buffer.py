@@ -272,3 +272,21 @@ def test_no_gradient_goes_into_a_buffer() -> None:
     buffer = Buffer(4)
     buffer.add(torch.zeros(2, 1), torch.zeros(2), 0, chance(), logits=logits)
     assert not buffer.contents().extra["logits"].requires_grad
+
+
+@pytest.mark.parametrize("rows", [[-1], [0, 3]])
+def test_rows_that_are_not_there_cannot_be_written(rows: list[int]) -> None:
+    buffer = Buffer(5)
+    offer(buffer, 3, chance())
+    before = buffer.contents()
+    with pytest.raises(InvalidInput, match="Rows"):
+        buffer.update(torch.tensor(rows), times=torch.full((len(rows),), 9))
+    assert torch.equal(buffer.contents().extra["times"], before.extra["times"])
+
+
+def test_one_text_is_no_collection_of_keys_to_forget() -> None:
+    buffer = Buffer(5)
+    offer(buffer, 3, chance())
+    with pytest.raises(InvalidInput, match="k1"):
+        buffer.forget("k1")
+    assert buffer.forget(["k1"]) == 1

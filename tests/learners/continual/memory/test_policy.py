@@ -204,3 +204,10 @@ def test_an_unknown_name_says_the_known_ones() -> None:
 def test_settings_that_cannot_be_are_refused(make: object) -> None:
     with pytest.raises(InvalidInput):
         make()  # type: ignore[operator]
+
+
+def test_classes_below_0_are_refused_by_name() -> None:
+    buffer, generator = Buffer(2, ClassBalanced()), torch.Generator().manual_seed(0)
+    with pytest.raises(InvalidInput, match="-1 is no number of a class"):
+        buffer.add(torch.zeros(2, 2), torch.tensor([-1, 1]), 0, generator)
+    assert len(buffer) == 0

@@ -105,6 +105,8 @@ def quantized(model: nn.Module) -> nn.Module:
     made: dict[nn.Module, Int8Layer] = {}
     for name in names:
         layer: Any = model.get_submodule(name)
+        if isinstance(layer, Int8Layer):
+            continue  # within a block that is used several times
         model.set_submodule(name, made.setdefault(layer, Int8Layer(layer)))
     return model
 

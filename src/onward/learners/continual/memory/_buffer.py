@@ -206,13 +206,24 @@ class Buffer:
         self._refuse_empty()
         own = self._table.columns
         check_parts({name: column for name, column in own.items() if name in columns} or own, columns, len(index))
-        self._table.write(index.cpu(), {name: part.detach() for name, part in columns.items()})
+        rows = index.cpu()
+        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(self):
+            raise InvalidInput(
+                f"Rows {int(rows.min())}..{int(rows.max())} of {len(self)}.",
+                mend=f"Give rows from 0 to {len(self) - 1}.",
+            )
+        self._table.write(rows, {name: part.detach() for name, part in columns.items()})
 
     def forget(self, keys: Collection[str]) -> int:
         """Drop the examples with these keys and overwrite their rows; how many.
 
         What earlier states hold, in a checkpoint or in the folder, stays there: see `prune`.
+
+        Raises:
+            InvalidInput: it is one text, whose letters would be taken for keys.
         """
+        if isinstance(keys, str):
+            raise InvalidInput(f"The keys are the text {keys!r}.", mend="Give a set or a list of keys.")
         if not keys or self._table.keys is None:
             return 0
         asked = set(keys)

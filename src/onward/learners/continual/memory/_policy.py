@@ -244,7 +244,11 @@ def lowest(ledger: Ledger, offer: Offer, priority: Tensor, *, each: int | None =
 
 def _reaching(cuts: Tensor, groups: Tensor) -> Tensor:
     """The cuts, with one for every group."""
-    if not len(groups) or (largest := int(groups.max())) < len(cuts):
+    if not len(groups):
+        return cuts
+    if (least := int(groups.min())) < 0:
+        raise InvalidInput(f"{least} is no number of a class or task.", mend="Number them from 0 on.")
+    if (largest := int(groups.max())) < len(cuts):
         return cuts
     if largest >= LARGEST_GROUP:
         raise InvalidInput(f"{largest} is no number of a class or task.", mend="Number them from 0 on.")
