@@ -138,6 +138,7 @@ def test_outcomes_of_a_learner():
     [
         ({}, {}, "Tasks before: none"),
         ({"a": [1.0]}, {"b": [1.0]}, "Tasks before: a; after: b"),
+        ({0: [1.0]}, {1: [1.0]}, "Tasks before: 0; after: 1"),
         ({"a": [1.0]}, {"a": [1.0, 0.0]}, r"shape \(1,\) before and \(2,\) after"),
         ({"a": []}, {"a": []}, r"shape \(0,\)"),
         ({"a": [np.nan]}, {"a": [1.0]}, "not finite"),
@@ -149,7 +150,9 @@ def test_what_cannot_be_compared(before, after, match):
         ForgettingDetector().compare(before, after)
 
 
-@pytest.mark.parametrize("settings", [{"margin": -0.1}, {"level": 0}, {"level": 1.5}, {"margin": float("nan")}])
+@pytest.mark.parametrize(
+    "settings", [{"margin": -0.1}, {"level": 0}, {"level": 1}, {"level": 1.5}, {"margin": float("nan")}]
+)
 def test_settings_out_of_range(settings):
     with pytest.raises(InvalidInput):
         ForgettingDetector(**settings)

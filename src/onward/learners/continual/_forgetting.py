@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from onward.core import InvalidInput
-from onward.learners.neural import above, at_least, share
+from onward.learners.neural import above, at_least
 
 from ._experience import Experience
 from ._noninferiority import mean_above, more_often, surely_not_worse
@@ -120,7 +120,8 @@ class ForgettingDetector:
     def __post_init__(self) -> None:
         at_least(0, margin=self.margin)
         above(level=self.level)
-        share(level=self.level)
+        if self.level >= 1:
+            raise InvalidInput(f"level is {self.level!r}.", mend="Give a number above 0 and below 1.")
 
     def compare(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> ForgettingReport:
         """Look for tasks that were forgotten.
@@ -178,7 +179,7 @@ def outcomes(learner: Any, experience: Experience) -> Tensor:
 def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Outcomes, Outcomes]]:
     if before.keys() != after.keys() or not before:
         raise InvalidInput(
-            f"Tasks before: {', '.join(before) or 'none'}; after: {', '.join(after) or 'none'}.",
+            f"Tasks before: {', '.join(map(str, before)) or 'none'}; after: {', '.join(map(str, after)) or 'none'}.",
             mend="Give the same tasks twice, one at least.",
         )
     pairs = {str(name): (_outcomes(before[name]), _outcomes(after[name])) for name in before}

@@ -70,3 +70,10 @@ def test_refuses_a_network_without_weights():
 def test_refuses_a_loss_of_no_name():
     with pytest.raises(InvalidInput, match="mse"):
         prune(teacher(), 0.5, digits()[0], loss="hinge")
+
+
+def test_a_rest_of_one_example_does_not_stop_a_network_with_batch_norm():
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 2))
+    data = Experience(torch.randn(33, 4), torch.arange(33) % 2)
+    found = prune(model, 0.5, data, held_out=data, lessons=Lessons(epochs=1, batch_size=32))
+    assert int(found.student[1].num_batches_tracked) == 1

@@ -14,6 +14,8 @@ from onward.core import InvalidInput
 from onward.learners.continual._method import Prepare, unchanged
 from onward.learners.neural import above, whole
 
+from ._narrow import BatchNorm
+
 LossOf = Callable[[Tensor, Tensor], Tensor]
 """(outputs (b, ...), rows (b,) of the examples) -> a scalar."""
 
@@ -60,11 +62,14 @@ def teach(network: nn.Module, x: Tensor, loss: LossOf, lessons: Lessons) -> None
     optimizer = torch.optim.Adam(trained, lr=lessons.rate)
     generator = torch.Generator().manual_seed(lessons.seed)
     total = torch.zeros(())
+    normed = any(isinstance(module, BatchNorm) for module in network.modules())
     network.train()
     with torch.random.fork_rng([x.device] if x.is_cuda else []):
         torch.manual_seed(lessons.seed)
         for _ in repeat(None, lessons.epochs):
             for rows in torch.randperm(len(x), generator=generator).to(x.device).split(lessons.batch_size):
+                if normed and len(rows) == 1 < len(x) and lessons.batch_size > 1:
+                    continue  # a rest of one example has no spread to norm by
                 total = loss(network(lessons.prepare(x[rows])), rows)
                 optimizer.zero_grad()
                 total.backward()
