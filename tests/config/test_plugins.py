@@ -69,7 +69,7 @@ def test_learners_of_installed_packages_are_known(tmp_path: Path, monkeypatch: p
 def test_an_unknown_learner_is_answered_with_the_known_ones() -> None:
     with pytest.raises(InvalidInput, match="spacey") as caught:
         load_learner("spacey", settings_from({"plugins": {"mine": "a:b"}}))
-    assert caught.value.options == ("few-shot", "linear", "mine", "spacy")
+    assert caught.value.options == ("continual", "few-shot", "linear", "mine", "spacy")
 
 
 @pytest.mark.parametrize(

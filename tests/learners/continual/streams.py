@@ -26,7 +26,12 @@ def network(dropout: float = 0.0, outputs: int = 10) -> nn.Module:
 
 def same(one: ContinualLearner, other: ContinualLearner) -> None:
     """Assert that everything is the same, bit for bit."""
-    _same(one.state_dict(), other.state_dict(), "state")
+    same_state(one.state_dict(), other.state_dict())
+
+
+def same_state(one: object, other: object) -> None:
+    """Assert that two states are the same, bit for bit."""
+    _same(one, other, "state")
 
 
 def _same(one: object, other: object, where: str) -> None:

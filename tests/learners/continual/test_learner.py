@@ -1,10 +1,11 @@
 """The learner: it learns, forgets when nothing holds it, and goes on bit for bit."""
 
+import signal
 from pathlib import Path
 
 import pytest
 import torch
-from tests.learners.continual.streams import digits, network, same
+from tests.learners.continual.streams import digits, network, same, same_state
 from torch import nn
 
 from onward.core import InvalidInput
@@ -119,6 +120,62 @@ def test_a_checkpoint_of_another_experience_is_refused(tmp_path: Path) -> None:
         other.learn(second, epochs=3, checkpoints=tmp_path)
     with pytest.raises(InvalidInput, match="rate"):
         learner(rate=0.5).resume(tmp_path)
+
+
+def test_after_ctrl_c_the_same_call_goes_on() -> None:
+    first, second = digits()[:2]
+    whole, cut = learner(Joint()), learner(Joint())
+    whole.learn(first, epochs=2)
+
+    def press(done: int, total: int, note: str) -> None:
+        if done < total:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        cut.learn(first, epochs=2, progress=press)
+    assert cut.learn(first, epochs=2).steps == 24
+    for one in (whole, cut):
+        one.learn(second, epochs=1)
+    same(whole, cut)
+
+
+def test_a_class_without_output_changes_nothing() -> None:
+    first = digits()[0]
+    one = learner()
+    before = one.state_dict()
+    with pytest.raises(InvalidInput, match="Class 12"):
+        one.learn(Experience(first.x, first.y + 11))
+    same_state(one.state_dict(), before)
+    one.learn(first, steps=2)
+
+
+def test_a_state_from_before_the_first_step_has_no_optimiser() -> None:
+    first = digits()[0]
+    fresh, used = learner(), learner()
+    begun = fresh.state_dict()
+    used.learn(first, steps=9)
+    used.load_state_dict(begun)
+    for one in (fresh, used):
+        one.learn(first, steps=3)
+    same(fresh, used)
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int32])
+def test_classes_of_any_whole_type(kind: torch.dtype) -> None:
+    x = digits()[0].x
+    y = digits()[0].y
+    one, other = learner(), learner()
+    one.learn(Experience(x, y), steps=3)
+    other.learn(Experience(x, y.to(kind)), steps=3)
+    same(one, other)
+
+
+def test_tasks_never_learned_are_refused_among_others() -> None:
+    one = learner(scenario="task")
+    one.learn(digits()[0], steps=1)
+    for unknown in (1, -1):
+        with pytest.raises(InvalidInput, match=f"Task {unknown}"):
+            one.scores(digits()[0].x[:2], torch.tensor([0, unknown]))
 
 
 def test_no_folder_is_no_checkpoint(tmp_path: Path) -> None:

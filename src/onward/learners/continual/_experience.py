@@ -17,7 +17,7 @@ class Experience:
 
     Args:
         x: (n, ...) examples as they are kept; the learner's `prepare` makes inputs of them.
-        y: (n,) class numbers from 0, or (n, ...) real targets; on the device of `x`.
+        y: (n,) class numbers from 0, of any whole type, or (n, ...) real targets; on the device of `x`.
         task: number of the task that they belong to, from 0; where nobody tells tasks apart, 0.
         name: for people.
         keys: a text for each example by which it can be forgotten, or `None`.
@@ -48,6 +48,8 @@ class Experience:
                 + ("." if self.keys is None else f", {len(self.keys)} keys."),
                 mend="Give one target, and one key or none, for each example.",
             )
+        if not self.y.is_floating_point():
+            object.__setattr__(self, "y", self.y.long())
         if self.x.device != self.y.device:
             raise InvalidInput(f"x is on {self.x.device}, y on {self.y.device}.", mend="Move both to one device.")
         if self.task < 0:

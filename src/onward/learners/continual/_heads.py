@@ -70,6 +70,16 @@ class Heads:
             return outputs if self._all_count else outputs.masked_fill(excluded[-1], -torch.inf)
         return outputs.masked_fill(excluded[self._row(task)], -torch.inf)
 
+    def check(self, task: Tensor | int | None) -> None:
+        """Refuse tasks that were never learned, where tasks count.
+
+        Raises:
+            InvalidInput: naming the first.
+        """
+        if self.kind == "task" and isinstance(task, Tensor):
+            for one in task.unique().tolist():
+                self._row(one)
+
     def _row(self, task: Tensor | int | None) -> Tensor | int:
         if isinstance(task, Tensor):
             return task

@@ -154,7 +154,8 @@ class ContinualLearner:
 
         Raises:
             InvalidInput: the experience does not fit the network or diverges.
-            KeyboardInterrupt: Ctrl-C was pressed; a checkpoint was kept where there is a folder.
+            KeyboardInterrupt: Ctrl-C was pressed; a checkpoint was kept where there is a folder. The same `learn` again
+                goes on.
         """
         whole(1, epochs=epochs, checkpoint_every=checkpoint_every, **({} if steps is None else {"steps": steps}))
         check_experience(experience, self.device)
@@ -167,6 +168,9 @@ class ContinualLearner:
                 self._end(experience)
                 training = replace(training, over=True)
             self._keep(training)
+            if stopped == "interrupted":
+                training = replace(training, identity=self._identity(experience, training.plan))
+                self._under_way = training.state(self.device)
         if stopped == "interrupted":
             raise KeyboardInterrupt
         at, seconds = training.at, time.perf_counter() - began
@@ -183,6 +187,9 @@ class ContinualLearner:
     def _begin(self, experience: Experience, epochs: int, steps: int | None, folder: Path | None) -> Training:
         """From the first step, or from where a checkpoint left it."""
         left, self._under_way = self._under_way, None
+        grows = getattr(self._course.network, "by_task", False)
+        if not grows:  # before anything changes; a network that grows has its outputs from `begin` on
+            check_targets(self._course.outputs(experience.x[:1]), experience.y, self._loss)
         if left is None:
             for hook in self._hooks:
                 if hook.begin:
@@ -195,8 +202,8 @@ class ContinualLearner:
         epoch = len(batches(torch.arange(len(chosen)), self._course.batch_size)) if len(chosen) else 0
         total = epochs * epoch if steps is None else steps
         plan = Plan(total if len(chosen) else 0, max(epoch, 1), self._seed * 1_000_003 + self.learned)
-        if len(chosen):
-            check_targets(self._course.outputs(chosen.x[:1]), chosen.y, self._loss)
+        if grows:
+            check_targets(self._course.outputs(experience.x[:1]), experience.y, self._loss)
         identity = self._identity(experience, plan) if left is not None or folder is not None else {}
         at = Standing()
         if left is not None:
@@ -265,6 +272,7 @@ class ContinualLearner:
         Raises:
             InvalidInput: the task is missing, or was never learned.
         """
+        self.heads.check(task)
         return self.heads.scores(self._course.outputs(x, self.serving, task), task)
 
     def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
@@ -331,6 +339,8 @@ class ContinualLearner:
                 optimizer = self._made(parameters.values())
                 optimizer.load_state_dict(state["optimizer"])
                 self._trained, self._optimizer = tuple(parameters), optimizer
+            else:
+                self._trained, self._optimizer = (), None
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise InvalidInput(
                 f"This is no state of such a learner: {error!r}.",
