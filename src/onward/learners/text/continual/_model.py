@@ -9,18 +9,17 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from onward.core import Damaged, Example, Labels, Prediction, content_hash, decode, encode
+from onward.core import Example, Labels, Prediction
 from onward.learners.text._features import Floats
+from onward.learners.text._saved import CARD, WEIGHTS, damaged, read_model, write_model
 
 from ._rows import WIDTH, counted, weighed
 
 HeadName = Literal["intent", "sentiment"]
 HEAD_NAMES: Final[tuple[HeadName, ...]] = ("intent", "sentiment")
 FORMAT: Final = 1
-CARD, WEIGHTS = "model.json", "weights.safetensors"
+WHAT: Final = "a continual text model"
 PREDICTED_AT_ONCE: Final = 8192
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -83,10 +82,8 @@ class ContinualTextModel:
 
     def save(self, folder: Path) -> None:
         """Write `model.json` (labels, states, the hash of the tensors) and `weights.safetensors`."""
-        weights = save(_tensors(self.heads))
         heads = {name: HeadCard(list(head.labels), head.memory, head.state) for name, head in self.heads.items()}
-        (folder / WEIGHTS).write_bytes(weights)
-        (folder / CARD).write_bytes(encode(Card(FORMAT, heads, content_hash(weights))))
+        write_model(folder, _tensors(self.heads), lambda weights: Card(FORMAT, heads, weights))
 
 
 def label(example: Example, head: HeadName) -> str | None:
@@ -126,17 +123,11 @@ def load_model(folder: Path) -> ContinualTextModel:
     Raises:
         Damaged: a file is missing, is not what was saved, or is of another format.
     """
-    card = decode(_read(folder / CARD), Card)
-    if card.format != FORMAT:
-        raise _damaged(folder, f"{CARD} has format {card.format}; this version of Onward reads {FORMAT}.")
-    data = _read(folder / WEIGHTS)
-    if content_hash(data) != card.weights:
-        raise _damaged(folder, f"The hash of {WEIGHTS} is not the one that {CARD} states.")
+    card, tensors = read_model(folder, WHAT, Card, FORMAT)
     try:
-        tensors = load(data)
         return ContinualTextModel({name: _head(name, head, tensors) for name, head in card.heads.items()})
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise _damaged(folder, f"{CARD} and {WEIGHTS} do not fit: {error}.") from error
+    except (KeyError, ValueError) as error:
+        raise damaged(folder, WHAT, f"{CARD} and {WEIGHTS} do not fit: {error}.") from error
 
 
 def _head(name: HeadName, card: HeadCard, tensors: Mapping[str, Any]) -> Head:
@@ -146,14 +137,3 @@ def _head(name: HeadName, card: HeadCard, tensors: Mapping[str, Any]) -> Head:
         raise ValueError(f"{name} has {len(card.labels)} labels and weights of shape {weights.shape}")
     own = {key.removeprefix(f"{name}/"): array for key, array in tensors.items() if key.startswith(f"{name}/")}
     return Head(tuple(card.labels), weights, bias, card.memory, card.state, own)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise _damaged(file.parent, f"{file.name} cannot be read: {error}.") from error
-
-
-def _damaged(folder: Path, why: str) -> Damaged:
-    return Damaged(f"{folder} does not hold a continual text model.", why=why, mend="Restore a back-up, or roll back.")

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 from scipy import sparse
 
-from onward.core import Damaged, Example, InvalidInput, Labels, Prediction, content_hash, decode, encode
+from onward.core import Example, InvalidInput, Labels, Prediction
 from onward.learners.text._features import Features
+from onward.learners.text._saved import CARD, WEIGHTS, damaged, read_model, write_model
 
 from ._metric import Metric, Prototypes, cosines, knowing, probabilities, prototypes_of
 
 FORMAT: Final = 1
-CARD, WEIGHTS = "model.json", "weights.safetensors"
+WHAT: Final = "a few-shot text model"
 PREDICTED_AT_ONCE: Final = 8192
 
 
@@ -90,17 +89,13 @@ class FewShotTextModel:
 
     def save(self, folder: Path) -> None:
         """Write `model.json` (terms, labels, the hash of the weights) and `weights.safetensors`."""
-        weights = save(_tensors(self.metric, self.plain))
-        card = Card(
-            format=FORMAT,
-            terms=list(self.metric.features.columns),
-            documents=self.metric.features.documents,
-            labels=[] if self.plain is None else list(self.plain.labels),
-            scale=self.metric.scale,
-            weights=content_hash(weights),
+        features, scale = self.metric.features, self.metric.scale
+        labels = [] if self.plain is None else list(self.plain.labels)
+        write_model(
+            folder,
+            _tensors(self.metric, self.plain),
+            lambda weights: Card(FORMAT, list(features.columns), features.documents, labels, scale, weights),
         )
-        (folder / WEIGHTS).write_bytes(weights)
-        (folder / CARD).write_bytes(encode(card))
 
 
 def can_teach(example: Example) -> bool:
@@ -139,16 +134,11 @@ def load_model(folder: Path) -> FewShotTextModel:
     Raises:
         Damaged: a file is missing, is not what was saved, or is of another format.
     """
-    card = decode(_read(folder / CARD), Card)
-    if card.format != FORMAT:
-        raise _damaged(folder, f"{CARD} has format {card.format}; this version of Onward reads {FORMAT}.")
-    data = _read(folder / WEIGHTS)
-    if content_hash(data) != card.weights:
-        raise _damaged(folder, f"The hash of {WEIGHTS} is not the one that {CARD} states.")
+    card, tensors = read_model(folder, WHAT, Card, FORMAT)
     try:
-        return _of(card, load(data))
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise _damaged(folder, f"{CARD} and {WEIGHTS} do not fit: {error}.") from error
+        return _of(card, tensors)
+    except (KeyError, ValueError) as error:
+        raise damaged(folder, WHAT, f"{CARD} and {WEIGHTS} do not fit: {error}.") from error
 
 
 def _of(card: Card, tensors: dict[str, Any]) -> FewShotTextModel:
@@ -167,14 +157,3 @@ def _of(card: Card, tensors: dict[str, Any]) -> FewShotTextModel:
     rows = sparse.csr_matrix(parts, shape=(len(card.labels), width))
     rows.check_format(full_check=True)
     return FewShotTextModel(metric, Prototypes(tuple(card.labels), rows))
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise _damaged(file.parent, f"{file.name} cannot be read: {error}.") from error
-
-
-def _damaged(folder: Path, why: str) -> Damaged:
-    return Damaged(f"{folder} does not hold a few-shot text model.", why=why, mend="Restore a back-up, or roll back.")

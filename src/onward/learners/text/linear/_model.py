@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from onward.core import Damaged, Labels, Prediction, content_hash, decode, encode
+from onward.core import Labels, Prediction
 from onward.learners.text._features import Features, Floats
+from onward.learners.text._saved import CARD, WEIGHTS, damaged, read_model, write_model
 
 from ._heads import LinearHead
 
 HeadName = Literal["intent", "sentiment"]
 HEAD_NAMES: Final[tuple[HeadName, ...]] = ("intent", "sentiment")
 FORMAT: Final = 1
-CARD, WEIGHTS = "model.json", "weights.safetensors"
+WHAT: Final = "a linear model"
 PREDICTED_AT_ONCE: Final = 8192
 
 Choice = tuple[str | None, float | None]
@@ -66,16 +65,9 @@ class LinearModel:
 
     def save(self, folder: Path) -> None:
         """Write `model.json` (terms, labels, the hash of the weights) and `weights.safetensors` (float32)."""
-        weights = save(self._tensors())
-        card = Card(
-            format=FORMAT,
-            terms=list(self.features.columns),
-            documents=self.features.documents,
-            heads={name: HeadCard(list(head.labels), head.scale) for name, head in self.heads.items()},
-            weights=content_hash(weights),
-        )
-        (folder / WEIGHTS).write_bytes(weights)
-        (folder / CARD).write_bytes(encode(card))
+        terms, documents = list(self.features.columns), self.features.documents
+        heads = {name: HeadCard(list(head.labels), head.scale) for name, head in self.heads.items()}
+        write_model(folder, self._tensors(), lambda weights: Card(FORMAT, terms, documents, heads, weights))
 
     def _tensors(self) -> dict[str, Floats]:
         tensors = {"idf": self.features.idf}
@@ -115,30 +107,16 @@ def load_model(folder: Path) -> LinearModel:
     Raises:
         Damaged: a file is missing, is not what was saved, or is of another format.
     """
-    card = decode(_read(folder / CARD), Card)
-    if card.format != FORMAT:
-        raise _damaged(folder, f"{CARD} has format {card.format}; this version of Onward reads {FORMAT}.")
-    tensors = _tensors(folder, card)
+    card, tensors = read_model(folder, WHAT, Card, FORMAT)
+    found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+    if found != _expected(card) or len(set(card.terms)) != len(card.terms) or "" in card.terms:
+        raise damaged(folder, WHAT, f"The terms and labels in {CARD} do not fit the shapes in {WEIGHTS}.")
     features = Features({term: i for i, term in enumerate(card.terms)}, tensors["idf"], card.documents)
     heads = {
         name: LinearHead(tuple(head.labels), tensors[f"{name}.weights"], tensors[f"{name}.bias"], head.scale)
         for name, head in card.heads.items()
     }
     return LinearModel(features, heads)
-
-
-def _tensors(folder: Path, card: Card) -> dict[str, Floats]:
-    data = _read(folder / WEIGHTS)
-    if content_hash(data) != card.weights:
-        raise _damaged(folder, f"The hash of {WEIGHTS} is not the one that {CARD} states.")
-    try:
-        tensors: dict[str, Floats] = load(data)
-    except SafetensorError as error:
-        raise _damaged(folder, f"{WEIGHTS}: {error}.") from error
-    found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
-    if found != _expected(card) or len(set(card.terms)) != len(card.terms) or "" in card.terms:
-        raise _damaged(folder, f"The terms and labels in {CARD} do not fit the shapes in {WEIGHTS}.")
-    return tensors
 
 
 def _expected(card: Card) -> dict[str, tuple[tuple[int, ...], np.dtype[np.float32]]]:
@@ -149,14 +127,3 @@ def _expected(card: Card) -> dict[str, tuple[tuple[int, ...], np.dtype[np.float3
         expected[f"{name}.weights"] = ((width, len(head.labels)), kind)
         expected[f"{name}.bias"] = ((len(head.labels),), kind)
     return expected
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise _damaged(file.parent, f"{file.name} cannot be read: {error}.") from error
-
-
-def _damaged(folder: Path, why: str) -> Damaged:
-    return Damaged(f"{folder} does not hold a linear model.", why=why, mend="Restore a back-up, or roll back.")
