@@ -235,12 +235,50 @@ def test_regression() -> None:
         (lambda: Experience(torch.zeros(2, 64), torch.zeros(2)), "no classes"),
         (lambda: Experience(torch.zeros(2, 64), torch.zeros(3)), "2 examples, 3 targets"),
         (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), task=-1), "task is -1"),
+        (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), task=1.5), "task is 1.5"),  # type: ignore[arg-type]
+        (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), keys="ab"), "keys is one text"),
+        (lambda: NoLearning(after=-1), "after is -1"),
         (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), keys=["a"]), "1 keys"),
     ],
 )
 def test_what_cannot_be_learned_is_refused(experience: object, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         learner().learn(experience())  # type: ignore[operator]
+
+
+def test_examples_that_the_network_does_not_take_are_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"no examples of shape \(7,\)"):
+        learner().learn(Experience(torch.zeros(2, 7), torch.zeros(2, dtype=torch.long)))
+    with pytest.raises(InvalidInput, match="tuple is no experience"):
+        learner().learn((torch.zeros(2, 64), torch.zeros(2)))  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="budget"):
+        learner().learn(digits()[0], budget=-1)
+
+
+@pytest.mark.parametrize("methods", [FineTuning, "ewc", [FineTuning], FineTuning(), [3]])
+def test_what_is_no_method_is_refused(methods: object) -> None:
+    if isinstance(methods, FineTuning):  # one alone is one
+        assert ContinualLearner(network(), methods).methods == (methods,)  # type: ignore[arg-type]
+        return
+    with pytest.raises(InvalidInput, match="no method"):
+        ContinualLearner(network(), methods)  # type: ignore[arg-type]
+
+
+def test_scores_want_a_tensor() -> None:
+    with pytest.raises(InvalidInput, match="x is a ndarray"):
+        learner().scores(digits()[0].x.numpy())
+
+
+def test_what_is_no_network_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="no torch module"):
+        ContinualLearner(None)  # type: ignore[arg-type]
+
+
+def test_folders_may_be_texts(tmp_path: Path) -> None:
+    one, other = learner(), learner()
+    one.learn(digits()[0], steps=2, checkpoints=str(tmp_path))
+    assert other.resume(str(tmp_path)) == 1
+    same(one, other)
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onward.core import InvalidInput
 
 from ._experience import Experience
-from ._method import Hooks
+from ._method import Hooks, Method
+
+
+def check_network(network: Any) -> None:
+    """Refuse what is no torch module.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not isinstance(network, nn.Module):
+        raise InvalidInput(f"{network!r} is no torch module.", mend="Give a network, e.g. nn.Sequential(...).")
+
+
+def methods_of(given: Any) -> tuple[Method, ...]:
+    """The methods, one after the other.
+
+    Raises:
+        InvalidInput: something is no method, or a class that was not called.
+    """
+    methods = tuple(given) if isinstance(given, Iterable) else (given,)
+    for method in methods:
+        if isinstance(method, type) or not callable(getattr(method, "start", None)):
+            raise InvalidInput(
+                f"{method!r} is no method of continual learning.", mend="Give methods, e.g. [EWC(100.0)]."
+            )
+    return methods
 
 
 def check_experience(experience: Experience, device: torch.device) -> None:
     """Refuse an experience that cannot be learned.
 
     Raises:
-        InvalidInput: it is empty, elsewhere, or holds what is no number.
+        InvalidInput: it is none, empty, elsewhere, or holds what is no number.
     """
+    given: Any = experience
+    if not isinstance(given, Experience):
+        raise InvalidInput(f"A {type(given).__name__} is no experience.", mend="Give Experience(x, y).")
     if not len(experience):
         raise InvalidInput("The experience has no examples.", mend="Give at least one.")
     if experience.x.device != device:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from onward.learners.neural import whole
 
-from ._checks import check_experience
+from ._checks import check_experience, check_network
 from ._experience import Experience
 from ._heads import Heads
 from ._losses import loss_of
@@ -53,6 +53,7 @@ class EpisodicMemorySystem:
         prepare: Prepare = unchanged,
         seed: int = 0,
     ) -> None:
+        check_network(model)
         whole(1, memory_size=memory_size)
         whole(0, seed=seed)
         generator = torch.Generator().manual_seed(seed)

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.neural import whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +42,8 @@ class Experience:
         given: tuple[Any, Any] = (self.x, self.y)
         if not all(isinstance(each, Tensor) and each.ndim for each in given):
             raise InvalidInput("An experience wants tensors x (n, ...) and y (n, ...).", mend="Use torch.as_tensor.")
+        if isinstance(self.keys, str):
+            raise InvalidInput("keys is one text.", mend="Give a list with a text for each example, or None.")
         counts = {len(self.x), len(self.y), len(self.x) if self.keys is None else len(self.keys)}
         if len(counts) > 1:
             raise InvalidInput(
@@ -52,8 +55,7 @@ class Experience:
             object.__setattr__(self, "y", self.y.long())
         if self.x.device != self.y.device:
             raise InvalidInput(f"x is on {self.x.device}, y on {self.y.device}.", mend="Move both to one device.")
-        if self.task < 0:
-            raise InvalidInput(f"task is {self.task}.", mend="Number tasks from 0.")
+        whole(0, task=self.task)
 
     def __len__(self) -> int:
         return len(self.x)

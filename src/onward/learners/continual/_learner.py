@@ -17,6 +17,7 @@ from onward.core import InvalidInput, content_hash
 from onward.learners.neural import (
     Progress,
     above,
+    at_least,
     deferred,
     is_kept,
     keep,
@@ -29,7 +30,7 @@ from onward.learners.neural import (
     whole,
 )
 
-from ._checks import check_experience, check_methods, check_targets
+from ._checks import check_experience, check_methods, check_network, check_targets, methods_of
 from ._experience import Experience
 from ._heads import Heads, Kind
 from ._loop import Loop, Plan, Standing, Training, batches, clock, draw_again
@@ -52,7 +53,7 @@ class ContinualLearner:
     Args:
         network: any torch module that takes (n, ...) inputs; it is trained in place. Parameters with
             `requires_grad=False` stay as they are.
-        methods: how not to forget; several together where they allow it. If not said, replay of a thousand examples,
+        methods: how not to forget: one, or several together where they allow it. If not said, replay of a thousand examples,
             old and new tasks counting alike, classes drawn alike.
         scenario: "task", "domain" or "class": which outputs count for an example, see `Heads`.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of (scores, y).
@@ -79,7 +80,7 @@ class ContinualLearner:
     def __init__(  # noqa: PLR0913 - each is a choice of its own
         self,
         network: nn.Module,
-        methods: Sequence[Method] | None = None,
+        methods: Method | Sequence[Method] | None = None,
         *,
         scenario: Kind = "class",
         loss: str | LossFunction = "cross_entropy",
@@ -90,6 +91,7 @@ class ContinualLearner:
         fresh_optimizer: bool = False,
         seed: int = 0,
     ) -> None:
+        check_network(network)
         above(rate=rate)
         whole(1, batch_size=batch_size)
         whole(0, seed=seed)
@@ -98,7 +100,7 @@ class ContinualLearner:
         generator = torch.Generator().manual_seed(seed)
         self._loss, self._rate, self._seed, self._fresh = loss, rate, int(seed), fresh_optimizer
         self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
-        self.methods = _default(loss) if methods is None else tuple(methods)
+        self.methods = _default(loss) if methods is None else methods_of(methods)
         self._optimizer_of = optimizer
         self._hooks: tuple[Hooks, ...] = tuple(method.start(self._course) for method in self.methods)
         check_methods(self._hooks)
@@ -139,7 +141,7 @@ class ContinualLearner:
         steps: int | None = None,
         budget: float | None = None,
         progress: bool | Progress | None = None,
-        checkpoints: Path | None = None,
+        checkpoints: Path | str | None = None,
         checkpoint_every: int = 500,
     ) -> LearnReport:
         """Learn one experience.
@@ -147,7 +149,7 @@ class ContinualLearner:
         Args:
             epochs: passes over its examples, at least 1.
             steps: instead of epochs, at least 1.
-            budget: seconds after which it ends with what it has learned.
+            budget: seconds, at least 0, after which it ends with what it has learned.
             progress: `True` for a bar, or a function of (steps done, steps in all, note).
             checkpoints: a folder; every so many steps, and at the end, all is kept there that it takes to go on bit
                 for bit: `resume` in a new process, and the same `learn` again.
@@ -158,11 +160,13 @@ class ContinualLearner:
                 goes on.
         """
         whole(1, epochs=epochs, checkpoint_every=checkpoint_every, **({} if steps is None else {"steps": steps}))
+        if budget is not None:
+            at_least(0, budget=budget)
         check_experience(experience, self.device)
         began = time.perf_counter()
         every = None if checkpoints is None else checkpoint_every
         with shown(progress) as watch, deferred() as interrupted, self._chance():
-            training = self._begin(experience, epochs, steps, checkpoints)
+            training = self._begin(experience, epochs, steps, None if checkpoints is None else Path(checkpoints))
             stopped = self._run(training, watch, interrupted, clock(budget), every)
             if stopped != "interrupted":
                 self._end(experience)
@@ -189,7 +193,7 @@ class ContinualLearner:
         left, self._under_way = self._under_way, None
         grows = getattr(self._course.network, "by_task", False)
         if not grows:  # before anything changes; a network that grows has its outputs from `begin` on
-            check_targets(self._course.outputs(experience.x[:1]), experience.y, self._loss)
+            self._check_fit(experience)
         if left is None:
             for hook in self._hooks:
                 if hook.begin:
@@ -203,7 +207,7 @@ class ContinualLearner:
         total = epochs * epoch if steps is None else steps
         plan = Plan(total if len(chosen) else 0, max(epoch, 1), self._seed * 1_000_003 + self.learned)
         if grows:
-            check_targets(self._course.outputs(experience.x[:1]), experience.y, self._loss)
+            self._check_fit(experience)
         identity = self._identity(experience, plan) if left is not None or folder is not None else {}
         at = Standing()
         if left is not None:
@@ -211,6 +215,18 @@ class ContinualLearner:
             at = Standing(**left["standing"])
             draw_again(left["random"], self.device)
         return Training(chosen, plan, at, identity, folder)
+
+    def _check_fit(self, experience: Experience) -> None:
+        """Look whether the network takes such examples and gives what their targets want."""
+        try:
+            outputs = self._course.outputs(experience.x[:1])
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise InvalidInput(
+                f"The network takes no examples of shape {tuple(experience.x.shape[1:])}, {experience.x.dtype}.",
+                why=f"{error}.",
+                mend="Look at its first layer, or let prepare= make its inputs of them.",
+            ) from error
+        check_targets(outputs, experience.y, self._loss)
 
     def _run(
         self,
@@ -270,8 +286,11 @@ class ContinualLearner:
             task: that of all examples, or (n,) of each; asked for by the scenario "task" alone.
 
         Raises:
-            InvalidInput: the task is missing, or was never learned.
+            InvalidInput: x is no tensor; the task is missing, or was never learned.
         """
+        given: Any = x
+        if not isinstance(given, Tensor):
+            raise InvalidInput(f"x is a {type(given).__name__}.", mend="Give a tensor (n, ...): torch.as_tensor(x).")
         self.heads.check(task)
         return self.heads.scores(self._course.outputs(x, self.serving, task), task)
 
@@ -347,7 +366,7 @@ class ContinualLearner:
                 mend="Give what `state_dict()` returned, to a learner of the same network and methods.",
             ) from error
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Keep all of it in a folder, instead of what was kept there, in one step; nothing is pickled.
 
         Raises:
@@ -355,9 +374,9 @@ class ContinualLearner:
         """
         tensors: dict[str, Tensor] = {}
         card = {"learner": self.describe(), "state": taken_apart(self._state(), "state", tensors)}
-        keep(folder, RECORD, card, tensors)
+        keep(Path(folder), RECORD, card, tensors)
 
-    def resume(self, folder: Path) -> int:
+    def resume(self, folder: Path | str) -> int:
         """Go on from what `save`, or `learn` with checkpoints, kept in a folder, if something was.
 
         Call it on a new learner of the same settings, then `learn` the experiences that are not finished: one that was
@@ -370,6 +389,7 @@ class ContinualLearner:
             Damaged: it is not what was kept.
             InvalidInput: it is of a learner with other settings.
         """
+        folder = Path(folder)
         if not is_kept(folder, RECORD):
             return 0
         card, tensors = kept(folder, RECORD, dict)

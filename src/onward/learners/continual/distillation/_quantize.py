@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import check_network
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Prepare, unchanged
 
@@ -87,6 +88,7 @@ def quantize_int8(model: nn.Module, data: Experience, *, prepare: Prepare = unch
     >>> round(found.ratio, 1), found.loss_of_accuracy < 0.1
     (3.6, True)
     """
+    check_network(model)
     student = quantized(copy.deepcopy(model))
     return compared(model, student, data, prepare)
 

@@ -11,6 +11,7 @@ import torch
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks
+from onward.learners.neural import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,19 @@ class NoLearning:
     """Leave the network as it is, after as many experiences as are said.
 
     Args:
-        after: experiences to learn first.
+        after: experiences to learn first, at least 0.
+
+    Raises:
+        InvalidInput: it is no such number.
 
     >>> NoLearning(after=1)
     NoLearning(after=1)
     """
 
     after: int = 0
+
+    def __post_init__(self) -> None:
+        whole(0, after=self.after)
 
     def start(self, course: Course) -> Hooks:
         def material(experience: Experience) -> Experience:
