@@ -53,8 +53,8 @@ class ContinualLearner:
     Args:
         network: any torch module that takes (n, ...) inputs; it is trained in place. Parameters with
             `requires_grad=False` stay as they are.
-        methods: how not to forget: one, or several together where they allow it. If not said, replay of a thousand examples,
-            old and new tasks counting alike, classes drawn alike.
+        methods: how not to forget: one, or several together where they allow it. If not said, replay of a thousand
+            examples, old and new tasks counting alike, classes drawn alike.
         scenario: "task", "domain" or "class": which outputs count for an example, see `Heads`.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of (scores, y).
         optimizer: "adam", "sgd", or a function of the parameters.
