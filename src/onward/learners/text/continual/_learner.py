@@ -107,7 +107,7 @@ class ContinualTextLearner:
         taught: dict[HeadName, Taught] = {}
         done = 0
         for name, lesson in lessons.items():
-            left = None if ends is None else ends - time.monotonic()
+            left = None if ends is None else max(ends - time.monotonic(), 0.0)
             folder = None if training.checkpoints is None else training.checkpoints / FOLDER / f"{name}-{key}"
             told = _after(done, total, name, training.progress)
             taught[name] = teach(lesson, heads.get(name), self.memory, training.seed, left, folder, told)
