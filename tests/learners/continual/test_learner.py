@@ -323,6 +323,20 @@ def test_joint_forgets_by_key() -> None:
     assert len(one.state_dict()["methods"][0]["x"]) == len(first) - gone
 
 
-def test_one_text_is_no_collection_of_keys_to_forget() -> None:
-    with pytest.raises(InvalidInput, match="user 7"):
-        learner(Joint()).forget("user 7")
+@pytest.mark.parametrize("keys", ["user 7", b"user 7", 3, None])
+def test_what_is_no_collection_of_keys_cannot_be_forgotten(keys: object) -> None:
+    with pytest.raises(InvalidInput, match=rf"{keys!r} is no collection of keys\. Give a set or a list of texts"):
+        learner(Joint()).forget(keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("keys", [[3], {"user 7", None}, [["user 7"]]])
+def test_keys_to_forget_are_texts(keys: list[str]) -> None:
+    with pytest.raises(InvalidInput, match=r"is no key of an example\. Give a set or a list of texts"):
+        learner(Joint()).forget(keys)
+
+
+def test_keys_to_forget_may_come_one_after_the_other() -> None:
+    one = learner(Joint())
+    first = digits()[0]
+    one.learn(Experience(first.x, first.y, keys=[f"k{at}" for at in range(len(first))]))
+    assert one.forget(f"k{at}" for at in range(5)) == 5  # type: ignore[arg-type]

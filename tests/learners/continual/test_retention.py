@@ -97,3 +97,14 @@ def test_real_targets_score_by_their_loss():
     assert retention.backward_transfer < -1
     assert retention.intransigence == pytest.approx(0, abs=0.05)
     assert follow(learner, stream, before=False).before is None
+
+
+def test_what_cannot_be_followed():
+    stream = from_arrays(*blobs(), 2)
+    learner = ContinualLearner(nn.Linear(4, 4), [FineTuning()])
+    for wrong in ([*stream], stream.train[0], 3):
+        with pytest.raises(InvalidInput, match=rf"A {type(wrong).__name__} is no stream\. Give a Stream"):
+            follow(learner, wrong)
+    with pytest.raises(InvalidInput, match=r"A Linear is no learner\. Give a ContinualLearner"):
+        follow(nn.Linear(4, 4), stream)
+    assert learner.learned == 0

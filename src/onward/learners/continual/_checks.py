@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -37,6 +37,22 @@ def methods_of(given: Any) -> tuple[Method, ...]:
                 f"{method!r} is no method of continual learning.", mend="Give methods, e.g. [EWC(100.0)]."
             )
     return methods
+
+
+def keys_of(given: Collection[str]) -> frozenset[str]:
+    """The keys of examples that are to be forgotten.
+
+    Raises:
+        InvalidInput: it is one text, whose letters would be taken for keys; or one of them is no text.
+    """
+    mend = "Give a set or a list of texts, as in Experience(..., keys=)."
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise InvalidInput(f"{given!r} is no collection of keys.", mend=mend)
+    keys = list(given)
+    for key in keys:
+        if not isinstance(key, str):
+            raise InvalidInput(f"{key!r} is no key of an example.", mend=mend)
+    return frozenset(keys)
 
 
 def check_experience(experience: Experience, device: torch.device) -> None:

@@ -98,7 +98,11 @@ class EpisodicMemorySystem:
         return self.memory.counts(by)
 
     def forget(self, keys: Collection[str]) -> int:
-        """Drop the examples with these keys and overwrite them; how many there were."""
+        """Drop the examples with these keys and overwrite them; how many there were.
+
+        Raises:
+            InvalidInput: it is one text, whose letters would be taken for keys; or one of them is no text.
+        """
         return self.memory.forget(keys)
 
     def state_dict(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from onward.learners.neural import (
     whole,
 )
 
-from ._checks import check_experience, check_methods, check_network, check_targets, methods_of
+from ._checks import check_experience, check_methods, check_network, check_targets, keys_of, methods_of
 from ._experience import Experience
 from ._heads import Heads, Kind
 from ._loop import Loop, Plan, Standing, Training, batches, clock, draw_again
@@ -317,11 +317,10 @@ class ContinualLearner:
         What the network and sums over many examples have learned from them stays.
 
         Raises:
-            InvalidInput: it is one text, whose letters would be taken for keys.
+            InvalidInput: it is one text, whose letters would be taken for keys; or one of them is no text.
         """
-        if isinstance(keys, str):
-            raise InvalidInput(f"The keys are the text {keys!r}.", mend="Give a set or a list of keys.")
-        return sum(hook.forget(frozenset(keys)) for hook in self._hooks if hook.forget)
+        gone = keys_of(keys)
+        return sum(hook.forget(gone) for hook in self._hooks if hook.forget)
 
     def state_dict(self) -> dict[str, Any]:
         """All that it takes to go on bit for bit, as a copy: network, optimiser, what the methods remember, chance."""

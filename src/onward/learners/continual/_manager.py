@@ -256,7 +256,9 @@ class ContinualLearningManager:
     def _experience(self, agent: _Agent, data: Experience | tuple[Any, Any]) -> Experience:
         if isinstance(data, Experience):
             return replace(data, name=data.name or f"task {data.task}")
-        found = examples_of(*pair_of(data), None, None, agent.learner.device, numbered=True)
+        found = examples_of(
+            *pair_of(data, "Give a pair (x, y), or an Experience."), None, None, agent.learner.device, numbered=True
+        )
         return Experience(found.x, found.y, agent.tasks, f"task {agent.tasks}")
 
 

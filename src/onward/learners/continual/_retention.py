@@ -203,6 +203,9 @@ def follow(
         before: also look before the first experience.
         joint: see `Retention`.
 
+    Raises:
+        InvalidInput: the learner can not be followed, or there is no stream.
+
     >>> import torch
     >>> from onward.learners.continual import ContinualLearner
     >>> from onward.learners.continual.scenarios import permuted
@@ -211,12 +214,22 @@ def follow(
     >>> len(follow(learner, permuted(x + y[:, None], y, 3)))
     3
     """
+    _check(learner, stream)
     first = _row(learner, stream, 0) if before and stream.kind != "task" else None
     rows = []
     for at, experience in enumerate(stream):
         (learner.learn if learn is None else learn)(experience)
         rows.append(_row(learner, stream, at + 1))
     return Retention(tuple(rows), first, None if joint is None else tuple(joint), stream.names)
+
+
+def _check(learner: Any, stream: Any) -> None:
+    if not all(callable(getattr(learner, name, None)) for name in ("learn", "evaluate")):
+        raise InvalidInput(f"A {type(learner).__name__} is no learner.", mend="Give a ContinualLearner.")
+    if not isinstance(stream, Stream):
+        raise InvalidInput(
+            f"A {type(stream).__name__} is no stream.", mend="Give a Stream, e.g. from_arrays(x, y) of scenarios."
+        )
 
 
 def _row(learner: Follows, stream: Stream, met: int) -> Row:

@@ -284,9 +284,19 @@ def test_rows_that_are_not_there_cannot_be_written(rows: list[int]) -> None:
     assert torch.equal(buffer.contents().extra["times"], before.extra["times"])
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_is_not_written_over_what_is_there(bad: float) -> None:
+    buffer = Buffer(4)
+    buffer.add(torch.ones(3, 2), torch.zeros(3), 0, chance(), logits=torch.ones(3, 2))
+    with pytest.raises(InvalidInput, match="logits holds what is no finite number"):
+        buffer.update(torch.tensor([0, 2]), logits=torch.tensor([[0.0, 0.0], [bad, 0.0]]))
+    assert torch.equal(buffer.contents().extra["logits"], torch.ones(3, 2))
+
+
 def test_one_text_is_no_collection_of_keys_to_forget() -> None:
     buffer = Buffer(5)
     offer(buffer, 3, chance())
-    with pytest.raises(InvalidInput, match="k1"):
-        buffer.forget("k1")
+    for wrong in ("k1", 3, ["k1", 3]):
+        with pytest.raises(InvalidInput, match="Give a set or a list of texts"):
+            buffer.forget(wrong)
     assert buffer.forget(["k1"]) == 1

@@ -92,7 +92,7 @@ def test_tests_of_their_own():
         from_arrays(x, y, test=(x[:1], [99]))
     with pytest.raises(InvalidInput, match="'0, 1' has 20 examples to learn, 0 to test"):
         from_arrays(x, y, shuffle=False, test=(x[2:4], y[2:4]))
-    with pytest.raises(InvalidInput, match=r"test is a str.*pair"):
+    with pytest.raises(InvalidInput, match=r"A str is no pair \(x, y\)\. Give as test="):
         from_arrays(x, y, test="all")
 
 

@@ -128,9 +128,15 @@ def test_what_cannot_be():
         from_stream((x, y), 10)
     with pytest.raises(InvalidInput, match="smallest is 0"):
         from_stream((x, y), smallest=0)
-    with pytest.raises(InvalidInput, match="Give a share, or a pair"):
+    with pytest.raises(InvalidInput, match=r"ndarray is no pair \(x, y\)\. Give arrays"):
         list(from_stream([x]))
     with pytest.raises(InvalidInput, match="hold NaN"):
         list(from_stream((x * np.nan, y)))
     with pytest.raises(InvalidInput, match="20 examples, 1 targets"):
         list(from_stream((x, y[:1])))
+
+
+@pytest.mark.parametrize("source", [3, None, "stream.csv", b"rows", {"x": [1], "y": [2]}])
+def test_what_is_no_stream_is_refused_at_once(source):
+    with pytest.raises(InvalidInput, match=rf"A {type(source).__name__} is no stream\. Give arrays \(x, y\)"):
+        from_stream(source)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import keys_of
 from onward.learners.neural import keep, kept, put_together, taken_apart, text, whole
 
 from ._columns import check_finite, check_parts, classes_of, picked, rows_for
@@ -201,7 +202,7 @@ class Buffer:
             columns: (n, ...).
 
         Raises:
-            InvalidInput: there is no such column, or the rows do not fit.
+            InvalidInput: there is no such column, the rows do not fit, or one holds NaN or infinity.
         """
         self._refuse_empty()
         own = self._table.columns
@@ -212,6 +213,7 @@ class Buffer:
                 f"Rows {int(rows.min())}..{int(rows.max())} of {len(self)}.",
                 mend=f"Give rows from 0 to {len(self) - 1}.",
             )
+        check_finite(columns)
         self._table.write(rows, {name: part.detach() for name, part in columns.items()})
 
     def forget(self, keys: Collection[str]) -> int:
@@ -220,13 +222,11 @@ class Buffer:
         What earlier states hold, in a checkpoint or in the folder, stays there: see `prune`.
 
         Raises:
-            InvalidInput: it is one text, whose letters would be taken for keys.
+            InvalidInput: it is one text, whose letters would be taken for keys; or one of them is no text.
         """
-        if isinstance(keys, str):
-            raise InvalidInput(f"The keys are the text {keys!r}.", mend="Give a set or a list of keys.")
-        if not keys or self._table.keys is None:
+        asked = keys_of(keys)
+        if not asked or self._table.keys is None:
             return 0
-        asked = set(keys)
         return self.drop(torch.tensor([key in asked for key in self.keys()], dtype=torch.bool))
 
     def drop(self, mask: Tensor) -> int:

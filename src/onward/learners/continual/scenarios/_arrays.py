@@ -75,7 +75,7 @@ def from_arrays(  # noqa: PLR0913 - the data, how it is cut, and what is held ou
     """
     holding = Holding(test if isinstance(test, float | int) else 0.0, validation, seed)
     data = examples_of(x, y, keys, encoder, device)
-    held = None if isinstance(test, float | int) else examples_of(*pair_of(test), None, encoder, device, data.labels)
+    held = None if isinstance(test, float | int) else _tested(test, encoder, device, data.labels)
     if data.y.is_floating_point():
         return _stretches(data, held, experiences, kind, holding)
     groups = _groups(data.labels, experiences, np.random.default_rng([seed, 0]) if shuffle else None)
@@ -124,11 +124,20 @@ def examples_of(
     return Examples(inputs, torch.from_numpy(codes).to(inputs.device), kept, own if labels is None else labels)
 
 
-def pair_of(test: Any) -> tuple[Any, Any]:
+def _tested(test: Any, encoder: Encoder | None, device: torch.device | str | None, labels: Any) -> Examples:
+    return examples_of(*pair_of(test, "Give as test= a share, or a pair (x, y)."), None, encoder, device, labels)
+
+
+def pair_of(given: Any, mend: str) -> tuple[Any, Any]:
+    """The two things that it holds.
+
+    Raises:
+        InvalidInput: it does not hold two; with what to give instead.
+    """
     try:
-        x, y = test
+        x, y = given
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"test is a {type(test).__name__}.", mend="Give a share, or a pair (x, y).") from error
+        raise InvalidInput(f"A {type(given).__name__} is no pair (x, y).", mend=mend) from error
     return x, y
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, Protocol
 
 import torch
@@ -77,6 +77,11 @@ def from_stream(
     whole(1, smallest=smallest)
     whole(smallest, window=window)
     cutter = _Cutter(window, smallest, _named(detector), signal)
+    given: Any = source
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
+        raise InvalidInput(
+            f"A {type(source).__name__} is no stream.", mend="Give arrays (x, y), or such pairs one after the other."
+        )
     return _cut(_slices(source, smallest, device), cutter)
 
 
@@ -90,7 +95,7 @@ def _slices(source: Any, size: int, device: torch.device | str | None) -> Iterat
     """What comes, in parts of at most `size` examples."""
     whole = isinstance(source, tuple) and len(source) == 2
     for chunk in [source] if whole else source:
-        data = examples_of(*pair_of(chunk), None, None, device, numbered=True)
+        data = examples_of(*pair_of(chunk, "Give arrays (x, y)."), None, None, device, numbered=True)
         yield from zip(data.x.split(size), data.y.split(size), strict=True)
 
 
