@@ -188,6 +188,33 @@ def test_a_person_can_be_forgotten_where_features_were_kept(make):
     assert plain.forget(["user 3"]) == 0
 
 
+def in_kind(kind):
+    return [Experience(one.x.to(kind), one.y, one.task) for one in digits()]
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_answers_have_the_precision_of_the_network(method, tmp_path: Path):
+    double = taught(method, in_kind(torch.float64), nn.Linear(64, 10).double())
+    x = in_kind(torch.float64)[0].x
+    answers = double.scores(x)
+    assert answers.dtype == torch.float64
+    assert not torch.equal(answers, answers.float().double())
+    single = taught(method, digits(), nn.Linear(64, 10)).scores(x.float())
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single, answers.float(), atol=2e-2, rtol=1e-3)
+    double.save(tmp_path)
+    fresh = ContinualLearner(nn.Linear(64, 10).double(), [method])
+    fresh.resume(tmp_path)
+    assert torch.equal(fresh.scores(x), answers)
+
+
+def test_a_network_of_half_precision_answers_in_single():
+    torch.manual_seed(0)
+    learner = taught(SLDA(), in_kind(torch.bfloat16), nn.Linear(64, 10).bfloat16())
+    assert learner.scores(in_kind(torch.bfloat16)[0].x).dtype == torch.float32
+    assert np.mean([learner.evaluate(one)["accuracy"] for one in in_kind(torch.bfloat16)]) > 0.85
+
+
 def test_bytes_are_prepared_and_examples_of_one_class_are_learned():
     x = torch.randint(256, (30, 2, 4), dtype=torch.uint8)
     net = nn.Sequential(nn.Flatten(), nn.Linear(8, 3))

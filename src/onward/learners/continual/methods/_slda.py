@@ -29,7 +29,8 @@ class SLDA:
     the covariance weighs each example by how many came before it, of any class, and so depends on the order.)
 
     Features are what the last linear layer of the learner's network is given; of a network that is one linear layer,
-    the inputs themselves. The network is not trained and only says how many outputs there are.
+    the inputs themselves. The network is not trained and only says how many outputs there are. The sums are in double
+    precision, the answers in that of the network, but at least in single.
 
     A sum cannot forget a person. With `keep_features`, the features of examples with keys are kept, so that
     `learner.forget` takes them out again; the memory is then no longer bounded.

@@ -113,9 +113,9 @@ class Streaming:
         """Look at how many features and outputs there are, and draw the projection."""
         self._outputs = self._course.outputs(x[:1]).shape[1]
         if self._plan.projection:
-            width = self._course.outputs(x[:1], self._features).shape[1]
-            weight = torch.randn(width, self._plan.projection, generator=self._course.generator)
-            self._features = Projected(self._encoder, weight.to(x.device))
+            features = self._course.outputs(x[:1], self._features)
+            weight = torch.randn(features.shape[1], self._plan.projection, generator=self._course.generator)
+            self._features = Projected(self._encoder, weight.to(features))
 
     def _summed(self, experience: Experience, order: Tensor) -> Moments:
         """Sums over rows of an experience."""
@@ -133,8 +133,12 @@ class Streaming:
 
     def _solve(self) -> None:
         assert self._sums is not None
-        weight, bias = self._rule.solve(self._sums, self._outputs)
-        kind = torch.get_default_dtype()
+        self._answer_by(*self._rule.solve(self._sums, self._outputs))
+
+    def _answer_by(self, weight: Tensor, bias: Tensor) -> None:
+        """Answer by this layer, in the precision of the network but at least in single."""
+        kinds = (value.dtype for value in self._course.network.parameters() if value.is_floating_point())
+        kind = torch.promote_types(next(kinds, torch.float32), torch.float32)
         self._served = Linear(self._features, weight.to(kind), bias.to(kind))
 
     def forget(self, keys: Collection[str]) -> int:
@@ -173,6 +177,6 @@ class Streaming:
         self._features = Projected(self._encoder, None if projection is None else projection.to(device))
         self._sums = Moments.restored(state["sums"], device)
         self._outputs, self._rule.chosen = int(state["outputs"]), float(state["chosen"])
-        self._served = Linear(self._features, state["weight"].to(device), state["bias"].to(device))
+        self._answer_by(state["weight"].to(device), state["bias"].to(device))
         kept = state["kept"]
         self._kept = kept and _Kept(tuple(kept["keys"]), kept["rows"].to(device), kept["y"].to(device))
