@@ -208,11 +208,25 @@ def test_answers_have_the_precision_of_the_network(method, tmp_path: Path):
     assert torch.equal(fresh.scores(x), answers)
 
 
-def test_a_network_of_half_precision_answers_in_single():
+@pytest.mark.parametrize("method", ALL)
+def test_a_network_of_half_precision_answers_in_single(method):
     torch.manual_seed(0)
-    learner = taught(SLDA(), in_kind(torch.bfloat16), nn.Linear(64, 10).bfloat16())
+    learner = taught(method, in_kind(torch.bfloat16), nn.Linear(64, 10).bfloat16())
     assert learner.scores(in_kind(torch.bfloat16)[0].x).dtype == torch.float32
     assert np.mean([learner.evaluate(one)["accuracy"] for one in in_kind(torch.bfloat16)]) > 0.85
+
+
+class Counts(nn.Module):
+    """Features that are whole numbers."""
+
+    def forward(self, x):
+        return (20 * x).long()
+
+
+def test_features_that_are_whole_numbers_are_projected_as_such():
+    learner = taught(StreamingRidge(1.0, projection=50, encoder=Counts()), digits())
+    assert learner.state_dict()["methods"][0]["projection"].dtype == torch.float32
+    assert learner.evaluate(whole(digits()))["accuracy"] > 0.85
 
 
 def test_bytes_are_prepared_and_examples_of_one_class_are_learned():

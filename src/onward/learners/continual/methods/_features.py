@@ -62,7 +62,7 @@ class Projected(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.encoder(x).flatten(1)
-        return features if self.weight is None else torch.relu(features @ self.weight)
+        return features if self.weight is None else torch.relu(features.to(self.weight.dtype) @ self.weight)
 
 
 class Linear(nn.Module):

@@ -115,7 +115,7 @@ class Streaming:
         if self._plan.projection:
             features = self._course.outputs(x[:1], self._features)
             weight = torch.randn(features.shape[1], self._plan.projection, generator=self._course.generator)
-            self._features = Projected(self._encoder, weight.to(features))
+            self._features = Projected(self._encoder, weight.to(x.device, _precise(features.dtype)))
 
     def _summed(self, experience: Experience, order: Tensor) -> Moments:
         """Sums over rows of an experience."""
@@ -138,7 +138,7 @@ class Streaming:
     def _answer_by(self, weight: Tensor, bias: Tensor) -> None:
         """Answer by this layer, in the precision of the network but at least in single."""
         kinds = (value.dtype for value in self._course.network.parameters() if value.is_floating_point())
-        kind = torch.promote_types(next(kinds, torch.float32), torch.float32)
+        kind = _precise(next(kinds, torch.float32))
         self._served = Linear(self._features, weight.to(kind), bias.to(kind))
 
     def forget(self, keys: Collection[str]) -> int:
@@ -180,3 +180,8 @@ class Streaming:
         self._answer_by(state["weight"].to(device), state["bias"].to(device))
         kept = state["kept"]
         self._kept = kept and _Kept(tuple(kept["keys"]), kept["rows"].to(device), kept["y"].to(device))
+
+
+def _precise(kind: torch.dtype) -> torch.dtype:
+    """The same, but at least single precision."""
+    return torch.promote_types(kind, torch.float32)
