@@ -29,7 +29,32 @@ def learner(net: nn.Module, method: PackNet, **settings: object) -> ContinualLea
     return ContinualLearner(net, [method], **{"scenario": "task", "rate": 5e-3, "batch_size": 32, **settings})
 
 
-@pytest.mark.parametrize("made", [network, convolutional])
+def tied() -> nn.Module:
+    """Two hidden layers with one weight."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    net[2].weight = net[0].weight
+    return net
+
+
+class Tied(nn.Module):
+    """An output layer whose weight is that of an embedding, and another embedding whose weight is a hidden layer's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.pixels, self.words = nn.Linear(64, 10), nn.Embedding(10, 20)
+        self.hidden, self.places, self.output = nn.Linear(20, 20), nn.Embedding(20, 20), nn.Linear(20, 10)
+        self.output.weight, self.places.weight = self.words.weight, self.hidden.weight
+        self.more = nn.Linear(20, 20)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        said = self.pixels(x).softmax(1) @ self.words(torch.arange(10)) + self.places(torch.arange(20)).mean(0)
+        answer: torch.Tensor = self.output(self.more(self.hidden(said).relu()).relu())
+        return answer
+
+
+@pytest.mark.parametrize("made", [network, convolutional, tied])
 @pytest.mark.parametrize("optimizer", ["adam", decaying])
 def test_what_a_task_answers_never_changes(made: object, optimizer: object) -> None:
     one = learner(made(), PackNet(prune=0.6), optimizer=optimizer)
@@ -43,6 +68,20 @@ def test_what_a_task_answers_never_changes(made: object, optimizer: object) -> N
     assert min(accuracies) > 0.75
     mixed = torch.cat([e.x for e in digits()]), torch.cat([torch.full((len(e),), e.task) for e in digits()])
     torch.testing.assert_close(one.scores(*mixed), torch.cat(answers))
+
+
+def test_what_is_tied_stays_tied_and_is_counted_once() -> None:
+    one = learner(Tied(), PackNet(prune=0.6, head="output"))
+    answers = []
+    for experience in digits()[:3]:
+        one.learn(experience, epochs=2)
+        answers.append(one.scores(experience.x, experience.task))
+        for earlier, answer in zip(digits(), answers, strict=False):
+            assert torch.equal(one.scores(earlier.x, earlier.task), answer)
+    assert sorted(one.serving.masks) == ["more.weight", "pixels.weight"]
+    assert sorted(one.serving.head) == ["output.bias", "words.weight"]
+    assert one.network.output.weight is one.network.words.weight
+    assert PackedNetwork(tied()).masks.keys() == {"0.weight"}
 
 
 def test_shares_are_those_of_the_paper() -> None:

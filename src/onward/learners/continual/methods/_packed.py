@@ -97,19 +97,18 @@ def by_groups(x: Tensor, task: Tensor, answer: Callable[[Tensor, int | None], Te
 
 
 def _weights(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Weights by name: parameters of two dimensions or more but embeddings."""
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Embedding | nn.EmbeddingBag):
-            continue
-        for own, value in module.named_parameters(name, recurse=False):
-            if value.ndim >= 2 and value.requires_grad:
-                yield own, value
+    """Weights by name: parameters of two dimensions or more but embeddings; one that is tied has its first name."""
+    embeddings = [module for module in network.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
+    embedded = {id(value) for module in embeddings for value in module.parameters()}
+    for name, value in network.named_parameters():
+        if value.ndim >= 2 and value.requires_grad and id(value) not in embedded:
+            yield name, value
 
 
 def _head(network: nn.Module, name: str) -> list[str]:
-    """Names of the parameters of the output layer."""
+    """Names of the parameters of the output layer; one that is tied has its first name."""
     known = [own for own, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)]
     if not known or name not in {"", *known}:
         raise InvalidInput(f"There is no output layer {name!r}.", mend="Name the layer as head=.", options=known)
-    name = name or known[-1]
-    return [own for own, _ in network.get_submodule(name).named_parameters(name)]
+    within = {id(value) for value in network.get_submodule(name or known[-1]).parameters()}
+    return [own for own, value in network.named_parameters() if id(value) in within]

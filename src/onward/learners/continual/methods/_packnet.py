@@ -25,7 +25,7 @@ class PackNet:
     A task trains all weights that are free, with those of the tasks before it at work but fixed. Then the smallest of
     its weights, layer by layer, become 0 and are free again, and the rest is trained a little more. To predict, a task
     uses its own weights and those of the tasks before it, so that what it answers never changes: nothing is forgotten.
-    Biases, norms and embeddings are the first task's; the output layer is each task's own.
+    Biases, norms and embeddings are the first task's; the output layer is each task's own, with all that is tied to it.
 
     The task must be known to predict: the scenario is "task". A task that comes again when others came after it gets
     weights anew. What other methods remember is not needed here.
