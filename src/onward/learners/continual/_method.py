@@ -54,7 +54,8 @@ class Course:
 
         Args:
             network: another than that of the course.
-            task: (n,) task of each example, or of all; a network that says `by_task = True` is called with it.
+            task: (n,) task of each example, or of all; a network that says `by_task = True` is called with it. In a
+                training step such a network is called without, and answers for the task that is learned.
         """
         network = self.network if network is None else network
         both = dict.fromkeys((*self.network.modules(), *network.modules()))  # `prepare` may ask the course's network
