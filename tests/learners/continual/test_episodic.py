@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -62,7 +63,7 @@ def test_uncertain_examples_are_those_between_two_classes() -> None:
 
 
 def test_it_goes_on_bit_for_bit() -> None:
-    one = EpisodicMemorySystem(net(), 12, seed=3)
+    one = EpisodicMemorySystem(net(), np.int64(12), seed=np.int64(3))  # numbers of NumPy are numbers
     one.update_memory(*examples(0), keys=[f"k{at}" for at in range(90)])
     two = EpisodicMemorySystem(net(), 12)
     two.load_state_dict(one.state_dict())

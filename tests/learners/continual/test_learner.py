@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.learners.continual.streams import digits, network, same, same_state
@@ -296,6 +297,17 @@ def test_folders_may_be_texts(tmp_path: Path) -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
         learner(**settings)
+
+
+def test_settings_may_be_numbers_of_numpy(tmp_path: Path) -> None:
+    one = learner(rate=np.float64(0.01), batch_size=np.int64(32), seed=np.int64(3))
+    one.learn(digits()[0], epochs=np.int64(1))
+    one.save(tmp_path)
+    other = learner(rate=0.01, batch_size=32, seed=3)
+    assert other.resume(tmp_path) == 1
+    other.learn(digits()[1])
+    one.learn(digits()[1])
+    same(one, other)
 
 
 def test_a_learning_that_diverges_is_named() -> None:

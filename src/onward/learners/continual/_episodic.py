@@ -56,7 +56,7 @@ class EpisodicMemorySystem:
         check_network(model)
         whole(1, memory_size=memory_size)
         whole(0, seed=seed)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(int(seed))
         self.model = model
         self._course = Course(model, loss_of("mse"), Heads("domain"), prepare, generator, batch_size=1)
         self._device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

@@ -22,6 +22,7 @@ from onward.learners.neural import (
     is_kept,
     keep,
     kept,
+    plain_number,
     put_together,
     refuse_foreign,
     shown,
@@ -97,8 +98,8 @@ class ContinualLearner:
         whole(0, seed=seed)
         if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
             raise InvalidInput(f"No optimizer is called {optimizer!r}.", mend="Name one.", options=OPTIMIZERS)
-        generator = torch.Generator().manual_seed(seed)
-        self._loss, self._rate, self._seed, self._fresh = loss, rate, int(seed), fresh_optimizer
+        generator = torch.Generator().manual_seed(int(seed))
+        self._loss, self._rate, self._seed, self._fresh = loss, plain_number(rate), int(seed), fresh_optimizer
         self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
         self.methods = _default(loss) if methods is None else methods_of(methods)
         self._optimizer_of = optimizer

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -33,7 +34,7 @@ def test_permutations():
         assert torch.equal(train, base[:, match.nonzero()[:, 1]])
         assert len(stream.validation[number]) == 6
     assert len(orders) == 4
-    other = permuted(x, torch.arange(30) % 3, 4, seed=2)
+    other = permuted(x, torch.arange(30) % 3, 4, seed=np.int64(2))
     assert not torch.equal(other.test[1].x[0], permuted(x, torch.arange(30) % 3, 4, seed=3).test[1].x[0])
     assert [one.name for one in stream.train[1:3]] == ["permutation 1", "permutation 2"]
     with pytest.raises(InvalidInput, match="count is 0"):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from onward.core import InvalidInput
 from onward.learners.continual._method import Prepare, unchanged
-from onward.learners.neural import above, whole
+from onward.learners.neural import above, plain_numbers, whole
 
 from ._narrow import BatchNorm
 
@@ -48,6 +48,7 @@ class Lessons:
         above(rate=self.rate)
         whole(0, epochs=self.epochs, seed=self.seed)
         whole(1, batch_size=self.batch_size)
+        plain_numbers(self)
 
 
 def teach(network: nn.Module, x: Tensor, loss: LossOf, lessons: Lessons) -> None:

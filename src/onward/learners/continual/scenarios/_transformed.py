@@ -46,7 +46,7 @@ def permuted(x: Any, y: Any, count: int = 10, *, test: Test = 0.2, validation: f
     check_whole(1, count=count)
     base = _base(x, y, test, validation, seed)
     size = base.train[0].x[0].numel()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(int(seed))
     orders = [torch.arange(size), *(torch.randperm(size, generator=generator) for _ in range(count - 1))]
 
     def change(x: Tensor, number: int) -> Tensor:
