@@ -233,6 +233,7 @@ def test_a_training_that_fails_or_is_interrupted_changes_nothing():
         manager.learn_new_task("support", (x, y + 100))
     assert all(torch.equal(before[name], value) for name, value in state_of(manager).items())
     assert list(manager._agents["support"].held) == ["task 0"]
+    assert manager._agents["support"].given == 1
 
 
 def test_agents_are_strangers_to_each_other():

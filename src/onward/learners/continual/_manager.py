@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
 
-from torch import nn
+from torch import Tensor, nn
 
 from onward.core import InvalidInput, NotFound
-from onward.learners.neural import above, share, whole
+from onward.learners.neural import above, is_kept, keep, kept, plain_number, refuse_foreign, share, whole
 
+from ._agent import Agent, AgentCard
 from ._experience import Experience
 from ._forgetting import ForgettingDetector
 from ._learner import ContinualLearner
@@ -24,6 +26,8 @@ from .methods._progressive import Progressive
 from .methods._replay import ExperienceReplay
 from .scenarios import held_out
 from .scenarios._arrays import examples_of, pair_of
+
+RECORD: Final = "manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +59,17 @@ class TaskResult:
         }
 
 
-@dataclass(slots=True)
-class _Agent:
-    """An agent: the network that it began with, how it learns, and what it is examined on."""
+@dataclass(frozen=True, slots=True)
+class ManagerCard:
+    """What is kept of a manager, tensors apart.
 
-    began: nn.Module
-    methods: tuple[Method, ...]
-    settings: dict[str, Any]
-    learner: ContinualLearner
-    held: dict[str, Experience] = field(default_factory=dict)
-    tasks: int = 0
+    Args:
+        settings: what decides how it examines, as texts.
+        agents: by their names.
+    """
 
-    def copied(self, methods: Sequence[Method]) -> ContinualLearner:
-        """A learner that knows what this one knows."""
-        learner = ContinualLearner(copy.deepcopy(self.began), methods, **self.settings)
-        learner.load_state_dict(self.learner.state_dict())
-        return learner
+    settings: dict[str, str]
+    agents: dict[str, AgentCard]
 
 
 class ContinualLearningManager:
@@ -84,7 +83,9 @@ class ContinualLearningManager:
     In the scenario "class" every new class is one more that an old example can be taken for; the margin has to bear
     that, too.
 
-    One thread at a time may use a manager; `learner(...)` may serve while another task is learned.
+    `save` and `resume` keep all agents in a folder, with what they are examined on. One thread at a time may use a
+    manager; `learner(...)` may serve while another task is learned. Where an agent's buffer lies in files, hold on to
+    no learner that was replaced: only one may write there.
 
     Args:
         margin: loss on an older task that is borne, in points of accuracy (0.05 is 5 points), or of the loss of real
@@ -127,7 +128,7 @@ class ContinualLearningManager:
         whole(0, seed=seed)
         self.detector = ForgettingDetector(margin, level)
         self._held_out, self._memory, self._batch_size, self._seed = held_out, memory, batch_size, seed
-        self._agents: dict[str, _Agent] = {}
+        self._agents: dict[str, Agent] = {}
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -153,6 +154,9 @@ class ContinualLearningManager:
         Raises:
             InvalidInput: there is one called so, or a setting cannot be used.
         """
+        given: Any = agent_type
+        if not isinstance(given, str):
+            raise InvalidInput(f"The agent is called {given!r}.", mend="Give its name as a text.")
         if agent_type in self._agents:
             raise InvalidInput(f"There is an agent {agent_type!r} already.", mend="Choose another name.")
         chosen = (self.memory_replay(),) if methods is None else tuple(methods)
@@ -163,7 +167,7 @@ class ContinualLearningManager:
         if grows and not isinstance(began, ProgressiveNetwork):
             began = ProgressiveNetwork(began)
         learner = ContinualLearner(copy.deepcopy(began), chosen, **settings)
-        self._agents[agent_type] = _Agent(began, chosen, settings, learner)
+        self._agents[agent_type] = Agent(began, chosen, settings, learner)
         return learner
 
     def learner(self, agent_type: str) -> ContinualLearner:
@@ -207,9 +211,10 @@ class ContinualLearningManager:
             attempt, learner = trial.attempt(methods, lesson, asked, training)
             attempts.append(attempt)
             if attempt.passed or not preserve_performance:
-                agent.learner, agent.tasks = learner, agent.tasks + 1
+                agent.learner, agent.given, agent.tasks = learner, agent.given + 1, agent.tasks + 1
                 agent.held[_unused(experience.name, agent.held)] = asked
                 return TaskResult(agent_type, experience.name, True, _told(attempts), tuple(attempts))
+        agent.given += 1
         return TaskResult(agent_type, experience.name, False, _told(attempts), tuple(attempts))
 
     def elastic_weight_consolidation(self, strength: float = 100.0, **settings: Any) -> EWC:
@@ -244,7 +249,79 @@ class ContinualLearningManager:
         """A method for `setup_agent_continual_learning`: see `LearningWithoutForgetting`."""
         return LearningWithoutForgetting(temperature, alpha)
 
-    def _agent(self, agent_type: str) -> _Agent:
+    def save(self, folder: Path | str) -> None:
+        """Keep all of it in a folder, instead of what was kept there, in one step: every agent's learner, what it is
+        examined on, and how many tasks it was given. Nothing is pickled.
+
+        Raises:
+            Unavailable: the folder cannot be written; what was kept there stays.
+        """
+        tensors: dict[str, Tensor] = {}
+        agents = {name: agent.card(str(at), tensors) for at, (name, agent) in enumerate(self._agents.items())}
+        keep(Path(folder), RECORD, ManagerCard(self._describe(), agents), tensors)
+
+    def resume(self, folder: Path | str) -> dict[str, int]:
+        """Go on from what `save` kept in a folder, if something was.
+
+        Call it on a new manager of the same settings whose agents were set up as they were; then let them learn the
+        tasks that are left. What comes is what would have come without the interruption, bit for bit. A task that was
+        under way is learned anew. Agents that were not there stay as they are.
+
+        Returns:
+            For each agent, tasks that it was given, learned or refused; 0 where nothing was kept.
+
+        Raises:
+            Damaged: it is not what was kept.
+            InvalidInput: it is of a manager with other settings, or an agent is not set up as it was; nothing changes.
+
+        >>> import tempfile, torch
+        >>> def made():
+        ...     manager = ContinualLearningManager(batch_size=16)
+        ...     manager.setup_agent_continual_learning("support", nn.Linear(4, 4), rate=0.01)
+        ...     return manager
+        >>> y = torch.arange(600) % 4
+        >>> x = 6 * torch.eye(4)[y] + torch.randn(600, 4)
+        >>> tasks = [(x[y < 2], y[y < 2]), (x[y >= 2], y[y >= 2])]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for life in range(3):
+        ...         manager = made()
+        ...         done = manager.resume(folder)["support"]
+        ...         print(done)
+        ...         for task in tasks[done : done + 1]:
+        ...             _ = manager.learn_new_task("support", task)
+        ...             manager.save(folder)
+        0
+        1
+        2
+        """
+        folder = Path(folder)
+        if is_kept(folder, RECORD):
+            card, tensors = kept(folder, RECORD, ManagerCard)
+            refuse_foreign(card.settings, self._describe(), folder)
+            strangers = [name for name in card.agents if name not in self._agents]
+            if strangers:
+                raise InvalidInput(
+                    f"{folder} holds agents that are not set up here: {', '.join(strangers)}.",
+                    mend="Set them up with setup_agent_continual_learning as they were.",
+                )
+            self._agents |= {
+                name: self._agents[name].resumed(one, tensors, folder) for name, one in card.agents.items()
+            }
+        return {name: agent.given for name, agent in self._agents.items()}
+
+    def _describe(self) -> dict[str, str]:
+        """What decides how it examines, as texts."""
+        settings = {
+            "margin": self.detector.margin,
+            "level": self.detector.level,
+            "held_out": self._held_out,
+            "memory": self._memory,
+            "batch_size": self._batch_size,
+            "seed": self._seed,
+        }
+        return {name: repr(plain_number(value)) for name, value in settings.items()}
+
+    def _agent(self, agent_type: str) -> Agent:
         if agent_type not in self._agents:
             raise NotFound(
                 f"There is no agent {agent_type!r}.",
@@ -253,7 +330,7 @@ class ContinualLearningManager:
             )
         return self._agents[agent_type]
 
-    def _experience(self, agent: _Agent, data: Experience | tuple[Any, Any]) -> Experience:
+    def _experience(self, agent: Agent, data: Experience | tuple[Any, Any]) -> Experience:
         if isinstance(data, Experience):
             return replace(data, name=data.name or f"task {data.task}")
         found = examples_of(

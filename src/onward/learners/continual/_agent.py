@@ -1,0 +1,111 @@
+"""An agent of a manager: how it learns, what it is examined on, and how both are kept."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from onward.learners.neural import put_together, refuse_foreign, taken_apart, text
+
+from ._experience import Experience
+from ._learner import ContinualLearner
+from ._method import Method
+from ._trial import ladder
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCard:
+    """What is kept of an agent, its tensors apart.
+
+    Args:
+        methods: those that it was set up with, as text; its learner may have come to replay more.
+        learner: how that learns, see `ContinualLearner.describe`.
+        state: of the learner.
+        held: what it is examined on.
+        given, tasks: see `Agent`.
+    """
+
+    methods: str
+    learner: dict[str, str]
+    state: Any
+    held: Any
+    given: int
+    tasks: int
+
+
+@dataclass(slots=True)
+class Agent:
+    """One that learns task after task.
+
+    Args:
+        began: the network that it began with.
+        methods: how it does not forget; each attempt at a task begins with them.
+        settings: of `ContinualLearner`, by name.
+        learner: the one in service.
+        held: task -> examples that were never learned from.
+        given: tasks that it was given, learned or refused.
+        tasks: how many of them it learned.
+    """
+
+    began: nn.Module
+    methods: tuple[Method, ...]
+    settings: dict[str, Any]
+    learner: ContinualLearner
+    held: dict[str, Experience] = field(default_factory=dict)
+    given: int = 0
+    tasks: int = 0
+
+    def copied(self, methods: Sequence[Method]) -> ContinualLearner:
+        """A learner that knows what the one in service knows."""
+        learner = self._untaught(methods)
+        learner.load_state_dict(self.learner.state_dict())
+        return learner
+
+    def _untaught(self, methods: Sequence[Method]) -> ContinualLearner:
+        return ContinualLearner(copy.deepcopy(self.began), methods, **self.settings)
+
+    def card(self, place: str, tensors: dict[str, Tensor]) -> AgentCard:
+        """What it takes to go on.
+
+        Args:
+            place: what names of tensors begin with.
+            tensors: they are added here.
+        """
+        state = taken_apart(self.learner.state_dict(), f"{place}/state", tensors)
+        held = taken_apart({name: _told(one) for name, one in self.held.items()}, f"{place}/held", tensors)
+        return AgentCard(text(self.methods), self.learner.describe(), state, held, self.given, self.tasks)
+
+    def resumed(self, card: AgentCard, tensors: Mapping[str, Tensor], folder: Path) -> Agent:
+        """One that was set up as this one is, and knows what was kept.
+
+        Args:
+            folder: where it was kept.
+
+        Raises:
+            InvalidInput: it was set up otherwise.
+        """
+        refuse_foreign({"methods": card.methods}, {"methods": text(self.methods)}, folder)
+        tried = ladder(self.methods, self.settings["batch_size"])
+        methods = next((one for one in tried if text(one) == card.learner["methods"]), self.methods)
+        learner = self._untaught(methods)
+        refuse_foreign(card.learner, learner.describe(), folder)
+        learner.load_state_dict(put_together(card.state, tensors))
+        found = put_together(card.held, tensors)
+        held = {name: _read(one, learner.device) for name, one in found.items()}
+        return replace(self, learner=learner, held=held, given=card.given, tasks=card.tasks)
+
+
+def _told(one: Experience) -> dict[str, Any]:
+    keys = None if one.keys is None else list(one.keys)
+    return {"x": one.x, "y": one.y, "task": one.task, "name": one.name, "keys": keys}
+
+
+def _read(told: Mapping[str, Any], device: torch.device) -> Experience:
+    x, y = told["x"].to(device), told["y"].to(device)
+    return Experience(x, y, told["task"], told["name"], told["keys"])
