@@ -143,6 +143,16 @@ def test_every_task_has_an_output_layer_of_its_own() -> None:
     assert one.evaluate(Experience(x, 1 - y, task=1))["accuracy"] > 0.99
 
 
+def test_a_task_comes_again_where_the_output_layer_is_frozen_in_part() -> None:
+    net = network()
+    net[3].bias.requires_grad_(False)
+    bias, one = net[3].bias.clone(), learner(net, PackNet(prune=0.6))
+    for task in (0, 1, 0):
+        one.learn(digits()[task], epochs=2)
+    assert torch.equal(net[3].bias, bias)
+    assert min(one.evaluate(digits()[task])["accuracy"] for task in (0, 1)) > 0.75
+
+
 def test_embeddings_and_gates_work_too() -> None:
     class Reader(nn.Module):
         def __init__(self) -> None:

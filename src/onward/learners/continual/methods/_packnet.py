@@ -114,7 +114,7 @@ class _Packing:
 
     @torch.no_grad()
     def _put_head(self, values: Mapping[str, Tensor]) -> None:
-        parameters = self._course.parameters()
+        parameters = dict(self._course.network.named_parameters())
         for name, value in values.items():
             parameters[name].copy_(value)
 
