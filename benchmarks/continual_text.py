@@ -42,6 +42,7 @@ from onward.learners.continual import (
     Joint,
     Retention,
     StreamingRidge,
+    recommended,
 )
 from onward.learners.continual.memory import Buffer
 from onward.learners.text.continual._rows import WIDTH, counted
@@ -52,7 +53,8 @@ NAME = "continual_text"
 Rows = tuple[Tensor, Tensor]
 
 METHODS: dict[str, Callable[[int], Any]] = {
-    "onward": lambda memory: ExperienceReplay(memory, "class_balanced", batch_size=BATCH),
+    "onward": lambda memory: recommended(memory, batch_size=BATCH),
+    "replay": lambda memory: ExperienceReplay(memory, "class_balanced", batch_size=BATCH),
     "replay, reservoir": lambda memory: ExperienceReplay(memory, "reservoir", batch_size=BATCH),
     "DER++": lambda memory: DarkExperienceReplay(Buffer(memory), alpha=0.1, beta=0.5, batch_size=BATCH),
     "EWC": lambda _: EWC(100.0),

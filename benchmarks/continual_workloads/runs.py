@@ -28,6 +28,7 @@ from onward.learners.continual import (
     Method,
     Retention,
     SynapticIntelligence,
+    recommended,
 )
 from onward.learners.continual.memory import Buffer
 
@@ -50,13 +51,14 @@ STRENGTHS = {
     "split, class, one pass": (1e8, 1e9, 0.8, 0.5),
     "permuted, domain": (500.0, 1000.0, 0.9, 5.0),
 }
-NAMES = ("fine-tuning", "EWC", "online EWC", "SI", "LwF", "replay", "replay, 1/t", "DER++", "joint")
+NAMES = ("onward", "fine-tuning", "EWC", "online EWC", "SI", "LwF", "replay", "replay, 1/t", "DER++", "joint")
 
 
 def method(workload: str, name: str) -> Method:
     """A method with its settings."""
     ewc, online, decay, si = STRENGTHS[workload]
     settings: dict[str, Callable[[], Method]] = {
+        "onward": lambda: recommended(MEMORY),
         "fine-tuning": FineTuning,
         "EWC": lambda: EWC(ewc),
         "online EWC": lambda: EWC(online, online=True, decay=decay),

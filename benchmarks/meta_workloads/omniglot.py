@@ -32,7 +32,13 @@ from onward.learners.meta import (
 from onward.learners.meta.tasks import Episodes, omniglot
 
 TESTED, VALIDATED, STEPS = 600, 100, 10
-SHAPES = ((5, 1), (5, 5), (20, 1), (20, 5))
+LENGTHS = {  # ways and shots: tasks in a meta-iteration, meta-iterations of MAML and of MAML++, fewer of larger tasks
+    (5, 1): (8, 1200, 400),
+    (5, 5): (4, 600, 240),
+    (20, 1): (4, 360, 240),
+    (20, 5): (2, 300, 120),
+}
+SHAPES = tuple(LENGTHS)
 Schedule = Callable[[Plan], Callable[[int], float]]
 
 
@@ -70,20 +76,19 @@ NORMS = r"^(1|4|7|10)\."
 def methods() -> dict[str, Method]:
     """All of them, the cheapest to learn first."""
     found: dict[str, Method] = {}
-    for shots in (1, 5):
-        plan, shapes = Plan(1500, 1, 300), SHAPES
-        found[f"prototypical, {shots}-shot"] = Method(Prototypical(), plan, 20, shots, outer_rate=2e-3, shapes=shapes)
+    for shots, plan in ((1, Plan(1500, 1, 300)), (5, Plan(600, 1, 100))):
+        found[f"prototypical, {shots}-shot"] = Method(Prototypical(), plan, 20, shots, outer_rate=2e-3, shapes=SHAPES)
         found[f"matching, {shots}-shot"] = Method(
-            Matching(fce=False, scale=10), plan, 20, shots, outer_rate=2e-3, shapes=shapes
+            Matching(fce=False, scale=10), plan, 20, shots, outer_rate=2e-3, shapes=SHAPES
         )
-    for ways, shots in SHAPES:
-        shape, few = f"{ways}-way {shots}-shot", Plan(1200, 8, 100)
+    for (ways, shots), (tasks, long, short) in LENGTHS.items():
+        shape = f"{ways}-way {shots}-shot"
         found[f"MAML++, {shape}"] = Method(
-            MAMLPlusPlus(3, 0.4, multi_step=200, norms=NORMS), Plan(400, 8, 50), ways, shots,
+            MAMLPlusPlus(3, 0.4, multi_step=short // 2, norms=NORMS), Plan(short, tasks, short // 8), ways, shots,
             outer_rate=2e-3, validation=50, shapes=((ways, shots),), steps=3,
         )  # fmt: skip
         found[f"MAML, {shape}"] = Method(
-            MAML(1, 0.4), few, ways, shots, outer_rate=2e-3, shapes=((ways, shots),), steps=3
+            MAML(1, 0.4), Plan(long, tasks, long // 12), ways, shots, outer_rate=2e-3, shapes=((ways, shots),), steps=3
         )
         found[f"Reptile, {shape}"] = Method(
             Reptile(inner_steps=5, batch_size=10, adapt_steps=50, adapt_batch_size=5), Plan(1000, 5, 250), ways, shots,

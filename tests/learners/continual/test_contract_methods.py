@@ -23,6 +23,7 @@ METHODS: dict[str, Callable[[], list[Method]]] = {
     "ExperienceReplay, herding": lambda: [door.ExperienceReplay(40, policy="herding")],
     "DarkExperienceReplay": lambda: [door.DarkExperienceReplay(40)],
     "DarkExperienceReplay, random": lambda: [door.DarkExperienceReplay(40, beta=0.0, policy="random")],
+    "recommended": lambda: [door.recommended(40)],
     "GEM": lambda: [door.GEM(each=20)],
     "AGEM": lambda: [door.AGEM(40, batch_size=20)],
     "CLSER": lambda: [door.CLSER(40)],
@@ -160,7 +161,7 @@ def test_what_a_user_said_can_be_dropped(methods: Callable[[], list[Method]]) ->
     one.learn(stream()[2], steps=3)
 
 
-KEEPING = {"Joint", "ExperienceReplay", "DarkExperienceReplay", "GEM", "AGEM", "CLSER"}
+KEEPING = {"Joint", "ExperienceReplay", "DarkExperienceReplay", "recommended", "GEM", "AGEM", "CLSER"}
 """Those that keep examples."""
 
 

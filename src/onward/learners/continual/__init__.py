@@ -45,3 +45,4 @@ from .methods import Progressive as Progressive
 from .methods import ProgressiveNetwork as ProgressiveNetwork
 from .methods import StreamingRidge as StreamingRidge
 from .methods import SynapticIntelligence as SynapticIntelligence
+from .methods import recommended as recommended

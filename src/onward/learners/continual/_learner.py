@@ -38,7 +38,7 @@ from ._loop import Loop, Plan, Standing, Training, batches, clock, draw_again
 from ._losses import LossFunction, loss_of
 from ._method import Course, Hooks, Method, Prepare, unchanged
 from ._report import LearnReport, Stopped
-from .methods import ExperienceReplay
+from .methods import recommended
 
 OptimizerOf = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
@@ -54,8 +54,7 @@ class ContinualLearner:
     Args:
         network: any torch module that takes (n, ...) inputs; it is trained in place. Parameters with
             `requires_grad=False` stay as they are.
-        methods: how not to forget: one, or several together where they allow it. If not said, replay of a thousand
-            examples, old and new tasks counting alike, classes drawn alike.
+        methods: how not to forget: one, or several together where they allow it. If not said, what is `recommended`.
         scenario: "task", "domain" or "class": which outputs count for an example, see `Heads`.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of (scores, y).
         optimizer: "adam", "sgd", or a function of the parameters.
@@ -101,7 +100,7 @@ class ContinualLearner:
         generator = torch.Generator().manual_seed(int(seed))
         self._loss, self._rate, self._seed, self._fresh = loss, plain_number(rate), int(seed), fresh_optimizer
         self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
-        self.methods = _default(loss) if methods is None else methods_of(methods)
+        self.methods = (recommended(classes=loss == "cross_entropy"),) if methods is None else methods_of(methods)
         self._optimizer_of = optimizer
         self._hooks: tuple[Hooks, ...] = tuple(method.start(self._course) for method in self.methods)
         check_methods(self._hooks)
@@ -424,8 +423,3 @@ class ContinualLearner:
             self.save(training.folder)
         finally:
             self._under_way = None
-
-
-def _default(loss: str | LossFunction) -> tuple[Method, ...]:
-    """Onward's default, the best of what was measured; classes are balanced where there are classes."""
-    return (ExperienceReplay(1000, weight="tasks", balanced="class" if loss == "cross_entropy" else None),)

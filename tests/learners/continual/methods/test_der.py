@@ -39,45 +39,56 @@ def course_of(kind: str, net: nn.Module, size: int = 4) -> Course:
 @settings(max_examples=25, deadline=None)
 @given(
     kind=st.sampled_from(["class", "task", "domain"]),
+    compared=st.sampled_from(["all", "met"]),
+    alike=st.booleans(),
     alpha=st.sampled_from([0.0, 0.1, 1.0]),
     beta=st.sampled_from([0.0, 0.5]),
     count=st.integers(1, 9),
     seed=st.integers(0, 100),
 )
-def test_what_is_added_to_the_loss_is_the_formula(kind: str, alpha: float, beta: float, count: int, seed: int) -> None:
-    if not alpha and not beta:
+def test_what_is_added_to_the_loss_is_the_formula(
+    kind: str, compared: str, alike: bool, alpha: float, beta: float, count: int, seed: int
+) -> None:
+    if not beta and (not alpha or compared == "met"):
         return
     torch.manual_seed(seed)
     net = nn.Linear(3, 6).double()
     course = course_of(kind, net)
-    hooks = DarkExperienceReplay(5, alpha, beta, count).start(course)
+    hooks = DarkExperienceReplay(5, alpha, beta, count, compared=compared, classes_alike=alike).start(course)
     memory = hooks.state.__self__
     experience = Experience(torch.randn(7, 3).double(), torch.tensor([2, 3, 4, 2, 3, 4, 2]), task=1)
-    step = Step(experience, 0, torch.arange(7), experience.x, experience.y, net(experience.x), EMPTY, EMPTY)
+    outputs = net(experience.x)
+    scores = course.heads.scores(outputs, 1)
+    step = Step(experience, 0, torch.arange(7), experience.x, experience.y, outputs, scores, EMPTY)
     assert hooks.recall(step) is None
     assert hooks.objective(step, None) is None
+    assert not alike or hooks.weight(step) == 1
     hooks.stepped(step)
     with torch.no_grad():
         net.weight.mul_(2).add_(0.3)
+    course.heads.learn(Experience(torch.zeros(1, 3), torch.tensor([5]), 2))
     before = course.generator.get_state()
     found = hooks.objective(step, net(hooks.recall(step)))
 
     course.generator.set_state(before)
-    own = [2, 3, 4] if kind == "task" else list(range(6))
-    counting = {"task": [2, 3, 4], "class": [0, 1, 2, 3, 4], "domain": list(range(6))}[kind]
+    met = [0, 1, 2, 3, 4] if kind == "class" and compared == "met" else list(range(6))
+    then = [2, 3, 4] if kind == "task" else met
+    now = [2, 3, 4] if kind == "task" else list(range(6))
     expected = torch.zeros((), dtype=torch.double)
     if alpha:
         said = memory.sample(count, course.generator)
-        squares = [(net(x)[c] - z[c]) ** 2 for x, z in zip(said.x, said.extra["logits"], strict=True) for c in own]
+        squares = [(net(x)[c] - z[c]) ** 2 for x, z in zip(said.x, said.extra["logits"], strict=True) for c in then]
         expected = expected + alpha * sum(squares) / len(squares)
     if beta:
         true = memory.sample(count, course.generator)
         losses = [
-            -net(x)[y] + torch.stack([net(x)[c] for c in counting]).exp().sum().log()
+            -net(x)[y] + torch.stack([net(x)[c] for c in now]).exp().sum().log()
             for x, y in zip(true.x, true.y, strict=True)
         ]
         expected = expected + beta * sum(losses) / len(losses)
     assert found.item() == pytest.approx(expected.item(), rel=1e-9)
+    assert (hooks.weight is not None) == alike
+    assert not alike or hooks.weight(step) == 3 / 6  # six classes met, three of them in the experience
     gradients = [torch.autograd.grad(loss, net.weight, retain_graph=True)[0] for loss in (found, expected)]
     assert torch.allclose(*gradients, rtol=1e-9, atol=1e-12)
 
@@ -106,6 +117,17 @@ def test_a_policy_that_picks_at_the_end_gets_what_the_network_says_then(policy: 
     assert len(kept) == 50
     with torch.no_grad():
         assert torch.allclose(kept.extra["logits"], one.network(kept.x), atol=1e-6)
+
+
+def test_what_was_said_of_classes_not_met_by_then_can_be_left_out() -> None:
+    first, second = digits()[:2]
+    for policy in ("random", "reservoir"):
+        one = learner(DarkExperienceReplay(50, policy=policy, compared="met"))
+        one.learn(first)
+        one.learn(second)
+        kept = remembered(one).contents()
+        known = torch.tensor([[*[True] * 2, *[kind in (2, 3)] * 2, *[False] * 6] for kind in kept.y.tolist()])
+        assert torch.equal(kept.extra["logits"].isfinite(), known)
 
 
 def test_less_is_forgotten() -> None:
@@ -196,6 +218,8 @@ def test_another_number_of_outputs_is_refused() -> None:
         {"batch_size": 0},
         {"batch_size": 2.5},
         {"policy": "best"},
+        {"compared": "some"},
+        {"compared": "met", "beta": 0.0},
     ],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:

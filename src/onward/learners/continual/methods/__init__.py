@@ -17,6 +17,7 @@ from ._mas import MemoryAwareSynapses as MemoryAwareSynapses
 from ._packed import PackedNetwork as PackedNetwork
 from ._packnet import PackNet as PackNet
 from ._progressive import Progressive as Progressive
+from ._recommended import recommended as recommended
 from ._replay import ExperienceReplay as ExperienceReplay
 from ._si import SynapticIntelligence as SynapticIntelligence
 from ._slda import SLDA as SLDA

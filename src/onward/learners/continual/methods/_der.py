@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
 from onward.core import InvalidInput
@@ -15,6 +15,8 @@ from onward.learners.continual.memory import Buffer, Policy, Sample
 from onward.learners.neural import at_least
 
 from ._rehearsal import Rehearsal, check_memory
+
+COMPARED: Final = ("all", "met")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,10 @@ class DarkExperienceReplay:
     many others, drawn apart, with their true targets.
 
     As in the authors' code the mean goes over all outputs, whether they count in the scenario or not; in the scenario
-    "task", where the outputs of other tasks never count for an example, over those of its own task alone. Other than
-    there, batch and remembered examples go through the network together, so that a batch norm sees them as one batch.
+    "task", where the outputs of other tasks never count for an example, over those of its own task alone. What the
+    network said of classes that it had not met by then holds back their learning (Boschini et al. 2022,
+    arXiv:2201.00766): `compared="met"` leaves it out, and the true targets alone keep those classes off. Other than in
+    that code, batch and remembered examples go through the network together, so that a batch norm sees them as one.
 
     Regression works the same: the outputs then are real values. It goes with penalties (EWC, SI, MAS), with an `EMA`,
     and with GEM or A-GEM listed after it. The network must keep as many outputs as it had.
@@ -40,9 +44,14 @@ class DarkExperienceReplay:
         batch_size: examples of each of the two draws; that of the learner if not said.
         policy: what to keep, by its name or itself; of a `Buffer`, its own counts. Those for streams are offered every
             batch of every pass, as in the authors' code; to the others, the network says what it says at the end.
+        compared: of the outputs, "all", or those of the classes that were "met" when the example was remembered, which
+            takes a `beta` above 0.
+        classes_alike: once something is remembered, weigh the batch's own loss by the number of classes in the
+            experience over that of all classes met, so that every class counts alike however many there are. Where all
+            classes come in every experience, and with real targets, it changes nothing.
 
     Raises:
-        InvalidInput: a value is out of its range.
+        InvalidInput: a value is out of its range, or unknown.
 
     >>> DarkExperienceReplay(200, alpha=0.3, beta=0.0).alpha
     0.3
@@ -53,10 +62,20 @@ class DarkExperienceReplay:
     beta: float = 0.5
     batch_size: int | None = None
     policy: str | Policy = "reservoir"
+    compared: Literal["all", "met"] = "all"
+    classes_alike: bool = False
 
     def __post_init__(self) -> None:
         check_memory(self.memory, self.policy, self.batch_size)
         at_least(0, alpha=self.alpha, beta=self.beta)
+        if self.compared not in COMPARED:
+            raise InvalidInput(f"compared is {self.compared!r}.", mend="Choose one.", options=COMPARED)
+        if self.compared == "met" and not self.beta:
+            raise InvalidInput(
+                'compared is "met" and beta is 0.',
+                why="Nothing would keep new classes off old examples.",
+                mend='Give beta a weight, or compare "all".',
+            )
         if not (self.alpha or self.beta):
             raise InvalidInput("alpha and beta are 0: nothing is replayed.", mend="Give one of them a weight.")
 
@@ -65,6 +84,7 @@ class DarkExperienceReplay:
         return Hooks(
             recall=replay.recall,
             objective=replay.objective,
+            weight=replay.own_weight if self.classes_alike else None,
             stepped=replay.stepped if replay.memory.streams else None,
             end=None if replay.memory.streams else replay.end,
             state=replay.memory.buffer.state,
@@ -79,6 +99,8 @@ class _Replay:
         self.memory = Rehearsal(settings.memory, settings.policy, settings.batch_size, course)
         self._said: Sample | None = None
         self._true: Sample | None = None
+        self._of: Experience | None = None
+        self._share = 1.0
 
     def recall(self, step: Step) -> Tensor | None:  # noqa: ARG002
         self._said = self.memory.drawn() if self._settings.alpha else None
@@ -100,6 +122,15 @@ class _Replay:
             parts.append(settings.beta * self._course.loss(scores, self._true.y))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
+    def own_weight(self, step: Step) -> float:
+        """That of the batch's own loss: the share of its experience's classes among those met."""
+        if self._said is None and self._true is None:
+            return 1.0
+        if self._of is not step.experience:
+            self._of, classes = step.experience, step.experience.classes
+            self._share = len(classes) / len(self._course.heads.seen) if classes else 1.0
+        return self._share
+
     def _difference(self, now: Tensor, then: Sample) -> Tensor:
         """Mean square of what the network says now less what it said then, over the outputs that are compared."""
         logits = then.extra["logits"]
@@ -108,14 +139,18 @@ class _Replay:
                 f"The network gave outputs of shape {tuple(logits.shape[1:])} and gives {tuple(now.shape[1:])} now.",
                 mend="Give it an output for every class that may come from the start.",
             )
-        heads = self._course.heads
-        if heads.kind != "task":
-            return F.mse_loss(now, logits)
-        counts = heads.scores(torch.zeros_like(logits), then.task) == 0
-        return ((now - logits).square() * counts).sum() / counts.sum()
+        counted = logits != -torch.inf
+        return (now - logits.masked_fill(~counted, 0)).square().mul(counted).sum() / counted.sum()
+
+    def _logits(self, outputs: Tensor, scores: Tensor) -> Tensor:
+        """What is remembered of raw outputs: -inf is where nothing will be compared."""
+        every = self._settings.compared == "all" and self._course.heads.kind != "task"
+        return outputs if every else scores
 
     def stepped(self, step: Step) -> None:
-        self.memory.offer(step, logits=step.outputs)
+        self.memory.offer(step, logits=self._logits(step.outputs, step.scores))
 
     def end(self, experience: Experience) -> None:
-        self.memory.offer_all(experience, logits=self._course.outputs(experience.x))
+        outputs = self._course.outputs(experience.x)
+        scores = self._course.heads.scores(outputs, experience.task)
+        self.memory.offer_all(experience, logits=self._logits(outputs, scores))

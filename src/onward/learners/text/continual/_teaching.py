@@ -1,7 +1,8 @@
-"""Teaching one head: experience replay on a linear network, from where the champion stands.
+"""Teaching one head: dark experience replay on a linear network, from where the champion stands.
 
-A day's new examples are one experience. In every step as many examples from the buffer go with the batch, and the
-buffer keeps the classes as equal as the stream allows. `benchmarks/continual_text.py` compares this with the other
+A day's new examples are one experience. With every batch go as many examples from the buffer for what they are, and as
+many for what the head said of them when they came; every class counts alike, in the buffer and in a step.
+`benchmarks/continual_text.py` compares this with the other
 methods of `onward.learners.continual`.
 """
 
@@ -16,8 +17,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from onward.learners.continual import ContinualLearner, Experience, LearnReport
-from onward.learners.continual.methods import ExperienceReplay
+from onward.learners.continual import ContinualLearner, Experience, LearnReport, recommended
 
 from ._model import Head
 from ._rows import BLOCKS, WIDTH
@@ -84,8 +84,9 @@ def learner_of(labels: int, memory: int, seed: int) -> ContinualLearner:
     network = nn.Linear(WIDTH, labels)
     for parameter in network.parameters():
         nn.init.zeros_(parameter)
-    replay = ExperienceReplay(memory, "class_balanced", batch_size=BATCH)
-    return ContinualLearner(network, [replay], rate=RATE, batch_size=BATCH, prepare=inputs, seed=seed)
+    return ContinualLearner(
+        network, [recommended(memory, batch_size=BATCH)], rate=RATE, batch_size=BATCH, prepare=inputs, seed=seed
+    )
 
 
 def teach(

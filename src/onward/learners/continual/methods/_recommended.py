@@ -1,0 +1,31 @@
+"""What to take where nobody says a method."""
+
+from __future__ import annotations
+
+from onward.learners.continual.memory import Random
+
+from ._der import DarkExperienceReplay
+
+
+def recommended(memory: int = 2000, *, classes: bool = True, batch_size: int | None = None) -> DarkExperienceReplay:
+    """Onward's default: of all that was measured, what forgets least with a memory of so many examples.
+
+    Dark experience replay whose memory is filled when an experience is over, every class having an equal share; what
+    was said is compared for classes that had been met by then; and every class counts alike in a step, however many
+    came before it.
+
+    Args:
+        memory: examples at most.
+        classes: whether targets are classes; of real ones, tasks share the memory.
+        batch_size: examples of each draw; that of the learner if not said.
+
+    Raises:
+        InvalidInput: a value is out of its range.
+
+    >>> recommended(500).memory
+    500
+    """
+    policy = Random("class" if classes else "task")
+    return DarkExperienceReplay(
+        memory, alpha=0.3, beta=0.5, batch_size=batch_size, policy=policy, compared="met", classes_alike=True
+    )

@@ -1,0 +1,53 @@
+"""What Onward takes where nobody says a method: in every scenario less is forgotten than 5 points."""
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+from onward.core import InvalidInput
+from onward.learners.continual import ContinualLearner, ExperienceReplay, Method, Retention, follow, recommended
+from onward.learners.continual.memory import Random
+from onward.learners.continual.scenarios import from_arrays, permuted
+
+
+def retention(kind: str, method: Method | None = None, memory: int = 200) -> Retention:
+    data = load_digits()
+    stream = from_arrays(data.data / 16, data.target, experiences=5, kind=kind, seed=0)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(64, 100), nn.ReLU(), nn.Linear(100, 2 if kind == "domain" else 10))
+    learner = ContinualLearner(net, method or recommended(memory), scenario=kind, batch_size=32)
+    return follow(learner, stream, lambda one: learner.learn(one, epochs=10))
+
+
+@pytest.mark.parametrize(("kind", "reached"), [("task", 0.98), ("domain", 0.93), ("class", 0.91)])
+def test_less_than_five_points_are_forgotten(kind: str, reached: float) -> None:
+    found = retention(kind)
+    assert found.forgetting < 0.05
+    assert found.average > reached
+
+
+def test_less_is_forgotten_than_by_plain_replay() -> None:
+    assert retention("class").forgetting < retention("class", ExperienceReplay(200)).forgetting
+
+
+def test_permuted_pictures_are_kept() -> None:
+    data = load_digits()
+    stream = permuted(torch.tensor(data.data / 16).float().view(-1, 8, 8), data.target, 3, seed=0)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 200), nn.ReLU(), nn.Linear(200, 10))
+    learner = ContinualLearner(net, scenario="domain", batch_size=32)
+    assert follow(learner, stream, lambda one: learner.learn(one, epochs=10)).forgetting < 0.05
+
+
+def test_is_what_a_learner_takes_where_nobody_says_a_method() -> None:
+    net = nn.Linear(2, 2)
+    assert ContinualLearner(net).methods == (recommended(2000),)
+    assert ContinualLearner(net, loss="mse", scenario="domain").methods == (recommended(classes=False),)
+    assert recommended(classes=False).policy == Random("task")
+    assert recommended(7, batch_size=3).batch_size == 3
+
+
+def test_no_room_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="memory"):
+        recommended(0)
