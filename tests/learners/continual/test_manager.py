@@ -281,3 +281,24 @@ def test_what_cannot_be():
             ContinualLearningManager(**settings)
     assert manager.agents == ("support",)
     assert outcomes(manager.learner("support"), Experience(*blobs([0], 3))).shape == (3,)
+
+
+def test_what_a_user_said_leaves_buffers_and_what_is_held_out():
+    manager = ContinualLearningManager(margin=10.0, batch_size=16, memory=1000)
+    for agent in ("one", "other"):
+        manager.setup_agent_continual_learning(agent, nn.Linear(2, 4))
+    x, y = torch.randn(60, 2), torch.arange(60) % 2
+    keys = [f"user {at % 6}" for at in range(60)]
+    manager.learn_new_task("one", Experience(x, y, 0, "first", keys))
+    manager.learn_new_task("one", Experience(x, y + 2, 1, "second", ["user 0"] * 60))
+    manager.learn_new_task("other", (x, y))
+    assert manager.forget(["user 0", "nobody"]) == 10 + 60
+    held = manager._agents["one"].held
+    assert list(held) == ["first"], "of the second nothing is left to examine"
+    assert "user 0" not in held["first"].keys
+    rows = [at for at, key in enumerate(keys) if key in held["first"].keys]
+    assert all(any(torch.equal(kept, x[at]) for at in rows) for kept in held["first"].x)
+    assert manager.forget(["user 0"]) == 0
+    assert manager.learn_new_task("one", Experience(x, y, 0, "third", keys)).accepted
+    with pytest.raises(InvalidInput, match="no collection of keys"):
+        manager.forget("user 1")

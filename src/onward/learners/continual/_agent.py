@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,21 @@ class Agent:
 
     def _untaught(self, methods: Sequence[Method]) -> ContinualLearner:
         return ContinualLearner(copy.deepcopy(self.began), methods, **self.settings)
+
+    def forget(self, keys: Collection[str]) -> int:
+        """Drop examples, kept or held out; how many. A task of which nothing is held out is examined no more."""
+        dropped = self.learner.forget(keys)
+        asked = set(keys)
+        for name, one in list(self.held.items()):
+            left = [at for at, key in enumerate(one.keys or ()) if key not in asked]
+            if one.keys is None or len(left) == len(one):
+                continue
+            dropped += len(one) - len(left)
+            del self.held[name]
+            if left:
+                own = [one.keys[at] for at in left]
+                self.held[name] = replace(one, x=one.x[left], y=one.y[left], keys=own)
+        return dropped
 
     def card(self, place: str, tensors: dict[str, Tensor]) -> AgentCard:
         """What it takes to go on.

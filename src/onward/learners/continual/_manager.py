@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from onward.core import InvalidInput, NotFound
 from onward.learners.neural import above, is_kept, keep, kept, plain_number, refuse_foreign, share, whole
 
 from ._agent import Agent, AgentCard
+from ._checks import keys_of
 from ._experience import Experience
 from ._forgetting import ForgettingDetector
 from ._learner import ContinualLearner
@@ -248,6 +249,17 @@ class ContinualLearningManager:
     ) -> LearningWithoutForgetting:
         """A method for `setup_agent_continual_learning`: see `LearningWithoutForgetting`."""
         return LearningWithoutForgetting(temperature, alpha)
+
+    def forget(self, keys: Collection[str]) -> int:
+        """Drop the examples with these keys from all that is remembered and held out; how many were dropped.
+
+        What the networks have learned from them stays, and so does what `save` wrote before.
+
+        Raises:
+            InvalidInput: it is one text, whose letters would be taken for keys; or one of them is no text.
+        """
+        asked = keys_of(keys)
+        return sum(agent.forget(asked) for agent in self._agents.values())
 
     def save(self, folder: Path | str) -> None:
         """Keep all of it in a folder, instead of what was kept there, in one step: every agent's learner, what it is
