@@ -296,6 +296,8 @@ def continual_rows() -> Iterator[str]:
     yield from continual_accuracy_rows()
     for name, row in result("continual_stream")["rows"].items():
         yield f"| Elec2, {name} | {plus_minus(row['accuracy'], 100, 1)} |"
+    for name, row in result("continual_text")["methods"].items():
+        yield f"| {name} | {100 * row['accuracy'][0]:.1f} % | {100 * row['forgetting'][0]:.1f} |"
     found = result("continual_speed")
     for work, row in found["steps"].items():
         told = [f"{one['CPU ms a step']:.2f} ({one['over by hand']:.2f})" if (one := row.get(name)) else "-"
