@@ -16,7 +16,7 @@ test: .venv/test.done
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto --dist loadscope --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadscope --cov --cov-report=term
 	$(BIN)/mkdocs build --strict --quiet
 
 FAULTS ?= 1000

@@ -22,7 +22,7 @@ def convolutional() -> nn.Module:
 
 
 def decaying(parameters: object) -> torch.optim.Optimizer:
-    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.1)
+    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.02)
 
 
 def learner(net: nn.Module, method: PackNet, **settings: object) -> ContinualLearner:
