@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -70,12 +70,11 @@ class Agent:
     def _untaught(self, methods: Sequence[Method]) -> ContinualLearner:
         return ContinualLearner(copy.deepcopy(self.began), methods, **self.settings)
 
-    def forget(self, keys: Collection[str]) -> int:
+    def forget(self, keys: frozenset[str]) -> int:
         """Drop examples, kept or held out; how many. A task of which nothing is held out is examined no more."""
         dropped = self.learner.forget(keys)
-        asked = set(keys)
         for name, one in list(self.held.items()):
-            left = [at for at, key in enumerate(one.keys or ()) if key not in asked]
+            left = [at for at, key in enumerate(one.keys or ()) if key not in keys]
             if one.keys is None or len(left) == len(one):
                 continue
             dropped += len(one) - len(left)

@@ -8,7 +8,7 @@ from ._der import DarkExperienceReplay
 
 
 def recommended(memory: int = 2000, *, classes: bool = True, batch_size: int | None = None) -> DarkExperienceReplay:
-    """Onward's default: of all that was measured, what forgets least with a memory of so many examples.
+    """Onward's default: of what replays examples, the least forgotten in our benchmarks with as large a memory.
 
     Dark experience replay whose memory is filled when an experience is over, every class having an equal share; what
     was said is compared for classes that had been met by then; and every class counts alike in a step, however many

@@ -2,8 +2,7 @@
 
 A day's new examples are one experience. With every batch go as many examples from the buffer for what they are, and as
 many for what the head said of them when they came; every class counts alike, in the buffer and in a step.
-`benchmarks/continual_text.py` compares this with the other
-methods of `onward.learners.continual`.
+`benchmarks/continual_text.py` compares this with the other methods of `onward.learners.continual`.
 """
 
 from __future__ import annotations
