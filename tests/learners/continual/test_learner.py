@@ -310,6 +310,14 @@ def test_settings_may_be_numbers_of_numpy(tmp_path: Path) -> None:
     same(one, other)
 
 
+@pytest.mark.parametrize("call", ["save", "resume", "learn"])
+def test_what_is_no_folder_is_refused(call: str) -> None:
+    one = learner()
+    with pytest.raises(InvalidInput, match="folder is 3"):
+        one.learn(digits()[0], checkpoints=3) if call == "learn" else getattr(one, call)(3)
+    assert one.learned == 0
+
+
 def test_a_learning_that_diverges_is_named() -> None:
     with pytest.raises(InvalidInput, match="diverged"):
         learner(optimizer="sgd", rate=1e12).learn(digits()[0], epochs=30)

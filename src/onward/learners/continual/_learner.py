@@ -19,6 +19,7 @@ from onward.learners.neural import (
     above,
     at_least,
     deferred,
+    folder_of,
     is_kept,
     keep,
     kept,
@@ -166,7 +167,7 @@ class ContinualLearner:
         began = time.perf_counter()
         every = None if checkpoints is None else checkpoint_every
         with shown(progress) as watch, deferred() as interrupted, self._chance():
-            training = self._begin(experience, epochs, steps, None if checkpoints is None else Path(checkpoints))
+            training = self._begin(experience, epochs, steps, None if checkpoints is None else folder_of(checkpoints))
             stopped = self._run(training, watch, interrupted, clock(budget), every)
             if stopped != "interrupted":
                 self._end(experience)
@@ -369,11 +370,12 @@ class ContinualLearner:
         """Keep all of it in a folder, instead of what was kept there, in one step; nothing is pickled.
 
         Raises:
+            InvalidInput: `folder` is no path.
             Unavailable: the folder cannot be written; what was kept there stays.
         """
         tensors: dict[str, Tensor] = {}
         card = {"learner": self.describe(), "state": taken_apart(self._state(), "state", tensors)}
-        keep(Path(folder), RECORD, card, tensors)
+        keep(folder_of(folder), RECORD, card, tensors)
 
     def resume(self, folder: Path | str) -> int:
         """Go on from what `save`, or `learn` with checkpoints, kept in a folder, if something was.
@@ -388,7 +390,7 @@ class ContinualLearner:
             Damaged: it is not what was kept.
             InvalidInput: it is of a learner with other settings.
         """
-        folder = Path(folder)
+        folder = folder_of(folder)
         if not is_kept(folder, RECORD):
             return 0
         card, tensors = kept(folder, RECORD, dict)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from onward.core import InvalidInput, NotFound
-from onward.learners.neural import above, is_kept, keep, kept, plain_number, refuse_foreign, share, whole
+from onward.learners.neural import above, folder_of, is_kept, keep, kept, plain_number, refuse_foreign, share, whole
 
 from ._agent import Agent, AgentCard
 from ._checks import keys_of
@@ -266,11 +266,12 @@ class ContinualLearningManager:
         examined on, and how many tasks it was given. Nothing is pickled.
 
         Raises:
+            InvalidInput: `folder` is no path.
             Unavailable: the folder cannot be written; what was kept there stays.
         """
         tensors: dict[str, Tensor] = {}
         agents = {name: agent.card(str(at), tensors) for at, (name, agent) in enumerate(self._agents.items())}
-        keep(Path(folder), RECORD, ManagerCard(self._describe(), agents), tensors)
+        keep(folder_of(folder), RECORD, ManagerCard(self._describe(), agents), tensors)
 
     def resume(self, folder: Path | str) -> dict[str, int]:
         """Go on from what `save` kept in a folder, if something was.
@@ -306,7 +307,7 @@ class ContinualLearningManager:
         1
         2
         """
-        folder = Path(folder)
+        folder = folder_of(folder)
         if is_kept(folder, RECORD):
             card, tensors = kept(folder, RECORD, ManagerCard)
             refuse_foreign(card.settings, self._describe(), folder)

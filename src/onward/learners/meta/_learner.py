@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput, log
-from onward.learners.neural import Progress, device_of, plain_number, shapes, text
+from onward.learners.neural import Progress, device_of, folder_of, plain_number, shapes, text
 
 from ._aggregate import Aggregate
 from ._checkpoint import Saved, load_learner, refuse_misfit, save_learner
@@ -320,7 +320,7 @@ class MetaLearner:
             validation_tasks=validation_tasks,
             patience=patience,
             budget=budget,
-            checkpoints=None if checkpoints is None else Path(checkpoints),
+            checkpoints=None if checkpoints is None else folder_of(checkpoints),
             checkpoint_every=checkpoint_every,
         )
         return fit(self, distribution, validation, plan, progress, tracker)
@@ -462,7 +462,7 @@ class MetaLearner:
             Unavailable: it cannot be written.
         """
         saved = Saved(text(self._model), named(self.algorithm), self._loss_name, self.step)
-        save_learner(Path(folder), saved, self.meta_parameters() | self._frozen)
+        save_learner(folder_of(folder), saved, self.meta_parameters() | self._frozen)
 
     @classmethod
     def load(
@@ -492,7 +492,7 @@ class MetaLearner:
         ...     MetaLearner.load(folder, nn.Linear(2, 1)).algorithm.inner_steps
         3
         """
-        place = Path(folder)
+        place = folder_of(folder)
         saved, meta = load_learner(place)
         algorithm = algorithm_of(saved.algorithm) if algorithm is None else algorithm
         refuse_misfit(saved, text(model), named(algorithm), place)

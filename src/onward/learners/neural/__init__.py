@@ -11,6 +11,7 @@ from ._identity import shapes as shapes
 from ._identity import text as text
 from ._interrupt import deferred as deferred
 from ._kept import check_writable as check_writable
+from ._kept import folder_of as folder_of
 from ._kept import is_kept as is_kept
 from ._kept import keep as keep
 from ._kept import kept as kept

@@ -69,6 +69,17 @@ def keep(folder: Path, kind: str, card: Any, tensors: Mapping[str, Tensor]) -> N
         raise _unwritable(folder, error) from error
 
 
+def folder_of(given: Path | str) -> Path:
+    """A folder, from its path.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not isinstance(given, str | Path):
+        raise InvalidInput(f"folder is {given!r}.", mend="Give the path of a folder.")
+    return Path(given)
+
+
 def check_writable(folder: Path, kind: str) -> None:
     """Refuse a folder that `keep` could not write to; it is made where it is missing. Before hours of work, not after.
 

@@ -182,6 +182,11 @@ def test_a_policy_that_asks_for_merits_refuses_to_guess() -> None:
             )
 
 
+def test_what_is_no_folder_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="folder is 3"):
+        Buffer(4, folder=3)  # type: ignore[arg-type]
+
+
 def test_real_targets_have_no_classes() -> None:
     with pytest.raises(InvalidInput, match='by="task"'):
         Buffer(4, ClassBalanced()).add(torch.zeros(2, 1), torch.zeros(2, 1), 0, chance())

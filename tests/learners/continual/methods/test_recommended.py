@@ -6,7 +6,15 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from onward.core import InvalidInput
-from onward.learners.continual import ContinualLearner, ExperienceReplay, Method, Retention, follow, recommended
+from onward.learners.continual import (
+    ContinualLearner,
+    Experience,
+    ExperienceReplay,
+    Method,
+    Retention,
+    follow,
+    recommended,
+)
 from onward.learners.continual.memory import Random
 from onward.learners.continual.scenarios import from_arrays, permuted
 
@@ -46,6 +54,13 @@ def test_is_what_a_learner_takes_where_nobody_says_a_method() -> None:
     assert ContinualLearner(net, loss="mse", scenario="domain").methods == (recommended(classes=False),)
     assert recommended(classes=False).policy == Random("task")
     assert recommended(7, batch_size=3).batch_size == 3
+
+
+def test_real_targets_are_told_how() -> None:
+    with pytest.raises(InvalidInput, match="recommended\\(classes=False\\)"):
+        ContinualLearner(nn.Linear(2, 1), recommended(5), loss="mse", scenario="domain").learn(
+            Experience(torch.zeros(4, 2), torch.zeros(4, 1))
+        )
 
 
 def test_no_room_is_refused() -> None:

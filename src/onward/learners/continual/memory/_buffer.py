@@ -12,7 +12,7 @@ from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.continual._checks import keys_of
-from onward.learners.neural import keep, kept, put_together, taken_apart, text, whole
+from onward.learners.neural import folder_of, keep, kept, put_together, taken_apart, text, whole
 
 from ._columns import check_finite, check_parts, classes_of, picked, rows_for
 from ._policy import By, Ledger, Offer, Policy, Reservoir, check_by
@@ -66,7 +66,7 @@ class Buffer:
         self.policy: Policy = Reservoir() if policy is None else policy
         self._bounds = (capacity, bytes)
         self._device = None if device is None else torch.device(device)
-        self._table = Table(self._device, None if folder is None else Path(folder), snapshots)
+        self._table = Table(self._device, None if folder is None else folder_of(folder), snapshots)
 
     def __repr__(self) -> str:
         count, limit = self._bounds
@@ -271,16 +271,16 @@ class Buffer:
             )
         self._table.restore(state)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Keep all of it in a folder, in one step: as `onward.learners.neural.keep`.
 
         Raises:
             Unavailable: the folder cannot be written; what was there stays.
         """
         tensors: dict[str, Tensor] = {}
-        keep(folder, RECORD, taken_apart(self.state(), RECORD, tensors), tensors)
+        keep(folder_of(folder), RECORD, taken_apart(self.state(), RECORD, tensors), tensors)
 
-    def load(self, folder: Path) -> None:
+    def load(self, folder: Path | str) -> None:
         """Restore what `save` kept.
 
         Raises:
@@ -288,7 +288,7 @@ class Buffer:
             Damaged: it is not what was kept.
             InvalidInput: it belongs to another buffer.
         """
-        self.restore(put_together(*kept(folder, RECORD, dict)))
+        self.restore(put_together(*kept(folder_of(folder), RECORD, dict)))
 
     def _offer(self, parts: Mapping[str, Tensor], count: int, merit: Tensor | None) -> Offer:
         policy = self.policy

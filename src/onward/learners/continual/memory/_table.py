@@ -79,7 +79,7 @@ class Table:
         if keys is not None or self.keys is not None:
             self._keyed()[slots.numpy()] = None if keys is None else keys[rows.numpy()]
         ledger.seen += offer.count
-        ledger.size = max(ledger.size, int(slots.max()) + 1) if len(slots) else ledger.size
+        ledger.size = max(ledger.size, int(slots.numpy().max(initial=-1)) + 1)
 
     def write(self, slots: Tensor, parts: Mapping[str, Tensor]) -> None:
         """Put rows into different slots."""
