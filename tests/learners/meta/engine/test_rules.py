@@ -25,11 +25,13 @@ def loop(of: Case) -> Loop:
     return Loop(stateless(of.net, of.x[0])[0], of.names)
 
 
-@pytest.fixture(params=["few", "many"])
+@pytest.fixture(params=["few", "between", "many"])
 def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways that there are: products of all tasks for few examples, the CPU's own functions for many."""
+    """All ways that there are: products of all tasks for few examples, the CPU's own functions for many, and both."""
     for module in (_linear, _batch_norm, _rules):
-        monkeypatch.setattr(module, "MANY", 10**9 if request.param == "few" else 0)
+        monkeypatch.setattr(module, "MANY", 0 if request.param == "many" else 10**9)
+    monkeypatch.setattr(_linear, "FEW", 10**9 if request.param == "few" else 0)
+    monkeypatch.setattr(_linear, "THIN", 0)
     return request.param
 
 

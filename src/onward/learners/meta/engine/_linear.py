@@ -13,8 +13,12 @@ from ._engine import Chance, Params
 from ._maps import Unfold
 from ._op import Asked, Back, stacked
 
+FEW: Final = 400
+"""Places of one task up to which products of patches of all tasks are the fastest way on a CPU."""
 MANY: Final = 1024
-"""Places of one task from which the CPU's own convolution is faster than products of patches of all tasks."""
+"""Places from which torch's own convolution is. In between each has its part, but for images of few channels."""
+THIN: Final = 16
+"""So few."""
 
 convolution_backward = torch.ops.aten.convolution_backward.default
 
@@ -145,6 +149,15 @@ class Direct:
         return convolution_backward(above, x, kernels, None, stride, padding, (1, 1), False, (0, 0), 1, mask)
 
 
+@dataclass(frozen=True, slots=True)
+class Halfway(Direct):
+    """The same, but gradients of weights by patches: the fastest way in between."""
+
+    def to_weight(self, pairs: Pairs) -> Tensor:
+        patches = Patches(self.unfold)
+        return patches.to_weight([(patches.take(x), cotangent) for x, cotangent in pairs])
+
+
 def _images(x: Tensor) -> Tensor:
     """(..., h, w, c) -> (..., c, h, w), as torch's convolutions want it; in memory it stays channels last."""
     return x.movedim(-1, -3)
@@ -215,8 +228,10 @@ class Linear:
         if self.window is None:
             return Dense()
         oh, ow = self.window.places(x.shape[2], x.shape[3])
-        many = x.device.type == "cpu" and x.shape[1] * oh * ow >= MANY
-        return Direct(self.window) if many else Patches(self.window)
+        places = x.shape[1] * oh * ow if x.device.type == "cpu" else 0
+        if places >= MANY:
+            return Direct(self.window)
+        return Halfway(self.window) if places > FEW and x.shape[-1] >= THIN else Patches(self.window)
 
     def forward(self, params: Params, inputs: tuple[Tensor, ...], own: bool, chance: Chance) -> tuple[Tensor, Any]:  # noqa: ARG002
         x = inputs[0]

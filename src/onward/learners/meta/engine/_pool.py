@@ -61,4 +61,5 @@ def _images(x: Tensor) -> Tensor:
 
 def _tasks(x: Tensor, tasks: int) -> Tensor:
     """The way back."""
-    return x.movedim(1, -1).unflatten(0, (tasks, -1)).contiguous()
+    value: Tensor = x.movedim(1, -1).unflatten(0, (tasks, -1)).contiguous()
+    return value
