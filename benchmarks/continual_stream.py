@@ -51,6 +51,7 @@ from onward.learners.continual.memory import Buffer
 DAY, PASSES, BATCH, RATE, MEMORY, FIRST = 48, 16, 16, 3e-3, 5_000, 94
 METHODS: dict[str, Callable[[], Sequence[Method]]] = {
     "onward": lambda: [recommended(MEMORY)],
+    "onward, drifting": lambda: [recommended(MEMORY, drifting=True)],
     "replay": lambda: [ExperienceReplay(MEMORY)],
     "DER++": lambda: [DarkExperienceReplay(Buffer(MEMORY))],
     "replay and EWC": lambda: [EWC(10.0, online=True, decay=0.9), ExperienceReplay(MEMORY)],

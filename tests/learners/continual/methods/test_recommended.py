@@ -15,7 +15,7 @@ from onward.learners.continual import (
     follow,
     recommended,
 )
-from onward.learners.continual.memory import Random
+from onward.learners.continual.memory import Random, Ring
 from onward.learners.continual.scenarios import from_arrays, permuted
 
 
@@ -54,6 +54,34 @@ def test_is_what_a_learner_takes_where_nobody_says_a_method() -> None:
     assert ContinualLearner(net, loss="mse", scenario="domain").methods == (recommended(classes=False),)
     assert recommended(classes=False).policy == Random("task")
     assert recommended(7, batch_size=3).batch_size == 3
+
+
+def stream_that_turns(seed: int) -> list[Experience]:
+    """Twelve days of what is seen alike: on the first six, what is larger than 0 is of class 1, then of class 0."""
+    chance = torch.Generator().manual_seed(seed)
+    days = [torch.randn(40, 2, generator=chance) for _ in range(12)]
+    return [Experience(x, (x[:, 0] > 0).long() ^ (at >= 6)) for at, x in enumerate(days)]
+
+
+def right_on_the_last_days(seed: int, method: Method) -> float:
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2))
+    learner, right = ContinualLearner(net, method, scenario="domain", batch_size=20, rate=1e-2), []
+    for day in stream_that_turns(seed):
+        right.append(float((learner.predict(day.x) == day.y).double().mean()))
+        learner.learn(day, epochs=10)
+    return sum(right[8:]) / 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_the_truth_turns_what_was_learned_last_counts(seed: int) -> None:
+    follows = right_on_the_last_days(seed, recommended(200, drifting=True))
+    assert follows > 0.85
+    assert follows > right_on_the_last_days(seed, recommended(200)) + 0.1
+
+
+def test_drifting_real_targets_are_remembered_by_task() -> None:
+    assert recommended(classes=False, drifting=True).policy == Ring("task")
 
 
 def test_real_targets_are_told_how() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from onward.learners.continual.memory import Random
+from onward.learners.continual.memory import By, Random, Ring
 
 from ._der import DarkExperienceReplay
 
 
-def recommended(memory: int = 2000, *, classes: bool = True, batch_size: int | None = None) -> DarkExperienceReplay:
+def recommended(
+    memory: int = 2000, *, classes: bool = True, drifting: bool = False, batch_size: int | None = None
+) -> DarkExperienceReplay:
     """Onward's default: of what replays examples, the least forgotten in our benchmarks with as large a memory.
 
     Dark experience replay whose memory is filled when an experience is over, every class having an equal share; what
@@ -17,6 +19,8 @@ def recommended(memory: int = 2000, *, classes: bool = True, batch_size: int | N
     Args:
         memory: examples at most.
         classes: whether targets are classes; of real ones, tasks share the memory.
+        drifting: whether what was true stops being true, as with prices. Then what came last is remembered, every pass
+            over it anew, and not a sample of all that ever came: tasks that are over are forgotten with it.
         batch_size: examples of each draw; that of the learner if not said.
 
     Raises:
@@ -25,7 +29,8 @@ def recommended(memory: int = 2000, *, classes: bool = True, batch_size: int | N
     >>> recommended(500).memory
     500
     """
-    policy = Random("class" if classes else "task")
+    by: By = "class" if classes else "task"
+    policy = Ring(by) if drifting else Random(by)
     return DarkExperienceReplay(
         memory, alpha=0.3, beta=0.5, batch_size=batch_size, policy=policy, compared="met", classes_alike=True
     )
