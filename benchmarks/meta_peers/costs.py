@@ -32,7 +32,7 @@ def alone(threads: int, *arguments: str, run: tuple[str, ...] = ()) -> Row:
     command = [sys.executable, *run, "-m", "benchmarks.meta_peers.alone", *arguments]
     said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(threads), check=False)
     if said.returncode:
-        return {"error": said.stderr.strip().splitlines()[-1]}
+        return {"error": said.stderr.strip()[-2000:]}
     told: Row = json.loads(said.stdout.splitlines()[-1])
     return told
 
