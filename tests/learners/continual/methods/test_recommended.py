@@ -1,4 +1,4 @@
-"""What Onward takes where nobody says a method: in every scenario less is forgotten than 5 points."""
+"""What Onward takes where nobody says a method: of the small digits, less than 5 points are forgotten in every scenario."""
 
 import pytest
 import torch
