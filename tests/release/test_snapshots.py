@@ -59,6 +59,18 @@ def test_the_head_is_there_twice_and_of_one_format(tmp_path: Path) -> None:
         open_repository(tmp_path)
 
 
+def test_a_back_up_writes_the_second_head_where_its_beginning_was_cut_off(tmp_path: Path) -> None:
+    begun = open_repository(tmp_path, create=True)
+    second = tmp_path / "repository.copy.json"
+    whole = second.read_bytes()
+    second.unlink()
+    open_repository(tmp_path)
+    assert not second.exists()
+    again = open_repository(tmp_path, create=True)
+    assert second.read_bytes() == whole
+    assert again.get(begun.put(b"one")) == b"one"
+
+
 def test_two_that_begin_at_once_share_a_head(tmp_path: Path) -> None:
     place = open_place(tmp_path)
     place.write("repository.json", b"")

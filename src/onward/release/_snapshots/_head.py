@@ -71,6 +71,15 @@ def begin(place: BackupPlace, passphrase: str | None) -> Head:
     return standing
 
 
+def complete(place: BackupPlace, head: Head) -> None:
+    """Write the second head where there is none: who began the repository may have been killed in between."""
+    try:
+        place.read(HEADS[1])
+    except NotFound:
+        place.write(HEADS[1], encode(head))
+        place.settle()
+
+
 def read_head(place: BackupPlace) -> Head:
     """The head of a repository, from whichever of its two files is whole.
 

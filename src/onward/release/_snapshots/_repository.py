@@ -11,7 +11,7 @@ from typing import Final
 
 from onward.core import Busy, Damaged, InvalidInput, NotFound, decode, encode
 
-from ._head import Head, begin, read_head
+from ._head import Head, begin, complete, read_head
 from ._place import UNFINISHED, BackupPlace, open_place
 from ._records import Contents, FilePart, Snapshot, Stored
 from ._seal import Plain, Seal, unlock
@@ -166,6 +166,8 @@ def open_repository(target: str | Path, passphrase: str | None = None, *, create
     place = open_place(target)
     try:
         head = read_head(place)
+        if create:
+            complete(place, head)
     except NotFound:
         if not create:
             raise NotFound(
