@@ -132,6 +132,7 @@ class Loop:
         self._course, self._optimizer, self._experience, self._plan = course, optimizer, experience, plan
         self._recall = [(hook.recall, hook.objective) for hook in hooks if hook.recall]
         self._objective = [hook.objective for hook in hooks if hook.objective and not hook.recall]
+        self._adjust = [hook.adjust for hook in hooks if hook.adjust]
         self._weight = [hook.weight for hook in hooks if hook.weight]
         looks = [hook.measure for hook in hooks if hook.measure]
         self._gradients = looks + [hook.gradients for hook in hooks if hook.gradients]
@@ -195,7 +196,10 @@ class Loop:
         said = list(outputs.split(sizes)) if len(parts) > 1 else [outputs]
         step.inputs, step.outputs = given.pop(0), said.pop(0)
         step.scores = course.heads.scores(step.outputs, step.task)
-        step.loss = course.loss(step.scores, step.y)
+        scores = step.scores
+        for adjust in self._adjust:
+            scores = adjust(step, scores)
+        step.loss = course.loss(scores, step.y)
         total = step.loss
         for weight in self._weight:
             total = total * weight(step)

@@ -1,5 +1,6 @@
 """Dark experience replay: its formula, what it remembers, and that it forgets less."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from onward.core import InvalidInput
 from onward.learners.continual import ContinualLearner, Course, Experience, Heads, Hooks, Method, Step
 from onward.learners.continual.memory import Buffer, Random
+from onward.learners.continual.methods._adjustment import EXAMPLES
 from onward.learners.continual.methods._der import DarkExperienceReplay
 from onward.learners.continual.methods._gem import GEM
 
@@ -40,21 +42,21 @@ def course_of(kind: str, net: nn.Module, size: int = 4) -> Course:
 @given(
     kind=st.sampled_from(["class", "task", "domain"]),
     compared=st.sampled_from(["all", "met"]),
-    alike=st.booleans(),
+    adjustment=st.sampled_from([0.0, 0.7]),
     alpha=st.sampled_from([0.0, 0.1, 1.0]),
     beta=st.sampled_from([0.0, 0.5]),
     count=st.integers(1, 9),
     seed=st.integers(0, 100),
 )
 def test_what_is_added_to_the_loss_is_the_formula(
-    kind: str, compared: str, alike: bool, alpha: float, beta: float, count: int, seed: int
+    kind: str, compared: str, adjustment: float, alpha: float, beta: float, count: int, seed: int
 ) -> None:
     if not beta and (not alpha or compared == "met"):
         return
     torch.manual_seed(seed)
     net = nn.Linear(3, 6).double()
     course = course_of(kind, net)
-    hooks = DarkExperienceReplay(5, alpha, beta, count, compared=compared, classes_alike=alike).start(course)
+    hooks = DarkExperienceReplay(5, alpha, beta, count, compared=compared, adjustment=adjustment).start(course)
     memory = hooks.state.__self__
     experience = Experience(torch.randn(7, 3).double(), torch.tensor([2, 3, 4, 2, 3, 4, 2]), task=1)
     outputs = net(experience.x)
@@ -62,11 +64,13 @@ def test_what_is_added_to_the_loss_is_the_formula(
     step = Step(experience, 0, torch.arange(7), experience.x, experience.y, outputs, scores, EMPTY)
     assert hooks.recall(step) is None
     assert hooks.objective(step, None) is None
-    assert not alike or hooks.weight(step) == 1
+    assert not adjustment or torch.equal(hooks.adjust(step, scores), scores)
     hooks.stepped(step)
     with torch.no_grad():
         net.weight.mul_(2).add_(0.3)
-    course.heads.learn(Experience(torch.zeros(1, 3), torch.tensor([5]), 2))
+    later = Experience(torch.zeros(4, 3), torch.tensor([5] * 4), 2)
+    course.heads.learn(later)
+    step.experience = later
     before = course.generator.get_state()
     found = hooks.objective(step, net(hooks.recall(step)))
 
@@ -74,6 +78,12 @@ def test_what_is_added_to_the_loss_is_the_formula(
     met = [0, 1, 2, 3, 4] if kind == "class" and compared == "met" else list(range(6))
     then = [2, 3, 4] if kind == "task" else met
     now = [2, 3, 4] if kind == "task" else list(range(6))
+    kinds = len(memory.counts())  # five examples of so many classes, and four of class 5
+    often = {
+        5: math.log(1) + EXAMPLES * math.log(4),
+        **dict.fromkeys(memory.counts(), math.log(1 / kinds) + EXAMPLES * math.log(5 / kinds)),
+    }
+    prior = [adjustment * (often[c] - max(often.values())) if c in often else 0 for c in range(6)]
     expected = torch.zeros((), dtype=torch.double)
     if alpha:
         said = memory.sample(count, course.generator)
@@ -82,13 +92,14 @@ def test_what_is_added_to_the_loss_is_the_formula(
     if beta:
         true = memory.sample(count, course.generator)
         losses = [
-            -net(x)[y] + torch.stack([net(x)[c] for c in now]).exp().sum().log()
+            -net(x)[y] - prior[y] + torch.stack([net(x)[c] + prior[c] for c in now]).exp().sum().log()
             for x, y in zip(true.x, true.y, strict=True)
         ]
         expected = expected + beta * sum(losses) / len(losses)
     assert found.item() == pytest.approx(expected.item(), rel=1e-9)
-    assert (hooks.weight is not None) == alike
-    assert not alike or hooks.weight(step) == 3 / 6  # six classes met, three of them in the experience
+    assert (hooks.adjust is not None) == bool(adjustment)
+    if adjustment:
+        assert torch.allclose(hooks.adjust(step, scores), scores + torch.tensor(prior))
     gradients = [torch.autograd.grad(loss, net.weight, retain_graph=True)[0] for loss in (found, expected)]
     assert torch.allclose(*gradients, rtol=1e-9, atol=1e-12)
 
@@ -144,6 +155,16 @@ def test_less_is_forgotten() -> None:
     assert dark > plain + 0.2
     assert both > 0.75
     assert accuracy(DarkExperienceReplay(Buffer(200, Random()), alpha=0.3, beta=0.5), GEM(each=20)) > 0.75
+
+
+def test_new_classes_do_not_win_for_coming_more_often() -> None:
+    def forgotten(adjustment: float) -> float:
+        stream, one = digits(), learner(DarkExperienceReplay(Buffer(100, Random()), 0.3, adjustment=adjustment))
+        for experience in stream:
+            one.learn(experience, epochs=6)
+        return sum(1 - one.evaluate(experience)["accuracy"] for experience in stream[:-1]) / 4
+
+    assert forgotten(1.0) < 0.7 * forgotten(0.0)
 
 
 def test_real_targets_are_held_too() -> None:
@@ -215,6 +236,7 @@ def test_another_number_of_outputs_is_refused() -> None:
         {"alpha": -1.0},
         {"beta": float("inf")},
         {"alpha": 0.0, "beta": 0.0},
+        {"adjustment": -0.1},
         {"batch_size": 0},
         {"batch_size": 2.5},
         {"policy": "best"},

@@ -14,6 +14,7 @@ from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.memory import Buffer, Policy, Sample
 from onward.learners.neural import at_least
 
+from ._adjustment import Adjustment
 from ._rehearsal import Rehearsal, check_memory
 
 COMPARED: Final = ("all", "met")
@@ -46,9 +47,10 @@ class DarkExperienceReplay:
             batch of every pass, as in the authors' code; to the others, the network says what it says at the end.
         compared: of the outputs, "all", or those of the classes that were "met" when the example was remembered, which
             takes a `beta` above 0.
-        classes_alike: once something is remembered, weigh the batch's own loss by the number of classes in the
-            experience over that of all classes met, so that every class counts alike however many there are. Where all
-            classes come in every experience, and with real targets, it changes nothing.
+        adjustment: strength of the logit adjustment, 0 or more: train with scores to which is added how often, and as
+            how many examples, a class comes, so that new classes do not win for that alone (Menon et al. 2021,
+            arXiv:2007.07314). For losses of a softmax. Where all classes come in every experience, and with real
+            targets, it changes nothing.
 
     Raises:
         InvalidInput: a value is out of its range, or unknown.
@@ -63,11 +65,11 @@ class DarkExperienceReplay:
     batch_size: int | None = None
     policy: str | Policy = "reservoir"
     compared: Literal["all", "met"] = "all"
-    classes_alike: bool = False
+    adjustment: float = 0.0
 
     def __post_init__(self) -> None:
         check_memory(self.memory, self.policy, self.batch_size)
-        at_least(0, alpha=self.alpha, beta=self.beta)
+        at_least(0, alpha=self.alpha, beta=self.beta, adjustment=self.adjustment)
         if self.compared not in COMPARED:
             raise InvalidInput(f"compared is {self.compared!r}.", mend="Choose one.", options=COMPARED)
         if self.compared == "met" and not self.beta:
@@ -84,7 +86,7 @@ class DarkExperienceReplay:
         return Hooks(
             recall=replay.recall,
             objective=replay.objective,
-            weight=replay.own_weight if self.classes_alike else None,
+            adjust=replay.adjust if self.adjustment else None,
             stepped=replay.stepped if replay.memory.streams else None,
             end=None if replay.memory.streams else replay.end,
             state=replay.memory.buffer.state,
@@ -99,8 +101,7 @@ class _Replay:
         self.memory = Rehearsal(settings.memory, settings.policy, settings.batch_size, course)
         self._said: Sample | None = None
         self._true: Sample | None = None
-        self._of: Experience | None = None
-        self._share = 1.0
+        self._adjustment = Adjustment(settings.adjustment, self.memory.buffer)
 
     def recall(self, step: Step) -> Tensor | None:  # noqa: ARG002
         self._said = self.memory.drawn() if self._settings.alpha else None
@@ -108,7 +109,7 @@ class _Replay:
         found = [part.x for part in (self._said, self._true) if part is not None]
         return torch.cat(found) if found else None
 
-    def objective(self, step: Step, outputs: Tensor | None) -> Tensor | None:  # noqa: ARG002
+    def objective(self, step: Step, outputs: Tensor | None) -> Tensor | None:
         if outputs is None:
             return None
         heads, settings = self._course.heads, self._settings
@@ -118,18 +119,13 @@ class _Replay:
             difference = self._difference(now, self._said)
             parts.append(settings.alpha * difference)
         if self._true is not None:
-            scores = heads.scores(outputs, self._true.task)
+            scores = self.adjust(step, heads.scores(outputs, self._true.task))
             parts.append(settings.beta * self._course.loss(scores, self._true.y))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
-    def own_weight(self, step: Step) -> float:
-        """That of the batch's own loss: the share of its experience's classes among those met."""
-        if self._said is None and self._true is None:
-            return 1.0
-        if self._of is not step.experience:
-            self._of, classes = step.experience, step.experience.classes
-            self._share = len(classes) / len(self._course.heads.seen) if classes else 1.0
-        return self._share
+    def adjust(self, step: Step, scores: Tensor) -> Tensor:
+        """Scores, as the losses are given them."""
+        return self._adjustment.adjusted(step.experience, scores)
 
     def _difference(self, now: Tensor, then: Sample) -> Tensor:
         """Mean square of what the network says now less what it said then, over the outputs that are compared."""
