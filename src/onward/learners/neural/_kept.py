@@ -97,7 +97,9 @@ def check_writable(folder: Path, kind: str) -> None:
 
 def _unwritable(folder: Path, error: OSError) -> Unavailable:
     why = f"{error.strerror or error}."
-    return Unavailable(f"{folder} cannot be written.", why=why, mend="Check free space and permissions.")
+    no_folder = isinstance(error, FileExistsError | NotADirectoryError)
+    mend = "Give the path of a folder." if no_folder else "Check free space and permissions."
+    return Unavailable(f"{folder} cannot be written.", why=why, mend=mend)
 
 
 def _part(folder: Path, kind: str) -> Path:
