@@ -31,6 +31,7 @@ class Adjustment:
 
     def __init__(self, strength: float, buffer: Buffer) -> None:
         self._strength, self._buffer = strength, buffer
+        self._new: tuple[Experience | None, tuple[int, ...]] = (None, ())
         self._of: tuple[Experience, int, int] | None = None
         self._prior: Tensor | None = None
 
@@ -45,7 +46,7 @@ class Adjustment:
 
     def _found(self, experience: Experience, scores: Tensor) -> Tensor | None:
         """(C,) 0 for the classes that come the most, and for those that never came; `None` where all come alike."""
-        new = experience.classes
+        new = self._classes(experience)
         old = tuple(self._buffer.counts()) if new else ()
         groups = [(new, len(experience)), (old, len(self._buffer))]
         logs = {number: _abundance(number, groups) for number in (*new, *old)}
@@ -55,6 +56,12 @@ class Adjustment:
         for number, value in logs.items():
             prior[number] = self._strength * (value - most)
         return prior.to(scores.device)
+
+    def _classes(self, experience: Experience) -> tuple[int, ...]:
+        """Those of the experience, found once: it takes a pass over it, and a memory may change in every step."""
+        if self._new[0] is not experience:
+            self._new = experience, experience.classes
+        return self._new[1]
 
 
 def _abundance(number: int, groups: list[tuple[tuple[int, ...], int]]) -> float:
