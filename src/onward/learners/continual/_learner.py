@@ -356,7 +356,7 @@ class ContinualLearner:
             if tuple(state["trained"]):
                 parameters = self._course.parameters()
                 optimizer = self._made(parameters.values())
-                optimizer.load_state_dict(state["optimizer"])
+                optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
                 self._trained, self._optimizer = tuple(parameters), optimizer
             else:
                 self._trained, self._optimizer = (), None

@@ -196,11 +196,9 @@ class Loop:
         said = list(outputs.split(sizes)) if len(parts) > 1 else [outputs]
         step.inputs, step.outputs = given.pop(0), said.pop(0)
         step.scores = course.heads.scores(step.outputs, step.task)
-        scores = step.scores
-        for adjust in self._adjust:
-            scores = adjust(step, scores)
-        step.loss = course.loss(scores, step.y)
-        total = step.loss
+        total = step.loss = course.loss(step.scores, step.y)
+        if self._adjust:
+            total = self._adjusted(step)
         for weight in self._weight:
             total = total * weight(step)
         for more, objective in asked:
@@ -211,6 +209,13 @@ class Loop:
         for objective in self._objective:
             total = _plus(total, objective, step, None)
         return total
+
+    def _adjusted(self, step: Step) -> Tensor:
+        """The loss of the batch, of the scores as the methods want them for it."""
+        scores = step.scores
+        for adjust in self._adjust:
+            scores = adjust(scores)
+        return step.loss if scores is step.scores else self._course.loss(scores, step.y)
 
     def _conclude(self, at: Standing) -> None:
         """An epoch is over."""

@@ -117,7 +117,7 @@ class Hooks:
         material: what to take the steps on instead; it changes nothing.
         recall: more examples (m, ...) to send through the network together with the batch.
         objective: what to add to the loss, given the raw outputs (m, C) of what `recall` gave.
-        adjust: (b, C) scores of the batch -> those that its own loss is given.
+        adjust: (b, C) scores of the batch -> those whose loss is to become small.
         weight: factor of the batch's own loss in this step; the factors of all methods are multiplied.
         measure: after the backward pass and before any method changes a gradient; it looks only.
         gradients: after the backward pass, change `.grad` in place.
@@ -133,7 +133,7 @@ class Hooks:
     material: Callable[[Experience], Experience] | None = None
     recall: Callable[[Step], Tensor | None] | None = None
     objective: Callable[[Step, Tensor | None], Tensor | None] | None = None
-    adjust: Callable[[Step, Tensor], Tensor] | None = None
+    adjust: Callable[[Tensor], Tensor] | None = None
     weight: Callable[[Step], float] | None = None
     measure: Callable[[Step], None] | None = None
     gradients: Callable[[Step], None] | None = None

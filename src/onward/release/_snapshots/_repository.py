@@ -166,15 +166,16 @@ def open_repository(target: str | Path, passphrase: str | None = None, *, create
     place = open_place(target)
     try:
         head = read_head(place)
-        if create:
-            complete(place, head)
     except NotFound:
         if not create:
             raise NotFound(
                 f"There are no back-ups in {place.where}.", mend=f"Make one with: onward backup {place.where}"
             ) from None
         head = begin(place, passphrase)
-    return Repository(place, _seal(head, passphrase, place.where), head.id)
+    seal = _seal(head, passphrase, place.where)
+    if create:
+        complete(place, head)
+    return Repository(place, seal, head.id)
 
 
 def _seal(head: Head, passphrase: str | None, where: str) -> Seal:

@@ -1,4 +1,4 @@
-"""What is added to scores: nothing where classes come alike, more for those that come more often and as more examples."""
+"""What is taken from old classes' scores: nothing where no class is new, more the more often new ones come."""
 
 from math import log
 
@@ -6,8 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.learners.continual.streams import digits, network
+from torch import nn
+from torch.nn.functional import cross_entropy
 
-from onward.learners.continual import Experience
+from onward.learners.continual import ContinualLearner, Course, Experience, Heads, Hooks, recommended
 from onward.learners.continual.memory import Buffer
 from onward.learners.continual.methods._adjustment import EXAMPLES, Adjustment
 
@@ -23,64 +26,141 @@ def remembering(*classes: int, each: int = 1) -> Buffer:
     return buffer
 
 
-def added(strength: float, experience: Experience, buffer: Buffer, width: int = 6) -> list[float]:
-    scores = torch.arange(float(width)).expand(2, -1)
-    adjusted = Adjustment(strength, buffer).adjusted(experience, scores) - scores
-    assert torch.equal(adjusted[0], adjusted[1])
-    return [round(value, 5) for value in adjusted[0].tolist()]
+def adjustment(strength: float, buffer: Buffer, kind: str = "class") -> Adjustment:
+    course = Course(nn.Linear(1, 6), cross_entropy, Heads(kind), lambda x: x, torch.Generator(), 4)
+    return Adjustment(strength, course, buffer)
 
 
-def test_what_comes_seldom_and_as_few_examples_is_lowered_by_both() -> None:
-    found = added(0.5, of(2, 3, each=40), remembering(0, 1, 4, 5, each=10))
-    lowered = -0.5 * (log(2) + EXAMPLES * log(4))  # half as often; a quarter of the examples
-    assert found == pytest.approx([lowered, lowered, 0, 0, lowered, lowered], abs=1e-5)
+def taken(strength: float, experience: Experience, buffer: Buffer, width: int = 6, kind: str = "class") -> list[float]:
+    one, scores = adjustment(strength, buffer, kind), torch.arange(float(width)).expand(2, -1)
+    one.begin(experience)
+    found = scores - one.adjusted(scores)
+    assert torch.equal(found[0], found[1])
+    return [round(value, 5) for value in found[0].tolist()]
 
 
-def test_a_class_of_the_experience_that_is_remembered_too_comes_with_both() -> None:
-    found = added(1.0, of(0, 1, each=30), remembering(1, 2, each=10), 4)
-    often, many = {0: 1 / 2, 1: 1, 2: 1 / 2}, {0: 30, 1: 40, 2: 10}
-    expected = [log(often[c] / often[1]) + EXAMPLES * log(many[c] / many[1]) for c in range(3)]
-    assert found == pytest.approx([*expected, 0.0], abs=1e-5)
+def test_old_classes_are_lowered_by_how_much_more_often_and_as_more_examples_new_ones_come() -> None:
+    found = taken(0.5, of(2, 3, each=40), remembering(0, 1, 4, each=10), 7)
+    lowered = 0.5 * (log(3 / 2) + EXAMPLES * log(4))
+    assert found == pytest.approx([lowered, lowered, 0, 0, lowered, 0, 0], abs=1e-5)
+
+
+def test_a_stray_example_of_an_old_class_changes_little() -> None:
+    buffer, fresh = remembering(0, 1, each=20), [2] * 99
+    pure, stray = taken(1.0, of(*fresh), buffer), taken(1.0, of(*fresh, 0), buffer)
+    assert stray[0] == stray[1] == pytest.approx(pure[0], abs=0.04)
+    assert stray[2] == 0
+    half = log(0.5 / (1.5 / 2)) + EXAMPLES * log(30 / (70 / 2))
+    assert half < 0
+    assert taken(1.0, of(*[2] * 30, *[0] * 30), buffer) == [0] * 6  # they come less often, and need no help
 
 
 @given(
     each=st.integers(1, 50),
-    kept=st.integers(1, 50),
-    classes=st.sets(st.integers(0, 5), min_size=1),
+    known=st.sets(st.integers(0, 5), min_size=1),
+    again=st.sets(st.integers(0, 5), min_size=1),
     strength=st.floats(0, 3),
 )
-def test_where_all_classes_come_alike_nothing_changes(each: int, kept: int, classes: set[int], strength: float) -> None:
-    for buffer in (Buffer(9), remembering(*classes, each=kept)):
-        assert added(strength, of(*classes, each=each), buffer) == [0] * 6
+def test_where_no_class_is_new_or_none_is_remembered_nothing_changes(
+    each: int, known: set[int], again: set[int], strength: float
+) -> None:
+    assert taken(strength, of(*again), Buffer(9)) == [0] * 6
+    assert taken(strength, of(*(again & known or known), each=each), remembering(*known)) == [0] * 6
 
 
-def test_how_often_a_class_comes_within_its_group_is_left_as_it_is() -> None:
-    even = added(1.0, of(2, 2, 2, 3, 3, 3), remembering(0, 0, 1, 1))
-    assert added(1.0, of(2, 2, 2, 2, 2, 3), remembering(0, 1, 1, 1)) == even
-    assert even[0] == even[1] < 0
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.lists(st.integers(0, 5), min_size=1, max_size=40))
+def test_only_old_classes_are_lowered_all_alike(learned: list[int], kept: list[int]) -> None:
+    found = taken(1.0, of(*learned), remembering(*kept))
+    assert all(found[number] == 0 for number in range(6) if number not in kept)
+    assert len({found[number] for number in kept}) == 1
+    assert min(found) >= 0
 
 
-def test_what_never_came_is_left_as_it_is_and_what_does_not_count_stays_out() -> None:
-    scores = torch.tensor([[0.0, 0.0, -torch.inf]])
-    adjusted = Adjustment(1.0, remembering(0)).adjusted(of(1, each=3), scores)
-    assert adjusted.tolist() == [[pytest.approx(-EXAMPLES * log(3)), 0.0, -torch.inf]]
+def test_tasks_told_apart_real_targets_and_no_strength_change_nothing() -> None:
+    assert taken(1.0, of(1, 2, each=9), remembering(0), kind="task") == [0] * 6
+    assert taken(0.0, of(1, 2, each=9), remembering(0)) == [0] * 6
+    x = torch.zeros(2, 1)
+    for y in (torch.rand(2, 1), torch.rand(2), torch.ones(2, 3).long()):
+        buffer = Buffer(5)
+        buffer.add(x, torch.zeros_like(y), 0, torch.Generator())
+        assert taken(1.0, Experience(x, y), buffer) == [0] * 6
 
 
-def test_no_strength_and_real_targets_change_nothing() -> None:
+def test_class_numbers_beyond_the_outputs_are_left_to_the_loss() -> None:
+    assert taken(1.0, of(0, each=9), remembering(1, 7), 2)[0] == 0
+    counts = [Experience(torch.rand(8, 3), torch.full((8,), number)) for number in (5, 0, 3)]
+    one = ContinualLearner(nn.Linear(3, 1), scenario="domain", loss=lambda s, y: (s[:, 0] - y).square().mean())
+    assert [one.learn(experience).steps > 0 for experience in counts] == [True] * 3
+
+
+def test_what_does_not_count_stays_out() -> None:
+    one = adjustment(1.0, remembering(0))
+    one.begin(of(1, each=3))
+    lowered = EXAMPLES * log(3)
+    assert one.adjusted(torch.tensor([[0.0, 0.0, -torch.inf]])).tolist() == [[pytest.approx(-lowered), 0, -torch.inf]]
+    assert one.adjusted(torch.zeros(1, 2).double())[0, 0].item() == pytest.approx(-lowered, abs=1e-12)
+
+
+def test_it_goes_on_as_it_began_and_begins_anew() -> None:
+    one = adjustment(1.0, remembering(0, each=2))
+    one.begin(of(1, each=9))
+    other = adjustment(1.0, remembering(1, each=5))
+    other.begin(of(0, each=3))
+    other.restore(one.state())
     scores = torch.zeros(1, 6)
-    assert Adjustment(0.0, remembering(0)).adjusted(of(1), scores) is scores
-    real = Experience(torch.zeros(2, 1), torch.rand(2, 1))
-    buffer = Buffer(5)
-    buffer.add(real.x, real.y, 0, torch.Generator())
-    assert Adjustment(1.0, buffer).adjusted(real, scores) is scores
+    assert torch.equal(one.adjusted(scores), other.adjusted(scores))
+    assert one.adjusted(scores)[0, 0] < 0
+    one.begin(of(0))
+    assert one.adjusted(scores) is scores
 
 
-def test_it_follows_what_is_remembered() -> None:
-    buffer, experience, scores = remembering(0, each=4), of(1, each=4), torch.zeros(1, 2)
-    adjustment = Adjustment(1.0, buffer)
-    assert adjustment.adjusted(experience, scores) is scores  # as often, and as many
-    buffer.drop(torch.tensor([True, True, False, False]))
-    assert adjustment.adjusted(experience, scores)[0, 0].item() == pytest.approx(EXAMPLES * log(2 / 4))
-    more = of(0, each=6)
-    buffer.add(more.x, more.y, 0, torch.Generator())
-    assert adjustment.adjusted(experience, scores)[0, 1].item() == pytest.approx(EXAMPLES * log(4 / 8))
+def test_the_loss_of_the_batch_is_adjusted_and_the_one_that_is_told_is_not() -> None:
+    first, second = digits()[:2]
+    gradients, losses = [], []
+
+    class Looking:
+        def start(self, course: Course) -> Hooks:
+            def look(step: object) -> None:
+                gradients.append(course.network[-1].bias.grad.clone())
+
+            return Hooks(measure=look)
+
+    class Lowered:
+        def start(self, course: Course) -> Hooks:
+            return Hooks(adjust=lambda scores: scores - torch.tensor([9.0, 9.0, *[0.0] * 8]))
+
+    for methods in ([Looking()], [Lowered(), Looking()]):
+        one = ContinualLearner(network(), methods, batch_size=len(second))
+        one.heads.learn(first)
+        losses.append(one.learn(second, steps=1).losses[0])
+    assert losses[0] == losses[1]
+    assert (gradients[0][:2] > 1e-2).all()  # pushed down
+    assert (gradients[1][:2].abs() < 1e-4).all()
+
+
+def test_going_back_and_learning_other_things_leaves_nothing_behind() -> None:
+    first, second, third = digits()[:3]
+    one = ContinualLearner(network(), recommended(60), rate=3e-3, batch_size=32)
+    one.learn(first, epochs=2)
+    kept = one.state_dict()
+    ends = []
+    for detour in (second, third):
+        one.learn(detour, epochs=2)
+        one.load_state_dict(kept)
+        one.learn(second, epochs=2)
+        ends.append(one.scores(second.x))
+    assert torch.equal(*ends)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_strays_of_an_old_class_do_not_harm_it(seed: int) -> None:
+    def recall(strays: int) -> float:
+        stream, one = digits(), ContinualLearner(network(), recommended(100), rate=3e-3, batch_size=32, seed=seed)
+        zeros = stream[0].x[stream[0].y == 0]
+        for at, experience in enumerate(stream):
+            some = zeros[at * strays : (at + 1) * strays] if at else zeros[:0]
+            x, y = torch.cat([experience.x, some]), torch.cat([experience.y, torch.zeros(len(some)).long()])
+            one.learn(Experience(x, y), epochs=8)
+        return float((one.predict(zeros) == 0).double().mean())
+
+    assert recall(3) > recall(0) - 0.03

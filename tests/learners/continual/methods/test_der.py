@@ -28,7 +28,7 @@ def learner(*methods: Method, **settings: object) -> ContinualLearner:
 
 
 def remembered(one: ContinualLearner) -> Buffer:
-    return one._hooks[0].state.__self__
+    return one._hooks[0].state.__self__.memory.buffer
 
 
 def course_of(kind: str, net: nn.Module, size: int = 4) -> Course:
@@ -57,20 +57,20 @@ def test_what_is_added_to_the_loss_is_the_formula(
     net = nn.Linear(3, 6).double()
     course = course_of(kind, net)
     hooks = DarkExperienceReplay(5, alpha, beta, count, compared=compared, adjustment=adjustment).start(course)
-    memory = hooks.state.__self__
+    memory = hooks.state.__self__.memory.buffer
     experience = Experience(torch.randn(7, 3).double(), torch.tensor([2, 3, 4, 2, 3, 4, 2]), task=1)
     outputs = net(experience.x)
     scores = course.heads.scores(outputs, 1)
     step = Step(experience, 0, torch.arange(7), experience.x, experience.y, outputs, scores, EMPTY)
     assert hooks.recall(step) is None
     assert hooks.objective(step, None) is None
-    assert not adjustment or torch.equal(hooks.adjust(step, scores), scores)
+    assert not adjustment or hooks.adjust(scores) is scores
     hooks.stepped(step)
     with torch.no_grad():
         net.weight.mul_(2).add_(0.3)
     later = Experience(torch.zeros(4, 3), torch.tensor([5] * 4), 2)
     course.heads.learn(later)
-    step.experience = later
+    hooks.begin(later)
     before = course.generator.get_state()
     found = hooks.objective(step, net(hooks.recall(step)))
 
@@ -79,11 +79,8 @@ def test_what_is_added_to_the_loss_is_the_formula(
     then = [2, 3, 4] if kind == "task" else met
     now = [2, 3, 4] if kind == "task" else list(range(6))
     kinds = len(memory.counts())  # five examples of so many classes, and four of class 5
-    often = {
-        5: math.log(1) + EXAMPLES * math.log(4),
-        **dict.fromkeys(memory.counts(), math.log(1 / kinds) + EXAMPLES * math.log(5 / kinds)),
-    }
-    prior = [adjustment * (often[c] - max(often.values())) if c in often else 0 for c in range(6)]
+    lead = 0.0 if kind == "task" else adjustment * (math.log(kinds) + EXAMPLES * math.log(4 * kinds / 5))
+    prior = [-max(0.0, lead) if c in memory.counts() else 0.0 for c in range(6)]
     expected = torch.zeros((), dtype=torch.double)
     if alpha:
         said = memory.sample(count, course.generator)
@@ -99,7 +96,7 @@ def test_what_is_added_to_the_loss_is_the_formula(
     assert found.item() == pytest.approx(expected.item(), rel=1e-9)
     assert (hooks.adjust is not None) == bool(adjustment)
     if adjustment:
-        assert torch.allclose(hooks.adjust(step, scores), scores + torch.tensor(prior))
+        assert torch.allclose(hooks.adjust(scores), scores + torch.tensor(prior))
     gradients = [torch.autograd.grad(loss, net.weight, retain_graph=True)[0] for loss in (found, expected)]
     assert torch.allclose(*gradients, rtol=1e-9, atol=1e-12)
 

@@ -1,14 +1,16 @@
-"""Old and new classes alike, though the old ones come seldom and as few examples: logit adjustment."""
+"""New classes do not win for coming more often, and as more examples: logit adjustment."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import log
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from onward.learners.continual._experience import Experience
+from onward.learners.continual._method import Course
 from onward.learners.continual.memory import Buffer
 
 EXAMPLES: Final = 0.3
@@ -16,55 +18,74 @@ EXAMPLES: Final = 0.3
 
 
 class Adjustment:
-    """What is added to the scores before a loss of theirs, so that no class wins for how often it is trained on.
+    """Lowers the scores of remembered classes in training, by how far new ones come before them.
 
-    Each of the classes of an experience comes more often than each that is remembered, and mostly as more different
-    examples. In training, the logarithm of how often is added to the scores, with a part of that of how many; they
-    predict without it. This is logit adjustment (Menon et al. 2021, arXiv:2007.07314; balanced softmax, Ren et al.
-    2020, arXiv:2007.10740), with groups of classes, those of the experience and those remembered, in place of single
-    ones: how often one comes within its group is left as it is.
+    In a step, a class that is new comes more often than one that is remembered, and mostly as more different examples:
+    by `lead`, the logarithm of how much more often, with a part of that of how many more. That much is taken from the
+    scores of the remembered classes before a loss of theirs; they predict without. This is logit adjustment (Menon et
+    al. 2021, arXiv:2007.07314; balanced softmax, Ren et al. 2020, arXiv:2007.10740) with two groups in place of single
+    classes: how often a class comes within its group is left as it is. The replay is taken
+    to count as much as the batch.
+
+    Where no class is new or none is remembered, where new ones come less, in the scenario "task", which tells the
+    classes of one task apart, and with real targets, nothing changes.
 
     Args:
-        strength: factor of what is added, 0 or more.
+        strength: factor of what is taken, 0 or more.
         buffer: the memory.
     """
 
-    def __init__(self, strength: float, buffer: Buffer) -> None:
-        self._strength, self._buffer = strength, buffer
-        self._new: tuple[Experience | None, tuple[int, ...]] = (None, ())
-        self._of: tuple[Experience, int, int] | None = None
-        self._prior: Tensor | None = None
+    def __init__(self, strength: float, course: Course, buffer: Buffer) -> None:
+        self._strength, self._course, self._buffer = float(strength), course, buffer
+        self._old: list[int] = []
+        self._lead = 0.0
+        self._taken: Tensor | None = None
 
-    def adjusted(self, experience: Experience, scores: Tensor) -> Tensor:
-        """(n, C) scores as a loss is to be given them, while the experience is learned."""
-        if not self._strength:
+    def begin(self, experience: Experience) -> None:
+        """Look which of its classes are new, and by how much they lead."""
+        self._old, self._lead, self._taken = [], 0.0, None
+        y = experience.y
+        if not self._strength or self._course.heads.kind == "task" or y.is_floating_point() or y.ndim > 1:
+            return
+        old = self._buffer.counts()
+        numbers, counts = y.unique(return_counts=True)
+        new = [count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True) if number not in old]
+        if old and new:
+            self._old, self._lead = list(old), max(0.0, lead(len(y), sum(new), len(new), len(self._buffer), len(old)))
+
+    def adjusted(self, scores: Tensor) -> Tensor:
+        """(n, C) scores as a loss is to be given them."""
+        if not self._lead:
             return scores
-        of = (experience, self._buffer.seen, len(self._buffer))
-        if self._of != of:
-            self._of, self._prior = of, self._found(experience, scores)
-        return scores if self._prior is None else scores + self._prior
+        if self._taken is None or self._taken.dtype != scores.dtype or self._taken.device != scores.device:
+            taken = torch.zeros(scores.shape[1], dtype=scores.dtype)
+            taken[[number for number in self._old if number < len(taken)]] = self._strength * self._lead
+            self._taken = taken.to(scores.device)
+        return scores - self._taken
 
-    def _found(self, experience: Experience, scores: Tensor) -> Tensor | None:
-        """(C,) 0 for the classes that come the most, and for those that never came; `None` where all come alike."""
-        new = self._classes(experience)
-        old = tuple(self._buffer.counts()) if new else ()
-        groups = [(new, len(experience)), (old, len(self._buffer))]
-        logs = {number: _abundance(number, groups) for number in (*new, *old)}
-        if len(set(logs.values())) < 2:
-            return None
-        prior, most = torch.zeros(scores.shape[1], dtype=scores.dtype), max(logs.values())
-        for number, value in logs.items():
-            prior[number] = self._strength * (value - most)
-        return prior.to(scores.device)
+    def state(self) -> dict[str, Any]:
+        """What it takes to go on within an experience."""
+        return {"old": list(self._old), "lead": self._lead}
 
-    def _classes(self, experience: Experience) -> tuple[int, ...]:
-        """Those of the experience, found once: it takes a pass over it, and a memory may change in every step."""
-        if self._new[0] is not experience:
-            self._new = experience, experience.classes
-        return self._new[1]
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The way back."""
+        self._old, self._lead, self._taken = list(state["old"]), state["lead"], None
 
 
-def _abundance(number: int, groups: list[tuple[tuple[int, ...], int]]) -> float:
-    """Logarithm of how often a class comes, with a part of that of its examples; as on average in its groups."""
-    mine = [(len(classes), count) for classes, count in groups if number in classes]
-    return log(sum(1 / kinds for kinds, _ in mine)) + EXAMPLES * log(sum(count / kinds for kinds, count in mine))
+def lead(examples: int, fresh: int, new: int, remembered: int, old: int) -> float:
+    """How far new classes come before old ones, in a step whose replay counts as much as its batch.
+
+    Args:
+        examples: of the experience.
+        fresh: those of them that are of new classes.
+        new: such classes, at least 1.
+        remembered: examples, at least 1.
+        old: classes of theirs.
+
+    >>> round(lead(examples=400, fresh=400, new=2, remembered=100, old=4), 3)
+    1.317
+    """
+    again = examples - fresh
+    often = (fresh / examples / new) / ((again / examples + 1) / old)
+    many = (fresh / new) / ((again + remembered) / old)
+    return log(often) + EXAMPLES * log(many)

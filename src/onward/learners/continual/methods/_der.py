@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
@@ -47,10 +48,10 @@ class DarkExperienceReplay:
             batch of every pass, as in the authors' code; to the others, the network says what it says at the end.
         compared: of the outputs, "all", or those of the classes that were "met" when the example was remembered, which
             takes a `beta` above 0.
-        adjustment: strength of the logit adjustment, 0 or more: train with scores to which is added how often, and as
-            how many examples, a class comes, so that new classes do not win for that alone (Menon et al. 2021,
-            arXiv:2007.07314). For losses of a softmax. Where all classes come in every experience, and with real
-            targets, it changes nothing.
+        adjustment: strength of the logit adjustment, 0 or more (Menon et al. 2021, arXiv:2007.07314): in training, the
+            scores of remembered classes are lowered by the logarithm of how much more often new ones come, and a part
+            of that of how many more examples they have, so that these do not win for that alone. For losses of a
+            softmax. It changes nothing where no class is new, in the scenario "task", and with real targets.
 
     Raises:
         InvalidInput: a value is out of its range, or unknown.
@@ -86,11 +87,12 @@ class DarkExperienceReplay:
         return Hooks(
             recall=replay.recall,
             objective=replay.objective,
-            adjust=replay.adjust if self.adjustment else None,
+            begin=replay.adjustment.begin,
+            adjust=replay.adjustment.adjusted if self.adjustment else None,
             stepped=replay.stepped if replay.memory.streams else None,
             end=None if replay.memory.streams else replay.end,
-            state=replay.memory.buffer.state,
-            restore=replay.memory.buffer.restore,
+            state=replay.state,
+            restore=replay.restore,
             forget=replay.memory.buffer.forget,
         )
 
@@ -101,7 +103,7 @@ class _Replay:
         self.memory = Rehearsal(settings.memory, settings.policy, settings.batch_size, course)
         self._said: Sample | None = None
         self._true: Sample | None = None
-        self._adjustment = Adjustment(settings.adjustment, self.memory.buffer)
+        self.adjustment = Adjustment(settings.adjustment, course, self.memory.buffer)
 
     def recall(self, step: Step) -> Tensor | None:  # noqa: ARG002
         self._said = self.memory.drawn() if self._settings.alpha else None
@@ -109,7 +111,7 @@ class _Replay:
         found = [part.x for part in (self._said, self._true) if part is not None]
         return torch.cat(found) if found else None
 
-    def objective(self, step: Step, outputs: Tensor | None) -> Tensor | None:
+    def objective(self, step: Step, outputs: Tensor | None) -> Tensor | None:  # noqa: ARG002
         if outputs is None:
             return None
         heads, settings = self._course.heads, self._settings
@@ -119,13 +121,9 @@ class _Replay:
             difference = self._difference(now, self._said)
             parts.append(settings.alpha * difference)
         if self._true is not None:
-            scores = self.adjust(step, heads.scores(outputs, self._true.task))
+            scores = self.adjustment.adjusted(heads.scores(outputs, self._true.task))
             parts.append(settings.beta * self._course.loss(scores, self._true.y))
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
-
-    def adjust(self, step: Step, scores: Tensor) -> Tensor:
-        """Scores, as the losses are given them."""
-        return self._adjustment.adjusted(step.experience, scores)
 
     def _difference(self, now: Tensor, then: Sample) -> Tensor:
         """Mean square of what the network says now less what it said then, over the outputs that are compared."""
@@ -150,3 +148,10 @@ class _Replay:
         outputs = self._course.outputs(experience.x)
         scores = self._course.heads.scores(outputs, experience.task)
         self.memory.offer_all(experience, logits=self._logits(outputs, scores))
+
+    def state(self) -> dict[str, Any]:
+        return {"memory": self.memory.buffer.state(), "adjustment": self.adjustment.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.memory.buffer.restore(state["memory"])
+        self.adjustment.restore(state["adjustment"])

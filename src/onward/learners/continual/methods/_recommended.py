@@ -13,8 +13,8 @@ def recommended(
     """Onward's default: of what replays examples, the least forgotten in our benchmarks with as large a memory.
 
     Dark experience replay whose memory is filled when an experience is over, every class having an equal share; what
-    was said is compared for classes that had been met by then; and the scores of new classes are adjusted in training
-    for how much more often they come than the old.
+    was said is compared for classes that had been met by then; and the scores of old classes are adjusted in training
+    for how much more often new ones come.
 
     Args:
         memory: examples at most.
@@ -31,6 +31,7 @@ def recommended(
     """
     by: By = "class" if classes else "task"
     policy = Ring(by) if drifting else Random(by)
+    adjustment = 1.0 if classes else 0.0
     return DarkExperienceReplay(
-        memory, alpha=0.3, beta=0.5, batch_size=batch_size, policy=policy, compared="met", adjustment=1.0
+        memory, alpha=0.3, beta=0.5, batch_size=batch_size, policy=policy, compared="met", adjustment=adjustment
     )

@@ -48,7 +48,7 @@ def state_of(head: Head, labels: int) -> dict[str, Any]:
     if state["optimizer"] is not None:
         for moments in state["optimizer"]["state"].values():
             moments.update({name: _grown(value, more) for name, value in moments.items()})
-    said = state["methods"][0]["rows"]
+    said = state["methods"][0]["memory"]["rows"]
     if "logits" in said:  # of labels that were not there yet, nothing was said
         said["logits"] = F.pad(said["logits"], (0, more), value=-torch.inf)
     return state
@@ -62,7 +62,7 @@ def remembered(head: Head) -> list[str]:
 
 def buffer_keys(state: Mapping[str, Any]) -> list[str]:
     """The ids of the examples in the buffer of a learner's state."""
-    return list(state["methods"][0]["keys"] or ())
+    return list(state["methods"][0]["memory"]["keys"] or ())
 
 
 def _grown(tensor: Tensor, more: int) -> Tensor:
