@@ -18,16 +18,16 @@ EXAMPLES: Final = 0.3
 
 
 class Adjustment:
-    """Lowers the scores of remembered classes in training, by how far new ones come before them.
+    """Lowers the scores of classes that come seldom, in training, so that the others do not win for coming more often.
 
-    In a step, a class that is new comes more often than one that is remembered, and mostly as more different examples:
-    by `lead`, the logarithm of how much more often, with a part of that of how many more. That much is taken from the
-    scores of the remembered classes before a loss of theirs; they predict without. This is logit adjustment (Menon et
-    al. 2021, arXiv:2007.07314; balanced softmax, Ren et al. 2020, arXiv:2007.10740) with two groups in place of single
-    classes: how often a class comes within its group is left as it is. The replay is taken
-    to count as much as the batch.
+    In a step, a class that is new comes more often than one that is remembered, and mostly as more different examples.
+    By the logarithm of how much more often, with a part of that of how many more, scores are lowered before a loss of
+    theirs; they predict without. This is logit adjustment (Menon et al. 2021, arXiv:2007.07314; balanced softmax, Ren
+    et al. 2020, arXiv:2007.10740) with groups in place of single classes: the new ones count as they do on average, and
+    so do those remembered, for what is replayed is taken to count as much as the batch. Those that are remembered and
+    come again count for what comes of them, too, but not for more than the average.
 
-    Where no class is new or none is remembered, where new ones come less, in the scenario "task", which tells the
+    Where the classes that come are just those remembered, or nothing is, in the scenario "task", which tells the
     classes of one task apart, and with real targets, nothing changes.
 
     Args:
@@ -37,55 +37,60 @@ class Adjustment:
 
     def __init__(self, strength: float, course: Course, buffer: Buffer) -> None:
         self._strength, self._course, self._buffer = float(strength), course, buffer
-        self._old: list[int] = []
-        self._lead = 0.0
+        self._lowered: dict[int, float] = {}
         self._taken: Tensor | None = None
 
     def begin(self, experience: Experience) -> None:
-        """Look which of its classes are new, and by how much they lead."""
-        self._old, self._lead, self._taken = [], 0.0, None
-        y = experience.y
+        """Look which classes come, and which are remembered."""
+        self._lowered, self._taken, y = {}, None, experience.y
         if not self._strength or self._course.heads.kind == "task" or y.is_floating_point() or y.ndim > 1:
             return
-        old = self._buffer.counts()
         numbers, counts = y.unique(return_counts=True)
-        new = [count for number, count in zip(numbers.tolist(), counts.tolist(), strict=True) if number not in old]
-        if old and new:
-            self._old, self._lead = list(old), max(0.0, lead(len(y), sum(new), len(new), len(self._buffer), len(old)))
+        coming = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+        self._lowered = lowered(coming, self._buffer.counts())
 
     def adjusted(self, scores: Tensor) -> Tensor:
         """(n, C) scores as a loss is to be given them."""
-        if not self._lead:
+        if not self._lowered:
             return scores
         if self._taken is None or self._taken.dtype != scores.dtype or self._taken.device != scores.device:
             taken = torch.zeros(scores.shape[1], dtype=scores.dtype)
-            taken[[number for number in self._old if number < len(taken)]] = self._strength * self._lead
+            for number, by in self._lowered.items():
+                if number < len(taken):  # the loss has its own word for those that are no outputs
+                    taken[number] = self._strength * by
             self._taken = taken.to(scores.device)
         return scores - self._taken
 
     def state(self) -> dict[str, Any]:
         """What it takes to go on within an experience."""
-        return {"old": list(self._old), "lead": self._lead}
+        return {"lowered": [[number, by] for number, by in self._lowered.items()]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The way back."""
-        self._old, self._lead, self._taken = list(state["old"]), state["lead"], None
+        self._lowered, self._taken = {int(number): by for number, by in state["lowered"]}, None
 
 
-def lead(examples: int, fresh: int, new: int, remembered: int, old: int) -> float:
-    """How far new classes come before old ones, in a step whose replay counts as much as its batch.
+def lowered(coming: Mapping[int, int], remembered: Mapping[int, int]) -> dict[int, float]:
+    """By how much each class is behind the one that comes the most; none where the same come that are remembered.
 
     Args:
-        examples: of the experience.
-        fresh: those of them that are of new classes.
-        new: such classes, at least 1.
-        remembered: examples, at least 1.
-        old: classes of theirs.
+        coming: class -> examples of it in the experience.
+        remembered: class -> examples of it in the memory.
 
-    >>> round(lead(examples=400, fresh=400, new=2, remembered=100, old=4), 3)
-    1.317
+    >>> found = lowered({2: 200, 3: 200}, {0: 50, 1: 50})
+    >>> {number: round(by, 3) for number, by in sorted(found.items())}  # as often, of a quarter of the examples
+    {0: 0.416, 1: 0.416, 2: 0.0, 3: 0.0}
     """
-    again = examples - fresh
-    often = (fresh / examples / new) / ((again / examples + 1) / old)
-    many = (fresh / new) / ((again + remembered) / old)
-    return log(often) + EXAMPLES * log(many)
+    if not remembered or coming.keys() == remembered.keys():
+        return {}
+    whole, kept = sum(coming.values()), sum(remembered.values())
+    fair = whole / len(coming)
+
+    def abundance(number: int) -> float:
+        old, comes = number in remembered, coming.get(number, 0)
+        fresh = min(comes, fair) if old else fair
+        return log(fresh / whole + old / len(remembered)) + EXAMPLES * log(fresh + old * kept / len(remembered))
+
+    found = {number: abundance(number) for number in sorted({*coming, *remembered})}
+    most = max(found.values())
+    return {number: most - value for number, value in found.items()}

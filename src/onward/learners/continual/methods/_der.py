@@ -49,9 +49,10 @@ class DarkExperienceReplay:
         compared: of the outputs, "all", or those of the classes that were "met" when the example was remembered, which
             takes a `beta` above 0.
         adjustment: strength of the logit adjustment, 0 or more (Menon et al. 2021, arXiv:2007.07314): in training, the
-            scores of remembered classes are lowered by the logarithm of how much more often new ones come, and a part
-            of that of how many more examples they have, so that these do not win for that alone. For losses of a
-            softmax. It changes nothing where no class is new, in the scenario "task", and with real targets.
+            scores of classes that come seldom, as remembered ones do, are lowered by the logarithm of how much more
+            often new ones come, and a part of that of how many more examples they have, so that these do not win for
+            that alone. For losses of a softmax. It changes nothing where the same classes come that are remembered, in
+            the scenario "task", and with real targets.
 
     Raises:
         InvalidInput: a value is out of its range, or unknown.

@@ -13,8 +13,8 @@ def recommended(
     """Onward's default: of what replays examples, the least forgotten in our benchmarks with as large a memory.
 
     Dark experience replay whose memory is filled when an experience is over, every class having an equal share; what
-    was said is compared for classes that had been met by then; and the scores of old classes are adjusted in training
-    for how much more often new ones come.
+    was said is compared for classes that had been met by then; and classes do not win for coming more often, or as
+    more examples, than others.
 
     Args:
         memory: examples at most.

@@ -1,8 +1,8 @@
 """Teaching one head: dark experience replay on a linear network, from where the champion stands.
 
 A day's new examples are one experience. With every batch go as many examples from the buffer for what they are, and as
-many for what the head said of them when they came. Classes have equal shares of the buffer, and new ones do not win for
-coming more often.
+many for what the head said of them when they came. Classes have equal shares of the buffer, and do not win for coming
+more often.
 `benchmarks/continual_text.py` compares this with the other methods of `onward.learners.continual`.
 """
 
