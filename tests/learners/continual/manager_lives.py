@@ -42,7 +42,7 @@ def live(folder: Path, result: Path) -> None:
     for name, agent in manager._agents.items():
         kept |= {f"{name} {key}": value.clone() for key, value in agent.learner.network.state_dict().items()}
         kept |= {f"{name} {task}": one.x for task, one in agent.held.items()}
-        told[name] = [agent.given, agent.tasks, [agent.learner.evaluate(one) for one in agent.held.values()]]
+        told[name] = [agent.given, agent.learner.learned, [agent.learner.evaluate(one) for one in agent.held.values()]]
     result.with_suffix(".json").write_text(json.dumps(told))
     save_file(kept, result.with_suffix(".part"))
     result.with_suffix(".part").replace(result)

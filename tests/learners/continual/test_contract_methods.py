@@ -1,5 +1,6 @@
 """What every method must do: go on bit for bit, keep itself without pickle, leave chance and data alone."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,6 +150,22 @@ def test_a_snapshot_does_not_move(methods: Callable[[], list[Method]]) -> None:
     back.learn(second, steps=4)
     one.load_state_dict(state)
     same(one, expected)
+
+
+@pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
+def test_a_deep_copy_is_a_learner_of_its_own(methods: Callable[[], list[Method]]) -> None:
+    first, second, third = stream(3)
+    one, expected = learner(methods), learner(methods)
+    for each in (one, expected):
+        each.learn(first, steps=4)
+    other = copy.deepcopy(one)
+    other.learn(second, steps=4)
+    other.learn(third, steps=4)
+    same(one, expected)
+    expected.learn(second, steps=4)
+    expected.learn(third, steps=4)
+    same(other, expected)
+    assert torch.equal(other.scores(third.x, third.task), expected.scores(third.x, third.task))
 
 
 @pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)

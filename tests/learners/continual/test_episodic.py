@@ -93,3 +93,11 @@ def test_what_cannot_be_is_refused() -> None:
     ):
         with pytest.raises(InvalidInput):
             wrong()
+
+
+def test_whole_numbers_of_any_type_are_classes() -> None:
+    system = EpisodicMemorySystem(net(), 20, "random")
+    x, y = examples(0)
+    system.update_memory(x, y.int())
+    system.update_memory(x, y)
+    assert system.get_representative_samples(5).y.dtype == torch.int64

@@ -360,3 +360,83 @@ def test_keys_to_forget_may_come_one_after_the_other() -> None:
     first = digits()[0]
     one.learn(Experience(first.x, first.y, keys=[f"k{at}" for at in range(len(first))]))
     assert one.forget(f"k{at}" for at in range(5)) == 5  # type: ignore[arg-type]
+
+
+def test_a_refusal_leaves_what_was_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = digits()[:2]
+    whole, cut = learner(Joint()), learner(Joint())
+    whole.learn(first, epochs=3)
+
+    def interrupt(done: int, total: int, note: str) -> None:
+        if done >= 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        cut.learn(first, epochs=3, progress=interrupt)
+    for wrong, epochs in ((second, 3), (first, 2)):
+        with pytest.raises(InvalidInput, match="What was interrupted belongs to another training"):
+            cut.learn(wrong, epochs=epochs)
+    cut.learn(first, epochs=3)
+    same(whole, cut)
+
+
+def test_a_loss_that_averages_over_what_does_not_count_is_told_so() -> None:
+    one = learner(FineTuning(), loss=nn.CrossEntropyLoss(label_smoothing=0.1))
+    with pytest.raises(InvalidInput, match="The loss is no number by step"):
+        one.learn(digits()[0])
+    domain = learner(FineTuning(), loss=nn.CrossEntropyLoss(label_smoothing=0.1), scenario="domain")
+    assert domain.learn(digits()[0], epochs=4).accuracies[-1] > 0.8
+
+
+def test_examples_of_any_type_are_learned_with_checkpoints(tmp_path: Path) -> None:
+    first = digits()[0]
+    half = Experience(first.x.bfloat16(), first.y.int())
+    one = ContinualLearner(network().bfloat16(), [FineTuning()], batch_size=32)
+    assert one.learn(half, epochs=2, checkpoints=tmp_path).steps
+    assert ContinualLearner(network().bfloat16(), [FineTuning()], batch_size=32).resume(tmp_path) == 1
+
+
+def test_joint_keeps_copies() -> None:
+    (first, second), ends = digits()[:2], []
+    for overwritten in (False, True):
+        mine, one = Experience(first.x.clone(), first.y.clone()), learner(Joint())
+        one.learn(mine, steps=3)
+        if overwritten:
+            mine.x.zero_()
+            mine.y.zero_()
+        one.learn(second, steps=3)
+        ends.append(one)
+    same(*ends)
+
+
+def test_what_cannot_be_judged_or_learned_is_said() -> None:
+    first = digits()[0]
+    one = learner(FineTuning())
+    one.learn(first, steps=2)
+    for wrong, said in (
+        (Experience(first.x, first.y + 40), "Class 41 has no output"),
+        (Experience(first.x, first.y.float()), "are no classes"),
+        (Experience(first.x[:, :7], first.y), r"takes no examples of shape \(7,\)"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            one.evaluate(wrong)
+    with pytest.raises(InvalidInput, match=r"takes no examples of shape \(3,\)"):
+        one.predict(torch.zeros(2, 3))
+    with pytest.raises(InvalidInput, match=r"Give y\.float\(\)"):
+        ContinualLearner(nn.Linear(64, 1), loss="mse", scenario="domain").learn(first)
+    frozen = network().requires_grad_(requires_grad=False)
+    with pytest.raises(InvalidInput, match="No parameter is trained"):
+        ContinualLearner(frozen, [FineTuning()]).learn(first)
+
+
+def test_tasks_may_have_any_numbers() -> None:
+    tasks = [10**12, 7, 1_796_000_000]
+    experiences = [Experience(one.x, one.y, task) for one, task in zip(digits()[:3], tasks, strict=True)]
+    plain, far = (ContinualLearner(network(), scenario="task", batch_size=32) for _ in range(2))
+    for at, one in enumerate(experiences):
+        far.learn(one, steps=20)
+        plain.learn(Experience(one.x, one.y, at), steps=20)
+    for at, one in enumerate(experiences):
+        assert torch.equal(far.scores(one.x, one.task), plain.scores(one.x, at))
+        mixed = torch.full((len(one),), one.task)
+        assert torch.equal(far.scores(one.x, mixed), plain.scores(one.x, at))

@@ -218,6 +218,14 @@ def test_experiences_with_names_and_tasks_that_come_again():
     assert manager.learn_new_task("support", Experience(x, y, 7), epochs=1).task == "task 7"
 
 
+def test_arrays_become_a_task_that_there_is_none_of_yet():
+    manager = ContinualLearningManager(batch_size=16)
+    manager.setup_agent_continual_learning("support", net(), EWC(1.0), rate=0.01, scenario="task")
+    manager.learn_new_task("support", Experience(*blobs([0, 1]), task=1))
+    manager.learn_new_task("support", blobs([2, 3]))
+    assert manager.learner("support").heads.classes == {1: (0, 1), 2: (2, 3)}
+
+
 def test_a_training_that_fails_or_is_interrupted_changes_nothing():
     manager = agent()
     manager.learn_new_task("support", blobs([0, 1]), epochs=2)

@@ -28,7 +28,7 @@ class AgentCard:
         learner: how that learns, see `ContinualLearner.describe`.
         state: of the learner.
         held: what it is examined on.
-        given, tasks: see `Agent`.
+        given: see `Agent`.
     """
 
     methods: str
@@ -36,7 +36,6 @@ class AgentCard:
     state: Any
     held: Any
     given: int
-    tasks: int
 
 
 @dataclass(slots=True)
@@ -50,7 +49,6 @@ class Agent:
         learner: the one in service.
         held: task -> examples that were never learned from.
         given: tasks that it was given, learned or refused.
-        tasks: how many of them it learned.
     """
 
     began: nn.Module
@@ -59,7 +57,6 @@ class Agent:
     learner: ContinualLearner
     held: dict[str, Experience] = field(default_factory=dict)
     given: int = 0
-    tasks: int = 0
 
     def copied(self, methods: Sequence[Method]) -> ContinualLearner:
         """A learner that knows what the one in service knows."""
@@ -93,7 +90,7 @@ class Agent:
         """
         state = taken_apart(self.learner.state_dict(), f"{place}/state", tensors)
         held = taken_apart({name: _told(one) for name, one in self.held.items()}, f"{place}/held", tensors)
-        return AgentCard(text(self.methods), self.learner.describe(), state, held, self.given, self.tasks)
+        return AgentCard(text(self.methods), self.learner.describe(), state, held, self.given)
 
     def resumed(self, card: AgentCard, tensors: Mapping[str, Tensor], folder: Path) -> Agent:
         """One that was set up as this one is, and knows what was kept.
@@ -112,7 +109,7 @@ class Agent:
         learner.load_state_dict(put_together(card.state, tensors))
         found = put_together(card.held, tensors)
         held = {name: _read(one, learner.device) for name, one in found.items()}
-        return replace(self, learner=learner, held=held, given=card.given, tasks=card.tasks)
+        return replace(self, learner=learner, held=held, given=card.given)
 
 
 def _told(one: Experience) -> dict[str, Any]:

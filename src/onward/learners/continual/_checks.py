@@ -103,6 +103,8 @@ def check_targets(outputs: Tensor, y: Tensor, named: object) -> None:
                 f"Class {int(y.max())} has no output: the network has {outputs.shape[1]}, numbered from 0.",
                 mend="Give the network an output for every class that may come.",
             )
+    elif named == "mse" and not y.is_floating_point():
+        raise InvalidInput(f"Targets {y.dtype} are no real values.", mend='Give y.float(), or loss="cross_entropy".')
     elif named == "mse" and y[:1].numel() != outputs.numel():
         raise InvalidInput(
             f"Targets of shape {tuple(y.shape[1:])} do not fit outputs of shape {tuple(outputs.shape[1:])}.",

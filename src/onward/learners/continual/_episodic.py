@@ -79,6 +79,7 @@ class EpisodicMemorySystem:
         """
         experience = Experience(x, y, task, keys=keys)
         check_experience(experience, self._device)
+        x, y = experience.x, experience.y
         merit = merits_for(self.memory, self.model, self._course.outputs, x, y)
         return self.memory.add(x, y, task, self._course.generator, keys=keys, merit=merit, check=False)
 

@@ -41,6 +41,7 @@ class Heads:
         self.kind = kind
         self.classes: dict[int, tuple[int, ...]] = {}
         self._excluded: Tensor | None = None
+        self._tasks: Tensor | None = None
         self._all_count = False
 
     @property
@@ -82,7 +83,8 @@ class Heads:
 
     def _row(self, task: Tensor | int | None) -> Tensor | int:
         if isinstance(task, Tensor):
-            return task
+            assert self._tasks is not None
+            return torch.searchsorted(self._tasks, task)
         if task is None or task not in self.classes:
             raise InvalidInput(
                 f"Task {task} was never learned." if task is not None else "The task of these examples is not given.",
@@ -90,15 +92,17 @@ class Heads:
                 mend="Give task=.",
                 options=map(str, self.classes),
             )
-        return task
+        return sorted(self.classes).index(task)
 
     def _table(self, outputs: Tensor) -> Tensor:
-        """(tasks + 1, C) where an output does not count; the last row is for all tasks together."""
+        """(tasks + 1, C) where an output does not count: tasks by their numbers, then all of them together."""
         table = self._excluded
         if table is None or table.device != outputs.device or table.shape[1] != outputs.shape[1]:
-            table = torch.ones(max(self.classes) + 2, outputs.shape[1], dtype=torch.bool)
-            for task, classes in (*self.classes.items(), (-1, self.seen)):
-                table[task, list(classes)] = False
+            tasks = sorted(self.classes)
+            table = torch.ones(len(tasks) + 1, outputs.shape[1], dtype=torch.bool)
+            for row, classes in enumerate((*(self.classes[task] for task in tasks), self.seen)):
+                table[row, list(classes)] = False
+            self._tasks = torch.tensor(tasks, device=outputs.device)
             self._all_count = not bool(table[-1].any())
             self._excluded = table = table.to(outputs.device)
         return table

@@ -191,7 +191,7 @@ class ContinualLearner:
 
     def _begin(self, experience: Experience, epochs: int, steps: int | None, folder: Path | None) -> Training:
         """From the first step, or from where a checkpoint left it."""
-        left, self._under_way = self._under_way, None
+        left = self._under_way  # it stays where anything is refused
         grows = getattr(self._course.network, "by_task", False)
         if not grows:  # before anything changes; a network that grows has its outputs from `begin` on
             self._check_fit(experience)
@@ -212,22 +212,30 @@ class ContinualLearner:
         identity = self._identity(experience, plan) if left is not None or folder is not None else {}
         at = Standing()
         if left is not None:
-            refuse_foreign(left["identity"], identity, folder or Path())
+            refuse_foreign(left["identity"], identity, folder or "What was interrupted")
             at = Standing(**left["standing"])
             draw_again(left["random"], self.device)
+        self._under_way = None
         return Training(chosen, plan, at, identity, folder)
 
     def _check_fit(self, experience: Experience) -> None:
         """Look whether the network takes such examples and gives what their targets want."""
+        check_targets(self._asked(self._course.network, experience.x[:1]), experience.y, self._loss)
+
+    def _asked(self, network: nn.Module, x: Tensor, task: int | Tensor | None = None) -> Tensor:
+        """(n, C) raw outputs.
+
+        Raises:
+            InvalidInput: the network takes no such examples.
+        """
         try:
-            outputs = self._course.outputs(experience.x[:1])
+            return self._course.outputs(x, network, task)
         except (RuntimeError, TypeError, ValueError) as error:
             raise InvalidInput(
-                f"The network takes no examples of shape {tuple(experience.x.shape[1:])}, {experience.x.dtype}.",
+                f"The network takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}.",
                 why=f"{error}.",
                 mend="Look at its first layer, or let prepare= make its inputs of them.",
             ) from error
-        check_targets(outputs, experience.y, self._loss)
 
     def _run(
         self,
@@ -255,7 +263,8 @@ class ContinualLearner:
             if every is not None and at.step % every == 0 and at.step < training.plan.steps:
                 self._keep(training)
 
-        assert self._optimizer is not None
+        if self._optimizer is None:
+            raise InvalidInput("No parameter is trained.", mend="Let one have requires_grad=True.")
         done = Loop(self._course, self._hooks, self._optimizer, training.experience, training.plan).run(
             training.at, stop, reached
         )
@@ -287,13 +296,13 @@ class ContinualLearner:
             task: that of all examples, or (n,) of each; asked for by the scenario "task" alone.
 
         Raises:
-            InvalidInput: x is no tensor; the task is missing, or was never learned.
+            InvalidInput: x is no tensor, or nothing that the network takes; the task is missing, or was never learned.
         """
         given: Any = x
         if not isinstance(given, Tensor):
             raise InvalidInput(f"x is a {type(given).__name__}.", mend="Give a tensor (n, ...): torch.as_tensor(x).")
         self.heads.check(task)
-        return self.heads.scores(self._course.outputs(x, self.serving, task), task)
+        return self.heads.scores(self._asked(self.serving, x, task), task)
 
     def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
         """(n,) classes of (n, ...) examples; see `scores`."""
@@ -303,10 +312,11 @@ class ContinualLearner:
         """Mean loss on an experience, and the share right, 0..1, where it has classes.
 
         Raises:
-            InvalidInput: it has no examples, or its task was never learned.
+            InvalidInput: it has no examples, its targets do not fit, or its task was never learned.
         """
         check_experience(experience, self.device)
         scores = self.scores(experience.x, experience.task)
+        check_targets(scores[:1], experience.y, self._loss)
         found = {"loss": float(self._course.loss(scores, experience.y))}
         if experience.y.is_floating_point():
             return found
@@ -413,7 +423,7 @@ class ContinualLearner:
         }
 
     def _identity(self, experience: Experience, plan: Plan) -> dict[str, str]:
-        data = content_hash(experience.x.cpu().numpy().tobytes() + experience.y.cpu().numpy().tobytes())
+        data = content_hash(b"".join(_bytes(part) for part in (experience.x, experience.y)))
         return {"experience": data, "task": str(experience.task), "steps": str(plan.steps)}
 
     def _keep(self, training: Training) -> None:
@@ -425,3 +435,8 @@ class ContinualLearner:
             self.save(training.folder)
         finally:
             self._under_way = None
+
+
+def _bytes(values: Tensor) -> bytes:
+    """Those of a tensor of any type, NumPy's or not."""
+    return values.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()

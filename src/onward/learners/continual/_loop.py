@@ -230,6 +230,12 @@ class Loop:
     def _stop(self, at: Standing, watch: Callable[[Standing], bool]) -> bool:
         latest = at.losses[-1] if at.seen == 0 else float(at.sums[0])
         if not isfinite(latest):
+            if all(bool(value.isfinite().all()) for value in self._course.network.parameters()):
+                raise InvalidInput(
+                    f"The loss is no number by step {at.step}, though all parameters are.",
+                    why="The scores of classes that do not count are -inf: a loss must not average over them.",
+                    mend='Give a loss without label smoothing and the like, or take scenario="domain".',
+                )
             raise InvalidInput(
                 f"The learning of experience {self._course.learned} diverged by step {at.step}.",
                 why="Its loss is no longer a number, and neither are the parameters.",

@@ -14,7 +14,7 @@ from onward.core import InvalidInput, NotFound
 from onward.learners.neural import above, folder_of, is_kept, keep, kept, plain_number, refuse_foreign, share, whole
 
 from ._agent import Agent, AgentCard
-from ._checks import keys_of
+from ._checks import keys_of, methods_of
 from ._experience import Experience
 from ._forgetting import ForgettingDetector
 from ._learner import ContinualLearner
@@ -160,7 +160,7 @@ class ContinualLearningManager:
             raise InvalidInput(f"The agent is called {given!r}.", mend="Give its name as a text.")
         if agent_type in self._agents:
             raise InvalidInput(f"There is an agent {agent_type!r} already.", mend="Choose another name.")
-        chosen = (self.memory_replay(),) if methods is None else tuple(methods)
+        chosen = (self.memory_replay(),) if methods is None else methods_of(methods)
         grows = any(isinstance(method, Progressive) for method in chosen)
         usual = "task" if grows else "domain" if settings.get("loss") == "mse" else "class"
         settings = {"scenario": usual, "batch_size": self._batch_size, "seed": self._seed, **settings}
@@ -212,7 +212,7 @@ class ContinualLearningManager:
             attempt, learner = trial.attempt(methods, lesson, asked, training)
             attempts.append(attempt)
             if attempt.passed or not preserve_performance:
-                agent.learner, agent.given, agent.tasks = learner, agent.given + 1, agent.tasks + 1
+                agent.learner, agent.given = learner, agent.given + 1
                 agent.held[_unused(experience.name, agent.held)] = asked
                 return TaskResult(agent_type, experience.name, True, _told(attempts), tuple(attempts))
         agent.given += 1
@@ -349,7 +349,8 @@ class ContinualLearningManager:
         found = examples_of(
             *pair_of(data, "Give a pair (x, y), or an Experience."), None, None, agent.learner.device, numbered=True
         )
-        return Experience(found.x, found.y, agent.tasks, f"task {agent.tasks}")
+        task = max(agent.learner.heads.classes, default=-1) + 1
+        return Experience(found.x, found.y, task, f"task {task}")
 
 
 def _unused(name: str, taken: dict[str, Experience]) -> str:

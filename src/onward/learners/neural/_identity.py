@@ -24,7 +24,7 @@ def shapes(params: Mapping[str, Tensor]) -> dict[str, str]:
     return {f"parameter {name}": f"{tuple(value.shape)} {value.dtype}" for name, value in params.items()}
 
 
-def refuse_foreign(found: Mapping[str, str], own: Mapping[str, str], folder: Path) -> None:
+def refuse_foreign(found: Mapping[str, str], own: Mapping[str, str], what: Path | str) -> None:
     """Say where a record was made by something else than what reads it.
 
     Raises:
@@ -35,7 +35,7 @@ def refuse_foreign(found: Mapping[str, str], own: Mapping[str, str], folder: Pat
         return
     first = wrong[0]
     raise InvalidInput(
-        f"{folder} belongs to another training: {', '.join(wrong)} {'differs' if len(wrong) == 1 else 'differ'}.",
+        f"{what} belongs to another training: {', '.join(wrong)} {'differs' if len(wrong) == 1 else 'differ'}.",
         why=f"There {first} is {found.get(first, 'not there')}, here {own.get(first, 'not there')}.",
         mend="Go on with the same settings, or choose another folder.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -46,12 +47,14 @@ class NoLearning:
         whole(0, after=self.after)
 
     def start(self, course: Course) -> Hooks:
-        def material(experience: Experience) -> Experience:
-            if course.learned < self.after:
-                return experience
-            return Experience(experience.x[:0], experience.y[:0], experience.task, experience.name)
+        return Hooks(material=partial(_until, self.after, course))
 
-        return Hooks(material=material)
+
+def _until(after: int, course: Course, experience: Experience) -> Experience:
+    """The experience; without its examples once so many were learned."""
+    if course.learned < after:
+        return experience
+    return Experience(experience.x[:0], experience.y[:0], experience.task, experience.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,9 @@ class _Everything:
         if before is not None:
             keys = (*(before.keys or [""] * len(before)), *(experience.keys or [""] * len(experience)))
             x, y = torch.cat([before.x, experience.x]), torch.cat([before.y, experience.y])
-            experience = replace(experience, x=x, y=y, keys=keys)
-        self._all = experience
+            self._all = replace(experience, x=x, y=y, keys=keys)
+        else:  # a copy: whose tensors these are may write into them
+            self._all = replace(experience, x=experience.x.clone(), y=experience.y.clone())
 
     def forget(self, keys: Collection[str]) -> int:
         if self._all is None or self._all.keys is None:

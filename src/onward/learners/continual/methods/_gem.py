@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -92,19 +93,19 @@ class AGEM:
 
     def start(self, course: Course) -> Hooks:
         memory = Rehearsal(self.memory, self.policy, self.batch_size, course)
-
-        def project(step: Step) -> None:  # noqa: ARG001
-            sample = memory.drawn()
-            if sample is not None:
-                onto_half_space(own_gradient(course), gradient_on(course, sample.x, sample.y, sample.task))
-
         return Hooks(
-            gradients=project,
+            gradients=partial(_project, course, memory),
             end=memory.offer_all,
             state=memory.buffer.state,
             restore=memory.buffer.restore,
             forget=memory.buffer.forget,
         )
+
+
+def _project(course: Course, memory: Rehearsal, step: Step) -> None:  # noqa: ARG001
+    sample = memory.drawn()
+    if sample is not None:
+        onto_half_space(own_gradient(course), gradient_on(course, sample.x, sample.y, sample.task))
 
 
 class _Episodes:

@@ -48,16 +48,29 @@ class MemoryAwareSynapses:
             whole(1, examples=self.examples)
 
     def start(self, course: Course) -> Hooks:
-        quadratic = Quadratic(course)
+        synapses = _Synapses(self, course)
+        quadratic = synapses.quadratic
+        return Hooks(
+            begin=quadratic.renew,
+            gradients=synapses.pull,
+            end=synapses.end,
+            state=quadratic.state,
+            restore=quadratic.restore,
+        )
 
-        def pull(step: Step) -> None:  # noqa: ARG001
-            quadratic.pull(2 * self.strength)
 
-        def end(experience: Experience) -> None:
-            x = experience.x[rows_of(experience, course, self.examples)]
-            quadratic.replace(sensitivity(course, x, counting(experience, course)), self.decay)
+class _Synapses:
+    def __init__(self, settings: MemoryAwareSynapses, course: Course) -> None:
+        self._settings, self._course = settings, course
+        self.quadratic = Quadratic(course)
 
-        return Hooks(begin=quadratic.renew, gradients=pull, end=end, state=quadratic.state, restore=quadratic.restore)
+    def pull(self, step: Step) -> None:  # noqa: ARG002
+        self.quadratic.pull(2 * self._settings.strength)
+
+    def end(self, experience: Experience) -> None:
+        settings, course = self._settings, self._course
+        x = experience.x[rows_of(experience, course, settings.examples)]
+        self.quadratic.replace(sensitivity(course, x, counting(experience, course)), settings.decay)
 
 
 def sensitivity(course: Course, x: Tensor, counts: Tensor | None) -> dict[str, Tensor]:

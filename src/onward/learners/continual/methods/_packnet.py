@@ -70,7 +70,7 @@ class PackNet:
             gradients=packing.gradients,
             stepped=packing.stepped,
             end=packing.end,
-            serve=lambda: packing.packed,
+            serve=packing.serving,
             state=packing.state,
             restore=packing.restore,
         )
@@ -182,6 +182,9 @@ class _Packing:
         while True:
             order = torch.randperm(len(experience), generator=self._course.generator)
             yield from order.to(experience.x.device).split(self._course.batch_size)
+
+    def serving(self) -> PackedNetwork:
+        return self.packed
 
     def state(self) -> dict[str, Any]:
         packed = self.packed

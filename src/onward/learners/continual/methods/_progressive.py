@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
@@ -42,8 +43,10 @@ class Progressive:
                 mend='Use scenario="task", or another method.',
             )
 
-        def begin(experience: Experience) -> None:
-            if network.tasks.get(experience.task) != network.newest:
-                network.grow(experience.task)
+        return Hooks(begin=partial(_grow, network), state=network.structure, restore=network.rebuild)
 
-        return Hooks(begin=begin, state=network.structure, restore=network.rebuild)
+
+def _grow(network: ProgressiveNetwork, experience: Experience) -> None:
+    """A column for a task that has none, or not the newest."""
+    if network.tasks.get(experience.task) != network.newest:
+        network.grow(experience.task)
