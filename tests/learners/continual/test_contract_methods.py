@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.learners.continual.streams import digits, network, same
+from tests.learners.continual.streams import digits, network, same, same_state
+from torch import nn
 
 import onward.learners.continual as door
+from onward.core import InvalidInput
 from onward.learners.continual import ContinualLearner, Experience, Method
+from onward.learners.continual.memory import Policy, Uncertainty
 
 METHODS: dict[str, Callable[[], list[Method]]] = {
     "FineTuning": lambda: [door.FineTuning()],
@@ -190,3 +193,36 @@ def test_one_example_and_one_class(methods: Callable[[], list[Method]]) -> None:
         one.learn(Experience(experience.x[:1], experience.y[:1], experience.task, keys=["a"]))
     counts = one.heads.classes[1] if one.heads.kind == "task" else one.heads.seen
     assert bool(one.scores(experience.x[:3], 1)[:, list(counts)].isfinite().all())
+
+
+KEEPING = ("Joint", "ExperienceReplay", "DarkExperienceReplay", "recommended", "AGEM", "CLSER")
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_examples_that_do_not_fit_those_kept_change_nothing(name: str) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+    one, first = ContinualLearner(net, METHODS[name](), batch_size=32), digits()[0]
+    one.learn(Experience(first.x.view(-1, 1, 8, 8), first.y), steps=3)
+    before = one.state_dict()
+    with pytest.raises(InvalidInput, match=r"\(1, 4, 16\)"):
+        one.learn(Experience(first.x.view(-1, 1, 4, 16), first.y + 2), steps=3)
+    same_state(one.state_dict(), before)
+
+
+@pytest.mark.parametrize("policy", ["herding", Uncertainty(by="task"), "class_balanced", "gradient_magnitude"])
+@pytest.mark.parametrize("method", [door.ExperienceReplay, door.AGEM, door.CLSER, door.DarkExperienceReplay])
+def test_real_targets_that_a_policy_cannot_judge_are_refused_before_they_are_learned(
+    method: Callable[..., Method], policy: str | Policy
+) -> None:
+    first = digits()[0]
+    one = ContinualLearner(nn.Linear(64, 1), [method(40, policy=policy)], loss="mse", scenario="domain")
+    before = one.state_dict()
+    with pytest.raises(InvalidInput, match="class"):
+        one.learn(Experience(first.x, first.x.sum(1)), steps=3)
+    same_state(one.state_dict(), before)
+
+
+def test_a_policy_that_wants_a_last_layer_says_so_before_anything_is_learned() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64))
+    with pytest.raises(InvalidInput, match="no last linear layer"):
+        ContinualLearner(net, [door.ExperienceReplay(40, policy="herding")]).learn(digits()[0], steps=3)

@@ -177,6 +177,15 @@ def test_tasks_never_learned_are_refused_among_others() -> None:
     for unknown in (1, -1):
         with pytest.raises(InvalidInput, match=f"Task {unknown}"):
             one.scores(digits()[0].x[:2], torch.tensor([0, unknown]))
+    for wrong, said in (
+        (1, "Task 1 was"), (None, "not given"), ("a", "Task 'a'"), ([0, 0], r"Task \[0, 0\]"), (torch.zeros(3).long(), "shape"),
+        (torch.zeros(2), "float32"),
+    ):  # fmt: skip
+        with pytest.raises(InvalidInput, match=said):
+            one.predict(digits()[0].x[:2], wrong)
+    assert torch.equal(one.predict(digits()[0].x[:2], np.int64(0)), one.predict(digits()[0].x[:2], 0))
+    with pytest.raises(InvalidInput, match="Task 0 was never learned"):
+        learner(scenario="task").predict(digits()[0].x[:2], 0)
 
 
 def test_no_folder_is_no_checkpoint(tmp_path: Path) -> None:
@@ -196,6 +205,39 @@ def test_batch_norm_is_never_given_one_example() -> None:
     net = nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 10))
     report = ContinualLearner(net, batch_size=32).learn(Experience(first.x[:65], first.y[:65]), epochs=2)
     assert report.steps == 4
+
+
+def test_one_example_that_a_batch_norm_cannot_work_on_was_never_met() -> None:
+    first, second = digits()[:2]
+    net = nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 10))
+    alone, single = ContinualLearner(net, [FineTuning()]), Experience(second.x[:1], second.y[:1])
+    with pytest.raises(InvalidInput, match="no batch of one example"):
+        alone.learn(single)
+    assert alone.heads.seen == ()
+    replaying = ContinualLearner(net, batch_size=32)
+    replaying.learn(first, steps=2)
+    replaying.learn(single)  # beside what is replayed it is not alone
+    assert replaying.heads.seen == (*first.classes, *single.classes)
+
+
+def test_errors_that_are_not_about_one_example_stay_what_they_are() -> None:
+    class Odd(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                raise ValueError("of my own")
+            return super().forward(x)
+
+    with pytest.raises(ValueError, match="of my own"):
+        ContinualLearner(Odd(64, 10), [FineTuning()]).learn(digits()[0])
+
+
+def test_memory_that_runs_out_is_not_taken_for_a_wrong_shape() -> None:
+    class Large(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("no room")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        ContinualLearner(Large(64, 10), [FineTuning()]).predict(digits()[0].x)
 
 
 def test_draws_nothing_from_the_global_generator() -> None:
@@ -330,6 +372,22 @@ def test_a_state_of_something_else_is_refused() -> None:
     other = ContinualLearner(nn.Linear(3, 2))
     with pytest.raises(InvalidInput, match="no state"):
         one.load_state_dict(other.state_dict())
+
+
+def test_goes_back_to_before_a_layer_was_frozen() -> None:
+    first, second = digits()[:2]
+    one, other = learner(FineTuning()), learner(FineTuning())
+    for each in (one, other):
+        each.learn(first, steps=3)
+    before = one.state_dict()
+    weight = next(one.network.parameters())
+    weight.requires_grad_(requires_grad=False)
+    one.learn(second, steps=3)
+    one.load_state_dict(before)
+    weight.requires_grad_(requires_grad=True)
+    for each in (one, other):
+        each.learn(second, steps=3)
+    same(one, other)
 
 
 def test_joint_forgets_by_key() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from onward.core import InvalidInput
 from onward.learners.neural import whole
 
 from ._checks import check_experience, check_network
@@ -116,5 +117,10 @@ class EpisodicMemorySystem:
         Raises:
             InvalidInput: it is of another memory.
         """
+        if set(state) != {"memory", "generator"}:
+            raise InvalidInput(
+                f"This is no state of a memory: it has {', '.join(map(repr, state)) or 'nothing'}.",
+                mend="Give what `state_dict()` returned.",
+            )
         self.memory.restore(state["memory"])
         self._course.generator.set_state(state["generator"].cpu())

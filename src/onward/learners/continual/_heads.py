@@ -6,6 +6,7 @@ The scenarios are those of van de Ven and Tolias 2019 (arXiv:1904.07734).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any, Final, Literal
 
 import torch
@@ -71,28 +72,35 @@ class Heads:
             return outputs if self._all_count else outputs.masked_fill(excluded[-1], -torch.inf)
         return outputs.masked_fill(excluded[self._row(task)], -torch.inf)
 
-    def check(self, task: Tensor | int | None) -> None:
-        """Refuse tasks that were never learned, where tasks count.
+    def check(self, task: Tensor | int | None, count: int) -> None:
+        """Refuse tasks of so many examples that were never learned, where tasks count.
 
         Raises:
-            InvalidInput: naming the first.
+            InvalidInput: naming the first; or they are not one, or one for each.
         """
-        if self.kind == "task" and isinstance(task, Tensor):
-            for one in task.unique().tolist():
-                self._row(one)
+        if self.kind != "task":
+            return
+        if isinstance(task, Tensor) and (task.is_floating_point() or task.shape != (count,)):
+            raise InvalidInput(
+                f"task is {task.dtype} of shape {tuple(task.shape)} for {count} examples.",
+                mend="Give one whole number for all of them, or a tensor with one for each.",
+            )
+        for one in task.unique().tolist() if isinstance(task, Tensor) else [task]:
+            self._row(one)
 
     def _row(self, task: Tensor | int | None) -> Tensor | int:
         if isinstance(task, Tensor):
             assert self._tasks is not None
             return torch.searchsorted(self._tasks, task)
-        if task is None or task not in self.classes:
+        given: Any = task
+        if not isinstance(given, Integral) or int(given) not in self.classes:
             raise InvalidInput(
-                f"Task {task} was never learned." if task is not None else "The task of these examples is not given.",
+                "The task of these examples is not given." if task is None else f"Task {task!r} was never learned.",
                 why='In the scenario "task" only the classes of an example\'s own task count.',
-                mend="Give task=.",
+                mend="Give as task= the number of one, or a tensor with that of each example.",
                 options=map(str, self.classes),
             )
-        return sorted(self.classes).index(task)
+        return sorted(self.classes).index(int(given))
 
     def _table(self, outputs: Tensor) -> Tensor:
         """(tasks + 1, C) where an output does not count: tasks by their numbers, then all of them together."""

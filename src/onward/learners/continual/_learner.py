@@ -166,7 +166,7 @@ class ContinualLearner:
         check_experience(experience, self.device)
         began = time.perf_counter()
         every = None if checkpoints is None else checkpoint_every
-        with shown(progress) as watch, deferred() as interrupted, self._chance():
+        with shown(progress) as watch, deferred() as interrupted, self._chance(), self._unmet():
             training = self._begin(experience, epochs, steps, None if checkpoints is None else folder_of(checkpoints))
             stopped = self._run(training, watch, interrupted, clock(budget), every)
             if stopped != "interrupted":
@@ -188,6 +188,16 @@ class ContinualLearner:
         with torch.random.fork_rng(devices):
             torch.manual_seed(self._seed * 1_000_003 + self.learned)
             yield
+
+    @contextmanager
+    def _unmet(self) -> Iterator[None]:
+        """What is refused was not met: its classes do not count."""
+        before = self.heads.state()
+        try:
+            yield
+        except InvalidInput:
+            self.heads.restore(before)
+            raise
 
     def _begin(self, experience: Experience, epochs: int, steps: int | None, folder: Path | None) -> Training:
         """From the first step, or from where a checkpoint left it."""
@@ -230,6 +240,8 @@ class ContinualLearner:
         """
         try:
             return self._course.outputs(x, network, task)
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, TypeError, ValueError) as error:
             raise InvalidInput(
                 f"The network takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}.",
@@ -301,7 +313,7 @@ class ContinualLearner:
         given: Any = x
         if not isinstance(given, Tensor):
             raise InvalidInput(f"x is a {type(given).__name__}.", mend="Give a tensor (n, ...): torch.as_tensor(x).")
-        self.heads.check(task)
+        self.heads.check(task, len(x))
         return self.heads.scores(self._asked(self.serving, x, task), task)
 
     def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
@@ -364,7 +376,8 @@ class ContinualLearner:
             self._course.generator.set_state(state["generator"].cpu())
             self._course.learned, self._under_way = int(state["learned"]), state["under_way"]
             if tuple(state["trained"]):
-                parameters = self._course.parameters()
+                named = dict(self._course.network.named_parameters())
+                parameters = {name: named[name] for name in state["trained"]}  # others may be frozen since
                 optimizer = self._made(parameters.values())
                 optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
                 self._trained, self._optimizer = tuple(parameters), optimizer

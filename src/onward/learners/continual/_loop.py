@@ -190,7 +190,7 @@ class Loop:
         asked = [(recall(step), objective) for recall, objective in self._recall]
         parts = [step.x, *(more for more, _ in asked if more is not None and len(more))]
         inputs = course.prepare(parts[0] if len(parts) == 1 else torch.cat(parts))
-        outputs = course.network(inputs)
+        outputs = self._outputs(inputs)
         sizes = [len(part) for part in parts]
         given = list(inputs.split(sizes)) if len(parts) > 1 else [inputs]
         said = list(outputs.split(sizes)) if len(parts) > 1 else [outputs]
@@ -209,6 +209,24 @@ class Loop:
         for objective in self._objective:
             total = _plus(total, objective, step, None)
         return total
+
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        """(n, C) of a batch.
+
+        Raises:
+            InvalidInput: it has one example, and the network norms over a batch.
+        """
+        try:
+            outputs: Tensor = self._course.network(inputs)
+        except ValueError as error:
+            if len(inputs) > 1:
+                raise
+            raise InvalidInput(
+                "The network takes no batch of one example.",
+                why=f"{error}.",
+                mend="Give more examples at a time, or norm by layers or groups instead of batches.",
+            ) from error
+        return outputs
 
     def _adjusted(self, step: Step) -> Tensor:
         """The loss of the batch, of the scores as the methods want them for it."""

@@ -100,6 +100,11 @@ def test_refuses_lessons_that_cannot_be_given(wrong):
         Lessons(**wrong)
 
 
+def test_refuses_classes_that_the_teacher_has_no_output_for():
+    with pytest.raises(InvalidInput, match="Class 5 has no output"):
+        compress(nn.Linear(3, 5), Experience(torch.zeros(9, 3), torch.full((9,), 5)), nn.Linear(3, 5))
+
+
 def test_says_that_the_training_diverged():
     with pytest.raises(InvalidInput, match="diverged"):
         compress(teacher(), digits()[0], lessons=Lessons(epochs=3, rate=1e30))

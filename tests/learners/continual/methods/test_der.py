@@ -68,7 +68,7 @@ def test_what_is_added_to_the_loss_is_the_formula(
     hooks.stepped(step)
     with torch.no_grad():
         net.weight.mul_(2).add_(0.3)
-    later = Experience(torch.zeros(4, 3), torch.tensor([5] * 4), 2)
+    later = Experience(torch.zeros(4, 3).double(), torch.tensor([5] * 4), 2)
     course.heads.learn(later)
     hooks.begin(later)
     before = course.generator.get_state()

@@ -90,7 +90,7 @@ def test_tests_of_their_own():
         assert torch.equal(test.x.flatten() % 10, test.y)
     with pytest.raises(InvalidInput, match="Nothing to learn has the class 99"):
         from_arrays(x, y, test=(x[:1], [99]))
-    with pytest.raises(InvalidInput, match="'0, 1' has 20 examples to learn, 0 to test"):
+    with pytest.raises(InvalidInput, match="'0, 1' has no examples to test on"):
         from_arrays(x, y, shuffle=False, test=(x[2:4], y[2:4]))
     with pytest.raises(InvalidInput, match=r"A str is no pair \(x, y\)\. Give as test="):
         from_arrays(x, y, test="all")
@@ -148,7 +148,7 @@ def test_bytes_stay_bytes_and_devices_are_kept():
         ({"experiences": [["x"]]}, "No example has the class 'x'"),
         ({"kind": "instance"}, r"No scenario is called 'instance'.*Known: class, domain, task"),
         ({"test": 1.5}, "test is 1.5"),
-        ({"test": 0.0}, "0 to test"),
+        ({"test": 0.0}, "no examples to test on. Give"),
         ({"validation": -1}, "validation is -1"),
         ({"seed": -1}, "seed is -1"),
         ({"y": np.array([np.nan] * 100)}, "100 of 100 inputs hold NaN"),

@@ -50,7 +50,7 @@ def test_real_targets_and_the_order_of_periods():
         ({"period": [1]}, "There are 40 examples and 1 periods"),
         ({"order": [0]}, r"order names 1 periods, and the examples are of 2.*Known: 0, 1"),
         ({"order": [0, 0]}, "order names 2 periods"),
-        ({"period": [0] * 39 + [1]}, "Experience '1' has 1 examples to learn, 0 to test"),
+        ({"period": [0] * 39 + [1]}, "Experience '1' has no examples to test on"),
         ({"x": np.full((40, 2), np.inf)}, "40 of 40 inputs"),
         ({"kind": "none"}, "No scenario is called 'none'"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import check_targets
 from onward.learners.continual._experience import Experience
 from onward.learners.neural import above, share
 
@@ -65,6 +66,8 @@ def compress(
             f"The student gives {tuple(found.shape[1:])} for an example, the teacher {tuple(soft.shape[1:])}.",
             mend="Give the student as many outputs as the teacher.",
         )
+
+    check_targets(soft[:1], learn.y, "mse" if learn.y.is_floating_point() else "cross_entropy")
 
     def loss(said: Tensor, rows: Tensor) -> Tensor:
         return distillation_loss(said, soft[rows], learn.y[rows], temperature, alpha)

@@ -102,6 +102,17 @@ class Buffer:
         """Taken by all columns, used or not."""
         return sum(column.numel() * column.element_size() for column in self._table.columns.values())
 
+    def check(self, x: Tensor, y: Tensor) -> None:
+        """Refuse examples (n, ...) that could not be added, before anything is learned from them.
+
+        Raises:
+            InvalidInput: they do not fit what is there, or the policy divides by classes, and they have none.
+        """
+        parts, columns = {"x": x, "y": y}, self._table.columns
+        check_parts({name: columns[name] for name in parts if columns}, parts, len(x))
+        if self.policy.by == "class":
+            classes_of(y, self.policy.by)
+
     def add(
         self,
         x: Tensor,

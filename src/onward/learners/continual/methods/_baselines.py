@@ -90,6 +90,12 @@ class _Everything:
             )
         before = self._all
         if before is not None:
+            if before.x.shape[1:] != experience.x.shape[1:] or before.y.shape[1:] != experience.y.shape[1:]:
+                raise InvalidInput(
+                    f"Examples {tuple(experience.x.shape[1:])} with targets {tuple(experience.y.shape[1:])} do not go"
+                    f" together with those before, {tuple(before.x.shape[1:])} with {tuple(before.y.shape[1:])}.",
+                    mend="Bring them to one shape.",
+                )
             keys = (*(before.keys or [""] * len(before)), *(experience.keys or [""] * len(experience)))
             x, y = torch.cat([before.x, experience.x]), torch.cat([before.y, experience.y])
             self._all = replace(experience, x=x, y=y, keys=keys)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
+from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.memory import Buffer, Policy, Sample
 from onward.learners.neural import at_least
@@ -67,7 +68,7 @@ class CLSER:
     def start(self, course: Course) -> Hooks:
         replay = _Replay(self, course)
         return Hooks(
-            begin=replay.averages.begin,
+            begin=replay.begin,
             recall=replay.recall,
             weight=replay.share,
             objective=replay.objective,
@@ -87,6 +88,10 @@ class _Replay:
         paces = (settings.stable,) if settings.plastic is None else (settings.stable, settings.plastic)
         self.averages = Averages(paces, course)
         self._drawn: Sample | None = None
+
+    def begin(self, experience: Experience) -> None:
+        self.memory.check(experience)
+        self.averages.begin(experience)
 
     def recall(self, step: Step) -> Tensor | None:  # noqa: ARG002
         self._drawn = self.memory.drawn()

@@ -88,7 +88,7 @@ class DarkExperienceReplay:
         return Hooks(
             recall=replay.recall,
             objective=replay.objective,
-            begin=replay.adjustment.begin,
+            begin=replay.begin,
             adjust=replay.adjustment.adjusted if self.adjustment else None,
             stepped=replay.stepped if replay.memory.streams else None,
             end=None if replay.memory.streams else replay.end,
@@ -105,6 +105,10 @@ class _Replay:
         self._said: Sample | None = None
         self._true: Sample | None = None
         self.adjustment = Adjustment(settings.adjustment, course, self.memory.buffer)
+
+    def begin(self, experience: Experience) -> None:
+        self.memory.check(experience)
+        self.adjustment.begin(experience)
 
     def recall(self, step: Step) -> Tensor | None:  # noqa: ARG002
         self._said = self.memory.drawn() if self._settings.alpha else None

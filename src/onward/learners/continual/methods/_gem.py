@@ -94,6 +94,7 @@ class AGEM:
     def start(self, course: Course) -> Hooks:
         memory = Rehearsal(self.memory, self.policy, self.batch_size, course)
         return Hooks(
+            begin=memory.check,
             gradients=partial(_project, course, memory),
             end=memory.offer_all,
             state=memory.buffer.state,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from torch import Tensor
 
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Step
 from onward.learners.continual.memory import Buffer, Policy, Sample, buffer_of, merits_for, policy_of
 from onward.learners.neural import whole
+
+PROBED: Final = 2
+"""Examples that show whether the rest can be kept."""
 
 
 def check_memory(memory: int | Buffer, policy: str | Policy, batch_size: int | None) -> None:
@@ -20,6 +25,30 @@ def check_memory(memory: int | Buffer, policy: str | Policy, batch_size: int | N
     if not isinstance(memory, Buffer):
         whole(1, memory=memory)
     whole(1, batch_size=1 if batch_size is None else batch_size)
+
+
+def check_kept(buffer: Buffer, course: Course, x: Tensor, y: Tensor, held: Tensor | None = None) -> None:
+    """Refuse examples that a buffer could not keep, before anything is learned from them.
+
+    Args:
+        x, y: a few of them.
+        held: what is kept in the place of x.
+
+    Raises:
+        InvalidInput: they do not fit what is there; or the network, or targets of this kind, tell the policy nothing.
+    """
+    buffer.check(x if held is None else held, y)
+    if not getattr(course.network, "by_task", False):  # one that grows may have no outputs for them yet
+        merits_for(buffer, course.network, course.outputs, x, y)
+
+
+def merit_of(buffer: Buffer, course: Course, experience: Experience) -> Tensor | None:
+    """(n,) what the examples are worth to the policy of a buffer, by the network as it is; `None`: it does not ask."""
+
+    def scores(x: Tensor) -> Tensor:
+        return course.heads.scores(course.outputs(x), experience.task)
+
+    return merits_for(buffer, course.network, scores, experience.x, experience.y)
 
 
 class Rehearsal:
@@ -35,6 +64,14 @@ class Rehearsal:
         self._course, self._count = course, batch_size or course.batch_size
         self.streams = self.buffer.policy.moment == "step"
 
+    def check(self, experience: Experience) -> None:
+        """Refuse an experience that could not be kept.
+
+        Raises:
+            InvalidInput: it does not fit what is there, or the policy.
+        """
+        check_kept(self.buffer, self._course, experience.x[:PROBED], experience.y[:PROBED])
+
     def drawn(self) -> Sample | None:
         """Some examples at random; `None` where there are none yet."""
         return self.buffer.sample(self._count, self._course.generator) if len(self.buffer) else None
@@ -47,14 +84,6 @@ class Rehearsal:
 
     def offer_all(self, experience: Experience, **extra: Tensor) -> None:
         """All of an experience that is over, with further columns."""
-        x, y, keys, merit = experience.x, experience.y, experience.keys, self._merit(experience)
+        x, y, keys, merit = experience.x, experience.y, experience.keys, merit_of(self.buffer, self._course, experience)
         chance = self._course.generator
         self.buffer.add(x, y, experience.task, chance, keys=keys, merit=merit, check=False, **extra)
-
-    def _merit(self, experience: Experience) -> Tensor | None:
-        course = self._course
-
-        def scores(x: Tensor) -> Tensor:
-            return course.heads.scores(course.outputs(x), experience.task)
-
-        return merits_for(self.buffer, course.network, scores, experience.x, experience.y)

@@ -11,10 +11,11 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
-from onward.learners.continual.memory import Buffer, Policy, Sample, buffer_of, merits_for, policy_of
+from onward.learners.continual.memory import Buffer, Policy, Sample, buffer_of, policy_of
 from onward.learners.neural import above, whole
 
 from ._front import Front
+from ._rehearsal import PROBED, check_kept, merit_of
 
 WEIGHTS: Final = ("tasks", "examples")
 BALANCES: Final = (None, "class", "task")
@@ -95,9 +96,12 @@ class _Replay:
         self._drawn: Sample | None = None
 
     def begin(self, experience: Experience) -> None:
-        self._taken = 0
+        x, y, held = experience.x[:PROBED], experience.y[:PROBED], None
         if self._front is not None:
-            self._front.check(experience.x[:2])
+            self._front.check(x)
+            held = self._front.features(x)
+        check_kept(self.buffer, self._course, x, y, held)
+        self._taken = 0
 
     def recall(self, step: Step) -> Tensor | None:  # noqa: ARG002
         self._drawn = None
@@ -147,13 +151,8 @@ class _Replay:
         self._keep(step.x[:count], step.y[:count], step.task, keys=named)
 
     def end(self, experience: Experience) -> None:
-        course, task = self._course, experience.task
-
-        def scores(x: Tensor) -> Tensor:
-            return course.heads.scores(course.outputs(x), task)
-
-        merit = merits_for(self.buffer, course.network, scores, experience.x, experience.y)
-        self._keep(experience.x, experience.y, task, keys=experience.keys, merit=merit)
+        merit = merit_of(self.buffer, self._course, experience)
+        self._keep(experience.x, experience.y, experience.task, keys=experience.keys, merit=merit)
 
     def _keep(self, x: Tensor, y: Tensor, task: int, **more: Any) -> None:
         held = x if self._front is None else self._front.features(x)

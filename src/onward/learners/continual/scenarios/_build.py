@@ -83,9 +83,9 @@ def _experiences(cut: Cut, names: Sequence[str]) -> tuple[Experience, ...]:
 
 def _check(names: Sequence[str], train: Sequence[Rows], test: Sequence[Rows], validation: Sequence[Rows]) -> None:
     for name, *parts in zip(names, train, test, validation, strict=True):
-        if not all(map(len, parts)):
-            raise InvalidInput(
-                f"Experience {name!r} has {len(parts[0])} examples to learn, {len(parts[1])} to test"
-                f" and {len(parts[2])} to validate.",
-                mend="Give it more examples, make fewer experiences, or change the shares.",
-            )
+        for rows, use in zip(parts, ("learn", "test on", "validate on"), strict=True):
+            if not len(rows):
+                raise InvalidInput(
+                    f"Experience {name!r} has no examples to {use}.",
+                    mend="Give it more examples, make fewer experiences, or change the shares.",
+                )
