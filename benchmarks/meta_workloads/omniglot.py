@@ -12,7 +12,7 @@ prototypical networks.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,10 @@ def methods() -> dict[str, Method]:
             Reptile(inner_steps=5, batch_size=10, adapt_steps=50, adapt_batch_size=5), Plan(1000, 5, 250), ways, shots,
             queries=9, outer_rate=1.0, linear=True, rotations=("train",), shapes=((ways, shots),), steps=50,
         )  # fmt: skip
+    for name in ("MAML, 5-way 1-shot", "MAML++, 5-way 1-shot"):
+        plan = found[name].plan
+        long = Plan(10 * plan.steps, plan.batch_size, 10 * plan.every)
+        found[f"{name}, ten times as long"] = replace(found[name], plan=long)
     return found
 
 
