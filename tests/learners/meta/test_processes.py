@@ -95,8 +95,8 @@ def test_when_all_tasks_diverge_both_say_so(place: Path) -> None:
 
 def test_any_other_error_in_one_process_stops_both(place: Path) -> None:
     first, second = both(place, "one_breaks")
-    assert second["raised"]["kind"] == "IndexError"
-    assert first["raised"]["text"].startswith("Process 1 of 2 stopped: IndexError: no loss today")
+    assert second["raised"]["kind"] == "KeyError"
+    assert first["raised"]["text"].startswith("Process 1 of 2 stopped: KeyError: 'no loss today'")
 
 
 def test_medians_are_refused_by_both(place: Path) -> None:
@@ -153,7 +153,7 @@ def test_what_the_first_cannot_write_stops_both(place: Path) -> None:
 
 def test_a_validation_that_breaks_one_stops_both(place: Path) -> None:
     first, second = both(place, "unjudged")
-    assert second["raised"]["kind"] not in {"nothing", "InvalidInput"}
+    assert second["raised"]["text"].startswith("The network does not take the examples")
     assert first["raised"]["text"].startswith("Process 1 of 2 stopped: ")
 
 

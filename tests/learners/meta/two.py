@@ -77,7 +77,7 @@ def poisoned(*at: int, value: float = float("inf"), tasks: int = 4) -> TaskBatch
 def raised(call: Callable[[], Any]) -> dict[str, str]:
     try:
         call()
-    except (OnwardError, IndexError, RuntimeError) as error:
+    except (OnwardError, KeyError, RuntimeError) as error:
         return {"kind": type(error).__name__, "text": str(error)}
     return {"kind": "nothing", "text": ""}
 
@@ -103,7 +103,7 @@ def one_breaks() -> Said:
 
     def loss(outputs: Tensor, y: Tensor) -> Tensor:
         if dist.get_rank():
-            raise IndexError("no loss today")
+            raise KeyError("no loss today")
         return (outputs - y).square().mean()
 
     made = MetaLearner(nn.Sequential(nn.Linear(1, 1)), MAML(inner_steps=1), loss=loss)

@@ -3,9 +3,9 @@
 Needs the extra `neural` (PyTorch).
 """
 
+from ._adapted import AdaptedModel as AdaptedModel
 from ._aggregate import Aggregate as Aggregate
 from ._framework import MetaLearningFramework as MetaLearningFramework
-from ._learner import AdaptedModel as AdaptedModel
 from ._learner import MetaLearner as MetaLearner
 from ._standing import FitReport as FitReport
 from .algorithms import ANIL as ANIL

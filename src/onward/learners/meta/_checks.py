@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Final
 
+import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.neural import above, is_number, whole
 
 from .engine import Params
+from .tasks import MetaLearningTask, TaskBatch
 
 POLICIES: Final = ("raise", "skip")
 
@@ -30,16 +33,62 @@ def check_settings(outer_rate: object, clip: object, diverged: object, seed: obj
         whole(1, at_once=at_once)
 
 
-def check_rate(rate: object, step: int) -> None:
-    """Refuse an outer rate that a schedule made.
+def check_algorithm(algorithm: Any, loss: object) -> None:
+    """Refuse what is no algorithm, and a loss that it cannot have.
+
+    Raises:
+        InvalidInput: it is none, or compares classes and is to learn real targets.
+    """
+    if isinstance(algorithm, type) or not callable(getattr(algorithm, "meta_gradient", None)):
+        raise InvalidInput(f"{algorithm!r} is no algorithm.", mend="Give one with its settings, e.g. MAML().")
+    if algorithm.embeds and loss == "mse":
+        raise InvalidInput(
+            f"{type(algorithm).__name__} compares classes, and loss='mse' is for real targets.",
+            mend="Leave the loss out, or take MAML or Reptile.",
+        )
+
+
+def check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse an optimiser that wants to ask for the loss itself.
+
+    Raises:
+        InvalidInput: it does.
+    """
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise InvalidInput(
+            f"{type(optimizer).__name__} asks for the loss several times in a step, and there is one gradient.",
+            mend='Take "adam", "sgd", or another that steps by a gradient alone.',
+        )
+
+
+def check_tasks(tasks: Any) -> None:
+    """Refuse what is no list of tasks.
+
+    Raises:
+        InvalidInput: it is a single one, something else, or empty.
+    """
+    whole = isinstance(tasks, TaskBatch) or (
+        isinstance(tasks, Sequence) and all(isinstance(task, MetaLearningTask) for task in tasks)
+    )
+    if not whole:
+        raise InvalidInput(
+            f"A {type(tasks).__name__} is no list of tasks.", mend="Give MetaLearningTask(...) in a list."
+        )
+    if not len(tasks):
+        raise InvalidInput("There are no tasks.", mend="Give at least one.")
+
+
+def check_rate(factor: object, step: int) -> None:
+    """Refuse a factor of the outer rate that a schedule gave.
 
     Raises:
         InvalidInput: it is below 0, or not finite.
     """
-    if not (_above(rate) or rate == 0):
+    if not (_above(factor) or (is_number(factor, Real) and factor == 0)):
         raise InvalidInput(
-            f"The outer rate of step {step} is {rate!r}.",
-            why="outer_schedule gave no finite factor of at least 0.",
+            f"outer_schedule gave {factor!r} at step {step}.",
+            why="It is no finite factor of at least 0.",
             mend="Look at the schedule.",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from math import isnan, nan
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -191,11 +192,13 @@ class Training:
 
         def said() -> list[torch.Tensor]:
             found = self._learner.evaluate_tasks(part) if len(part) else {"loss": []}
-            right = found.get("accuracy", [])
-            return [nothing.new_tensor([len(part), sum(found["loss"]), len(right), sum(right)])]
+            if self._learner.skips:
+                found = {name: [value for value in values if not isnan(value)] for name, values in found.items()}
+            losses, right = found["loss"], found.get("accuracy", [])
+            return [nothing.new_tensor([len(losses), sum(losses), len(right), sum(right)])]
 
         count, loss, judged, accuracy = exchanged(said, lambda: [nothing])[0].tolist()
-        figures = {"validation_loss": loss / count}
+        figures = {"validation_loss": loss / count if count else nan}
         return figures | {"validation_accuracy": accuracy / judged} if judged else figures
 
     def end(self, stopped: Stopped) -> FitReport:

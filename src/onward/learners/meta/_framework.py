@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from onward.core import InvalidInput
 from onward.learners.neural import whole
 
-from ._learner import AdaptedModel, MetaLearner
+from ._adapted import AdaptedModel
+from ._learner import MetaLearner
 from ._networks import default_network
 from ._standing import FitReport
 from .algorithms import ANIL, MAML, Algorithm

@@ -121,19 +121,30 @@ def joined(found: Sequence[Found], aggregate: Aggregate) -> Found:
     )
 
 
-def diverged_tasks(found: Found, names: Sequence[str]) -> InvalidInput | None:
-    """What is to be said of the tasks whose inner loop left the finite numbers; `None` where none did."""
-    bad = (~found.held).nonzero().flatten().tolist()
+def diverged_tasks(losses: Tensor, held: Tensor, names: Sequence[str]) -> InvalidInput | None:
+    """What is to be said of the tasks whose inner loop left the finite numbers; `None` where none did.
+
+    Args:
+        losses: (steps + 1, T) before each inner step, and the last one.
+        held: (T,) whether a task stayed finite.
+    """
+    bad = (~held).nonzero().flatten().tolist()
     if not bad:
         return None
-    first = bad[0]
-    steps = (~found.losses[:, first].isfinite()).nonzero().flatten().tolist()
-    where = f"at inner step {steps[0]}" if steps else "in its gradient"
+    first, steps = bad[0], len(losses) - 1
+    gone = (~losses[:, first].isfinite()).nonzero().flatten().tolist()
+    where = "in its gradient"
+    if gone:
+        where = f"at inner step {gone[0]}" if gone[0] < steps else f"in its loss after {steps} inner steps"
     named = repr(names[first]) if first < len(names) and names[first] else str(first)
     return InvalidInput(
-        f"Task {named} diverged {where}, and {len(bad) - 1} more of {len(found.held)} tasks with it."
+        f"Task {named} diverged {where}, and {len(bad) - 1} more of {len(held)} tasks with it."
         if len(bad) > 1
         else f"Task {named} diverged {where}.",
-        why="Its loss or gradient is not finite: the inner rate may be too large, or its inputs not finite.",
-        mend='Lower the inner rate, or leave such tasks out with diverged="skip".',
+        why="Its loss or gradient is not finite: the inner rate may be too large, or its inputs not finite."
+        if steps
+        else "Its loss or gradient is not finite; look at its inputs.",
+        mend='Lower the inner rate, or leave such tasks out with diverged="skip".'
+        if steps
+        else 'Mend the task, or leave such tasks out with diverged="skip".',
     )

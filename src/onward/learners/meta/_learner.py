@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,19 @@ from torch import Tensor, nn
 from onward.core import InvalidInput, log
 from onward.learners.neural import Progress, device_of, folder_of, plain_number, shapes, text
 
+from ._adapted import AdaptedModel
 from ._aggregate import Aggregate
 from ._checkpoint import Saved, load_learner, refuse_misfit, save_learner
-from ._checks import check_adapting, check_parameters, check_rate, check_settings, parts_of
+from ._checks import (
+    check_adapting,
+    check_algorithm,
+    check_optimizer,
+    check_parameters,
+    check_rate,
+    check_settings,
+    check_tasks,
+    parts_of,
+)
 from ._compile import compiled
 from ._fit import fit
 from ._gradient import Found, Gradient, Work, diverged_tasks, gradient_of, joined
@@ -28,8 +39,6 @@ from ._watch import Tracker
 from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy, laid_out
 from .engine import (
     Choice,
-    Engine,
-    Loss,
     LossFunction,
     MetaTrainableModel,
     Params,
@@ -46,26 +55,8 @@ OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
 }
 MANY_SHAPES: Final = 8
 EVALUATED: Final = 64
-
-
-class AdaptedModel:
-    """A network that has learned one task. Calling it gives outputs for (n, ...) inputs."""
-
-    def __init__(self, learner: MetaLearner, adapted: Adapted) -> None:
-        self._learner, self._adapted = learner, adapted
-
-    @property
-    def losses(self) -> list[float]:
-        """Loss on the support set before each step, and after the last; none of an algorithm without steps."""
-        return [] if not self._adapted.losses.numel() else [float(loss) for loss in self._adapted.losses[:, 0]]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(n, ...) inputs -> (n, ...): scores of classes, or real values."""
-        return self._learner.outputs(self._adapted, torch.as_tensor(x).unsqueeze(0))[0]
-
-    def predict(self, x: Tensor) -> Tensor:
-        """(n,) classes of (n, ...) inputs."""
-        return self(x).argmax(-1)
+Side = tuple[Tensor, Tensor]
+"""(T, n, ...) inputs and targets."""
 
 
 class MetaLearner:
@@ -79,10 +70,11 @@ class MetaLearner:
         outer_rate: learning rate of the meta-parameters, above 0; the algorithm's own if not said.
         outer_schedule: step -> factor of `outer_rate` for that meta-training step, e.g. `one_cycle(1.0, 1000).at`;
             `None`: always 1.
-        optimizer: "adam", "sgd", or a function of the meta-parameters; the algorithm's own if not said.
+        optimizer: "adam", "sgd", or a function of the meta-parameters, whose own rates then count unless `outer_rate`
+            is said; the algorithm's own if not said.
         clip: largest norm of the meta-gradient; `None`: no bound.
         aggregate: from task gradients to the meta-gradient; their mean if not said.
-        diverged: "raise" or "skip" tasks whose losses or gradients are not finite.
+        diverged: "raise" or "skip" tasks whose losses or gradients are not finite; skipped ones count in no validation.
         seed: of dropout in training.
         compile: compile the meta-gradient at the first step: half a minute, and small networks are then several times
             as fast. For the MAML family, networks whose layers have rules, and where there is a C++ compiler.
@@ -118,8 +110,11 @@ class MetaLearner:
         device: str | torch.device | None = None,
     ) -> None:
         self.algorithm: Algorithm = MAML() if algorithm is None else algorithm
+        check_algorithm(self.algorithm, loss)
         rate = self.algorithm.outer_rate if outer_rate is None else outer_rate
         check_settings(rate, clip, diverged, seed, at_once)
+        if aggregate is not None and not isinstance(aggregate, Aggregate):
+            raise InvalidInput(f"aggregate is {aggregate!r}.", mend="Give an Aggregate, e.g. Aggregate('clip').")
         if outer_schedule is not None and not callable(outer_schedule):
             raise InvalidInput(f"outer_schedule is {outer_schedule!r}.", mend="Give a function, e.g. a curve's `at`.")
         own = parameters_of(model)
@@ -137,16 +132,20 @@ class MetaLearner:
         self._loss_name = loss if isinstance(loss, str) else ""
         self._schedule, self._aggregate, self._diverged = outer_schedule, aggregate or Aggregate(), diverged
         self._optimizer = self._optimizer_of(self.algorithm.optimizer if optimizer is None else optimizer)
+        own_rates = callable(optimizer) and outer_rate is None
+        self._rates = [group["lr"] if own_rates else self._rate for group in self._optimizer.param_groups]
         self._choice: Choice | None = None
         self._at_once = plain_number(at_once)
         self._compile, self._compiled = compile, cast("Gradient | None", None)
-        self._together = False
+        self._together = self._told_slow = False
+        self._shapes: dict[Any, tuple[int, ...]] = {}
         self.step = 0
 
     def _optimizer_of(self, named: str | Callable[[Sequence[Tensor]], torch.optim.Optimizer]) -> torch.optim.Optimizer:
         values = list(self._meta.values())
         if callable(named):
-            return named(values)
+            check_optimizer(made := named(values))
+            return made
         if named not in OPTIMIZERS:
             raise InvalidInput(f"No optimiser is called {named!r}.", mend="Name one.", options=OPTIMIZERS)
         return OPTIMIZERS[named](values, lr=self._rate)
@@ -168,31 +167,30 @@ class MetaLearner:
 
         Returns:
             meta_loss, task_adaptation_loss (support, before the first inner step), task_evaluation_accuracy (0..1, for
-            classes), gradient_norm (before clipping), learning_rate, skipped_tasks.
+            classes), gradient_norm (before clipping), learning_rate (of the first group), skipped_tasks.
 
         Raises:
             InvalidInput: a task diverged, or, where such are skipped, all of them did; the schedule's rate cannot be
                 used; or another process gave up. Nothing has changed then.
         """
-        rate = self._rate * (1.0 if self._schedule is None else self._schedule(self.step))
-        check_rate(rate, self.step)
+        factor = 1.0 if self._schedule is None else self._schedule(self.step)
+        check_rate(factor, self.step)
         grads, figures = self._reduced(tasks)
         for name, value in self._meta.items():
             value.grad = grads[name]
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
         norm = torch.nn.utils.get_total_norm([grads[name] for name in self._meta])
         if self._clip is not None:
             torch.nn.utils.clip_grads_with_norm_(list(self._meta.values()), self._clip, norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.step += 1
-        return figures | {"gradient_norm": float(norm), "learning_rate": rate}
+        return figures | {"gradient_norm": float(norm), "learning_rate": self._rates[0] * factor}
 
     def _reduced(self, tasks: Sequence[MetaLearningTask]) -> tuple[Params, dict[str, float]]:
         """The meta-gradient over all processes, in the module's layout, and the figures of the step."""
-        if not len(tasks):
-            raise InvalidInput("There are no tasks to learn from.", mend="Give at least one.")
+        check_tasks(tasks)
         refuse_medians(self._aggregate.kind)
         if not self._together:
             same_everywhere([*self._meta.values(), *self._frozen.values()])
@@ -205,16 +203,14 @@ class MetaLearner:
         found: list[Found] = []
         names: list[str] = []
         seen = 0
-        for shape, (_, batch) in enumerate(grouped(tasks)):
+        for shape, (_, batch) in enumerate(self._grouped(tasks)):
             mine = batch[share(seen)]
             seen += len(batch)
-            engine = self._choose(batch, batch.support_y, batch.query_y)
+            chosen = self._choose((batch.support_x, batch.support_y), (batch.query_x, batch.query_y))
             if len(mine):
                 seed = seed_of(self._seed, self.step, shape, processes()[0])
-                found += gradient_of(self._work(engine, seed), self._packed(), mine.to(self.device))
+                found += gradient_of(self._work(chosen, seed), self._packed(), mine.to(self.device))
                 names.extend(mine.task_ids or [""] * len(mine))
-            if shape + 1 == MANY_SHAPES:
-                log.warning("tasks of many shapes are slow", tasks=len(tasks))
         if not found:
             return nothing(self._meta)
         every = joined(found, self._aggregate)
@@ -225,14 +221,31 @@ class MetaLearner:
         unpacked = laid_out(self.algorithm, engine.unpack, mean, engine.names)
         return sums(every, {n: value[0] for n, value in unpacked.items()}, self._meta)
 
-    def _work(self, engine: Engine, seed: int) -> Work:
+    def _grouped(self, tasks: Sequence[MetaLearningTask]) -> list[tuple[list[int], TaskBatch]]:
+        """Tasks of one shape together; many shapes are slow, and that is said once."""
+        groups = list(grouped(tasks))
+        if len(groups) >= MANY_SHAPES and not self._told_slow:
+            self._told_slow = True
+            warnings.warn(
+                f"{len(tasks)} tasks of {len(groups)} shapes are slow: only tasks of one shape are worked on together. "
+                "Draw tasks of as many classes, shots and queries each.",
+                stacklevel=4,
+            )
+        return groups
+
+    def _work(self, chosen: Choice, seed: int) -> Work:
         gradient = self.algorithm.meta_gradient if self._compiled is None else self._compiled
-        return Work(engine, self._loss, gradient, self._aggregate, self.step, seed, self._at_once)
+        return Work(chosen.engine, chosen.loss, gradient, self._aggregate, self.step, seed, self._at_once)
+
+    @property
+    def skips(self) -> bool:
+        """Whether tasks that diverge are left out."""
+        return self._diverged == "skip"
 
     def _tell_diverged(self, found: Found, names: Sequence[str]) -> None:
         """Raise what there is to say of tasks that diverged, or leave it at that, where that is the policy."""
-        bad = diverged_tasks(found, names)
-        if bad is not None and self._diverged == "raise":
+        bad = diverged_tasks(found.losses, found.held, names)
+        if bad is not None and not self.skips:
             raise bad
         if bad is not None:
             log.warning("tasks skipped", why=str(bad))
@@ -247,20 +260,46 @@ class MetaLearner:
         assert self._choice is not None
         return self._choice
 
-    def _choose(self, batch: TaskBatch, *targets: Tensor) -> Engine:
-        """The engine, chosen by the first task seen; targets that its outputs cannot be held against are refused."""
+    def _choose(self, support: Side, *more: Side) -> Choice:
+        """The engine, chosen by the first support set seen.
+
+        What the network does not take is refused, and targets that what it gives cannot be held against.
+        """
         if self._choice is None:
-            model = self.model() if isinstance(self._model, nn.Module) else self._model
-            x = batch.support_x[0].to(self.device)
-            whole = x.nan_to_num(0, 0, 0) if x.is_floating_point() else x  # a broken task does not decide for all
-            self._choice = choose_engine(model, whole)
-            if self._compile:
-                self._compiled = compiled(self.algorithm, self._choice.engine)
-            log.info("engine chosen", engine=self._choice.engine.name, why=self._choice.why)
-        if not self.algorithm.embeds:
-            for y in targets:
-                self._loss.check(self._choice.outputs, y)
-        return self._choice.engine
+            self._choice = self._first_choice(*support)
+        for x, y in (support, *more):
+            outputs = self._shape(x, alone=not self.algorithm.embeds)
+            if not self.algorithm.embeds:
+                self._choice.loss.check(outputs, y)
+        return self._choice
+
+    def _first_choice(self, x: Tensor, y: Tensor) -> Choice:
+        model = self.model() if isinstance(self._model, nn.Module) else self._model
+        embeds = self.algorithm.embeds
+        choice = choose_engine(model, self._example(x), self._loss, y[0].to(self.device), embeds=embeds)
+        if self._compile:
+            self._compiled = compiled(self.algorithm, choice.engine)
+        log.info("engine chosen", engine=choice.engine.name, why=choice.why)
+        return choice
+
+    def _example(self, x: Tensor) -> Tensor:
+        """The first task's inputs; a broken task does not decide for all."""
+        x = x[0].to(self.device)
+        return x.nan_to_num(0, 0, 0) if x.is_floating_point() else x
+
+    def _shape(self, x: Tensor, *, alone: bool) -> tuple[int, ...]:
+        """What the network gives for an example of (T, n, ...) inputs; each kind of them is tried once.
+
+        Args:
+            alone: whether a single example is all that goes through the network.
+        """
+        count = x.shape[1]
+        kind = (x.dtype, x.shape[2:], min(count, 2) if alone else 2)
+        if kind not in self._shapes:
+            example = self._example(x)[:2]
+            few = torch.cat([example, example]) if count == 1 and not alone else example
+            self._shapes[kind] = self._chosen().shape(few)
+        return self._shapes[kind]
 
     def fit(  # noqa: PLR0913 - how long, how often, and who looks on
         self,
@@ -335,48 +374,80 @@ class MetaLearner:
         Args:
             num_steps: gradient steps, 0 or more; the algorithm's own number if not said.
             learning_rate: above 0; the algorithm's own if not said.
+
+        Raises:
+            InvalidInput: the task does not fit the network, or it diverged.
         """
-        found = self._adapted(TaskBatch.of([task]), num_steps, learning_rate)
+        batch = TaskBatch.of([task])
+        found = self._adapted(batch, num_steps, learning_rate)
+        finite = [value.isfinite().all() for value in (found.losses, *found.params.values(), *found.support.values())]
+        bad = diverged_tasks(found.losses, torch.stack(finite).all().view(1), batch.task_ids)
+        if bad is not None:
+            raise bad
         own = {name: value.clone() for name, value in found.params.items()}  # what did not move is the learner's
-        return AdaptedModel(self, replace(found, params=own))
+        return AdaptedModel(self, replace(found, params=own), classes=not batch.support_y.is_floating_point())
 
     def _adapted(self, batch: TaskBatch, steps: int | None = None, rate: float | None = None) -> Adapted:
         check_adapting(steps, rate)
-        setting = Setting(self._choose(batch, batch.support_y), self._loss)
-        x, y = batch.support_x.to(self.device), batch.support_y.to(self.device)
-        return self.algorithm.adapt_tasks(setting, self._packed(), x, y, steps, rate)
+        with torch.inference_mode(mode=False):
+            x, y = plain(batch.support_x).to(self.device), plain(batch.support_y).to(self.device)
+            chosen = self._choose((x, y))
+            found = self.algorithm.adapt_tasks(Setting(chosen.engine, chosen.loss), self._packed(), x, y, steps, rate)
+            return replace(found, beside=x) if chosen.engine.together and not self.algorithm.embeds else found
 
     def outputs(self, adapted: Adapted, x: Tensor) -> Tensor:
         """(T, n, ...) outputs of T learned tasks for (T, n, ...) inputs."""
-        return self.algorithm.outputs(Setting(self._chosen().engine, self._loss), adapted, x.to(self.device))
+        chosen = self._chosen()
+        with torch.inference_mode(mode=False):
+            x = plain(x).to(self.device)
+            self._shape(x, alone=not self.algorithm.embeds and adapted.beside is None)
+            return self.algorithm.outputs(Setting(chosen.engine, chosen.loss), adapted, x)
 
     def evaluate(self, adapted: AdaptedModel, task: MetaLearningTask) -> dict[str, float]:
         """loss, and accuracy (0..1, for classes), of a learned task on its query set."""
-        return judged(self._loss, adapted(task.query_set.x).unsqueeze(0), task.query_set.y.unsqueeze(0).to(self.device))
+        outputs, y = adapted(task.query_set.x).unsqueeze(0), task.query_set.y.unsqueeze(0).to(self.device)
+        loss = self._chosen().loss
+        loss.check(tuple(outputs.shape[2:]), y)
+        right = accuracy(outputs, y)
+        said = {"loss": float(loss.value(outputs, y)[0])}
+        return said if right is None else said | {"accuracy": float(right)}
 
     def evaluate_tasks(
         self, tasks: Sequence[MetaLearningTask], num_steps: int | None = None, learning_rate: float | None = None
     ) -> dict[str, list[float]]:
-        """loss, and accuracy for classes, of each task on its query set after learning its support set; all at once."""
+        """loss, and accuracy for classes, of each task on its query set after learning its support set; all at once.
+
+        Both are NaN of a task that diverged; the log names it.
+
+        Raises:
+            InvalidInput: a task does not fit the network.
+        """
         found: dict[str, list[float]] = {}
-        for positions, batch in grouped(tasks):
+        for positions, batch in self._grouped(tasks):
             size = self._evaluated(batch)
             for start in range(0, len(batch), size):
-                part = batch[start : start + size].to(self.device)
-                outputs = self.outputs(self._adapted(part, num_steps, learning_rate), part.query_x)
-                self._loss.check(tuple(outputs.shape[2:]), part.query_y)
-                losses = self._loss.value(outputs, part.query_y)[0]
-                right = accuracy(outputs, part.query_y)
-                each = {"loss": losses} if right is None else {"loss": losses, "accuracy": right}
-                for name, values in each.items():
+                for name, values in self._judged(batch[start : start + size], num_steps, learning_rate).items():
                     row = found.setdefault(name, [0.0] * len(tasks))
                     for at, value in zip(positions[start:], values.tolist(), strict=False):
                         row[at] = value
         return found
 
+    def _judged(self, batch: TaskBatch, steps: int | None, rate: float | None) -> dict[str, Tensor]:
+        """(T,) each, of tasks of one shape."""
+        adapted = self._adapted(batch, steps, rate)
+        outputs, y, loss = self.outputs(adapted, batch.query_x), batch.query_y.to(self.device), self._chosen().loss
+        loss.check(tuple(outputs.shape[2:]), y)
+        losses, right = loss.value(outputs, y)[0], accuracy(outputs, y)
+        path = torch.cat([adapted.losses[:-1], losses.unsqueeze(0)])
+        held = path.isfinite().all(0)
+        if bad := diverged_tasks(path, held, batch.task_ids):
+            log.warning("tasks diverged", why=str(bad))
+        told = {"loss": losses} if right is None else {"loss": losses, "accuracy": right}
+        return {name: values.masked_fill(~held, torch.nan) for name, values in told.items()}
+
     def _evaluated(self, batch: TaskBatch) -> int:
         """How many tasks to judge at once: as many as to learn from, as what lies between layers is all in memory."""
-        engine = self._choose(batch)
+        engine = self._choose((batch.support_x, batch.support_y)).engine
         if self.device.type != "cpu":
             return EVALUATED
         return min(EVALUATED, engine.plan(len(batch), batch.support_x.shape[1] + batch.query_x.shape[1])[0])
@@ -440,7 +511,7 @@ class MetaLearner:
                 "network": text(self._model),
                 "algorithm": str(named(self.algorithm)),
                 "loss": text(self._loss),
-                "outer_rate": repr(self._rate),
+                "outer_rate": ", ".join(map(repr, self._rates)),
                 "outer_schedule": text(self._schedule),
                 "optimizer": f"{type(self._optimizer).__name__} {text(own)}",
                 "clip": repr(self._clip),
@@ -483,7 +554,8 @@ class MetaLearner:
         Raises:
             NotFound: nothing was saved there.
             Damaged: it is not what was saved.
-            InvalidInput: network, algorithm or parameters are others than the saved ones.
+            InvalidInput: network, algorithm or parameters are others than the saved ones; or the loss was a function,
+                and none is given.
 
         >>> from tempfile import TemporaryDirectory
         >>> learner = MetaLearner(nn.Linear(2, 1), MAML(inner_steps=3), loss="mse")
@@ -496,6 +568,10 @@ class MetaLearner:
         saved, meta = load_learner(place)
         algorithm = algorithm_of(saved.algorithm) if algorithm is None else algorithm
         refuse_misfit(saved, text(model), named(algorithm), place)
+        if not (saved.loss or "loss" in settings):
+            raise InvalidInput(
+                f"The learner in {place} had a loss of its own, which is not stored.", mend="Hand it in as loss=."
+            )
         if saved.loss:
             settings = {"loss": saved.loss} | settings
         learner = cls(model, algorithm, **settings)
@@ -506,9 +582,6 @@ class MetaLearner:
         return learner
 
 
-def judged(loss: Loss, outputs: Tensor, y: Tensor) -> dict[str, float]:
-    """Loss, and accuracy for classes, of one task's (1, n, ...) outputs."""
-    loss.check(tuple(outputs.shape[2:]), y)
-    right = accuracy(outputs, y)
-    said = {"loss": float(loss.value(outputs, y)[0])}
-    return said if right is None else said | {"accuracy": float(right)}
+def plain(x: Tensor) -> Tensor:
+    """A tensor that autograd may keep, whether or not this one is of `torch.inference_mode`."""
+    return x.clone() if x.is_inference() else x

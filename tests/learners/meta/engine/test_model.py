@@ -181,7 +181,7 @@ def test_what_it_gives_is_held_against_the_targets() -> None:
 
 def test_prepared_is_only_asked() -> None:
     choice = choose_engine(First(), tasks().support_x[0])
-    assert choice.outputs == NET(tasks().support_x[0]).shape[1:]
+    assert choice.shape(tasks().support_x[0]) == NET(tasks().support_x[0]).shape[1:]
     engine = choice.engine
     params = {name: torch.from_numpy(value).unsqueeze(0) for name, value in First().start.items()}
     prepared = engine.prepare(params, tasks().support_x, engine.names, Chance())

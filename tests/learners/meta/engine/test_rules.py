@@ -22,7 +22,7 @@ def rules(of: Case) -> Rules:
 
 
 def loop(of: Case) -> Loop:
-    return Loop(stateless(of.net, of.x[0])[0], of.names)
+    return Loop(stateless(of.net, of.x[0]), of.names)
 
 
 @pytest.fixture(params=["few", "between", "many"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from onward.learners.meta.engine import Chance, Engine, Loss, Params
@@ -51,12 +52,35 @@ class Adapted:
     Args:
         params: (T, ...) in the engine's layout.
         losses: (steps + 1, T) support losses before each step and after the last; none of an algorithm without steps.
+        accuracies: likewise the share of the support examples right, 0..1; `None` of real targets.
         support: what else predictions need, e.g. prototypes.
+        beside: (T, m, ...) examples that fewer queries go through the network with, where it norms over a batch.
     """
 
     params: Params
     losses: Tensor
+    accuracies: Tensor | None = None
     support: Params = field(default_factory=dict)
+    beside: Tensor | None = None
+
+
+class Path:
+    """Support losses of T tasks and the share of their examples right, step by step."""
+
+    def __init__(self) -> None:
+        self.losses: list[Tensor] = []
+        self._right: list[Tensor | None] = []
+
+    def add(self, losses: Tensor, outputs: Tensor, y: Tensor) -> None:
+        """(T,) losses of (T, n, ...) outputs."""
+        self.losses.append(losses)
+        self._right.append(accuracy(outputs, y))
+
+    def to(self, params: Params, setting: Setting, outputs: Tensor, y: Tensor) -> Adapted:
+        """The tasks learned, with the support set judged once more."""
+        self.add(setting.loss.value(outputs, y)[0], outputs, y)
+        right = [each for each in self._right if each is not None]
+        return Adapted(params, torch.stack(self.losses), torch.stack(right) if right else None)
 
 
 class Algorithm(Protocol):
@@ -125,7 +149,7 @@ def laid_out(algorithm: Algorithm, lay: Callable[[Params], Params], meta: Params
 
 
 def accuracy(outputs: Tensor, y: Tensor) -> Tensor | None:
-    """(T,) share of (T, n, classes) outputs whose largest is that of (T, n) classes; `None` where these are none.
+    """(T,) share of (T, n, ..., classes) outputs whose largest is that of (T, n, ...) classes; `None`: they are none.
 
     Real targets are no classes, nor are whole numbers that a single output, or one output each, is held against.
 
@@ -135,4 +159,4 @@ def accuracy(outputs: Tensor, y: Tensor) -> Tensor | None:
     """
     if y.is_floating_point() or outputs.shape[-1] == 1 or y.shape != outputs.shape[:-1]:
         return None
-    return (outputs.argmax(-1) == y).float().mean(1)
+    return (outputs.argmax(-1) == y).float().flatten(1).mean(1)

@@ -84,7 +84,7 @@ def kept(
             mend="Leave them out.",
         )
     _marks(y)
-    return Adapted(spread(meta, len(x)), torch.empty(0, len(x), device=x.device), {"x": x, "y": y})
+    return Adapted(spread(meta, len(x)), torch.empty(0, len(x), device=x.device), support={"x": x, "y": y})
 
 
 def answers(algorithm: Comparing, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:

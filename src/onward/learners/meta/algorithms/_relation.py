@@ -77,5 +77,5 @@ class Relation:
 
 
 def _squares(scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    losses, gradient, _ = loss_of("mse").value(scores, F.one_hot(y, scores.shape[-1]).to(scores.dtype))
+    losses, gradient, _ = loss_of("mse").value(scores, F.one_hot(y.long(), scores.shape[-1]).to(scores.dtype))
     return losses, gradient

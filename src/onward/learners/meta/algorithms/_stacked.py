@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from onward.learners.meta.engine import Params
@@ -25,5 +26,9 @@ def of_its_own(algorithm: object, name: str) -> None:
 
 def asked(algorithm: object, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:  # noqa: ARG001
     """(T, n, ...) outputs of the network at the learned parameters."""
-    engine = setting.engine
-    return engine.outputs(engine.prepare(adapted.params, x, engine.names, setting.chance), adapted.params)
+    engine, beside = setting.engine, adapted.beside
+    more = 0 if beside is None or x.shape[1] >= beside.shape[1] else beside.shape[1]
+    together = torch.cat([beside, x], 1) if beside is not None and more else x
+    return engine.outputs(engine.prepare(adapted.params, together, engine.names, setting.chance), adapted.params)[
+        :, more:
+    ]

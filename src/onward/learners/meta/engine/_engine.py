@@ -60,6 +60,11 @@ class Engine(Protocol):
         """The parameters of the network that are learned; it keeps the others itself."""
         ...
 
+    @property
+    def together(self) -> bool:
+        """Whether what the network says of an example depends on those beside it: it norms over a batch."""
+        ...
+
     def pack(self, params: Mapping[str, Tensor]) -> Params:
         """(T, *shape of the module's) -> the engine's own layout."""
         ...

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 import torch
@@ -17,6 +18,14 @@ from ._engine import Chance, Params, Step
 from ._losses import Loss
 
 SEEDS: Final = 2**62
+EMPTY: Final = torch.empty(0)
+
+
+class Mode(NamedTuple):
+    """How a module is called: as in training or not, and what it draws from, where it draws."""
+
+    training: bool = False
+    seed: int | None = None
 
 
 class Prepared(NamedTuple):
@@ -34,7 +43,7 @@ class Tape(NamedTuple):
     params: Params
     y: Tensor
     loss: Loss
-    seed: int | None
+    mode: Mode
     graph: Any = None
 
 
@@ -43,7 +52,7 @@ class Pass(NamedTuple):
 
     prepared: Prepared
     params: Params
-    seed: int | None
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,35 +60,44 @@ class Stateless:
     """A module as a function of its parameters that leaves no trace: batch statistics are used, never kept.
 
     Args:
-        asked: without dropout.
-        trained: with it.
-        random: whether there is any.
+        asked: in evaluation mode.
+        trained: in training mode.
+        random: whether it draws random numbers then.
+        written: the buffers that a pass writes to; each call begins with them as they are here.
     """
 
     asked: nn.Module
     trained: nn.Module
-    random: bool
+    random: bool = False
+    written: Params = field(default_factory=dict)
     _mine: threading.local = field(default_factory=threading.local, repr=False)
 
-    def __call__(self, params: Params, x: Tensor, seed: int | None) -> Tensor:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Stateless, (self.asked, self.trained, self.random, self.written)
+
+    def __call__(self, params: Params, x: Tensor, mode: Mode) -> Tensor:
         if not hasattr(self._mine, "modules"):  # a call puts its parameters into the module: no thread shares one
             self._mine.modules = copy.deepcopy((self.asked, self.trained))
-        return cast("Tensor", functional_call(self._mine.modules[seed is not None], params, (x,)))
+        own = params | {name: value.clone() for name, value in self.written.items()}
+        return cast("Tensor", functional_call(self._mine.modules[mode.training], own, (x,)))
 
-    def seed(self, chance: Chance) -> int | None:
-        """What this pass draws from; nothing where nothing is drawn."""
+    @property
+    def together(self) -> bool:
+        """Whether what it says of an example depends on those beside it: it norms over a batch."""
+        return any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in self.asked.modules())  # noqa: SLF001
+
+    def mode(self, chance: Chance) -> Mode:
+        """That of a pass in training, if there is a chance, and what it draws from, if it draws."""
         if chance.generator is None or not self.random:
-            return None
-        return int(torch.randint(SEEDS, (), generator=chance.generator, device=chance.generator.device))
+            return Mode(chance.generator is not None)
+        return Mode(True, int(torch.randint(SEEDS, (), generator=chance.generator, device=chance.generator.device)))
 
 
-def stateless(module: nn.Module, x: Tensor) -> tuple[Stateless, tuple[int, ...]]:
-    """The module as a function of its parameters, and the shape of what it gives for an example.
-
-    Parameters that a call does not give are those of the module.
+def stateless(module: nn.Module, x: Tensor) -> Stateless:
+    """The module as a function of its parameters. Parameters that a call does not give are those of the module.
 
     Args:
-        x: (n, ...) inputs; they also tell whether it is random in training.
+        x: (n, ...) inputs, which tell what it draws and writes.
     """
     asked = copy.deepcopy(module).requires_grad_(False).eval()
     for each in asked.modules():
@@ -87,12 +105,26 @@ def stateless(module: nn.Module, x: Tensor) -> tuple[Stateless, tuple[int, ...]]
             each.running_mean = each.running_var = each.num_batches_tracked = None
             each.track_running_stats = False
     trained = copy.deepcopy(asked).train()
-    with torch.no_grad():
-        with _seeded(0):
-            one = trained(x)
-        with _seeded(1):
-            random = not torch.equal(one, trained(x))
-    return Stateless(asked, trained, random), tuple(one.shape[1:])
+    before = dict(asked.named_buffers())
+    written: Params = {}
+    random = False
+    for each in (asked, trained):
+        tried = copy.deepcopy(each)
+        random = _draws(partial(tried, x), x.device)
+        after = dict(tried.named_buffers())
+        written |= {name: value for name, value in before.items() if not torch.equal(value, after[name])}
+    return Stateless(asked, trained, random, written)
+
+
+@torch.no_grad()
+def _draws(call: Callable[[], object], device: torch.device) -> bool:
+    """Whether a call draws from torch's own random numbers, which are as they were afterwards."""
+    gpu = device.type == "cuda"
+    with torch.random.fork_rng([device] if gpu else []):
+        before = torch.get_rng_state(), torch.cuda.get_rng_state(device) if gpu else EMPTY
+        call()
+        after = torch.get_rng_state(), torch.cuda.get_rng_state(device) if gpu else EMPTY
+    return not all(map(torch.equal, before, after))
 
 
 @contextmanager
@@ -118,6 +150,10 @@ class Func:
     names: frozenset[str]
     name: str = "func"
 
+    @property
+    def together(self) -> bool:
+        return self.module.together
+
     def pack(self, params: Mapping[str, Tensor]) -> Params:
         return dict(params)
 
@@ -130,30 +166,30 @@ class Func:
     def outputs(self, prepared: Prepared, params: Params) -> Tensor:
         return self.run(prepared, params)[0]
 
-    def _said(self, x: Tensor, stacked: Params, seed: int | None) -> Tensor:
-        with torch.no_grad(), _seeded(seed):
-            return vmap(lambda p, each: self.module(p, each, seed), randomness="different")(stacked, x)
+    def _said(self, x: Tensor, stacked: Params, mode: Mode) -> Tensor:
+        with torch.no_grad(), _seeded(mode.seed):
+            return vmap(lambda p, each: self.module(p, each, mode), randomness="different")(stacked, x)
 
     def gradient(
         self, prepared: Prepared, params: Params, y: Tensor, loss: Loss, *, tape: bool = False, every: bool = False
     ) -> Step:
-        seed = self.module.seed(prepared.chance)
+        mode = self.module.mode(prepared.chance)
         stacked = _stacked(params, self.names, len(prepared.x))
 
         def task(p: Params, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-            outputs = self.module(p, x, seed)
+            outputs = self.module(p, x, mode)
             return loss.one(outputs, target), outputs
 
-        with _seeded(seed):
+        with _seeded(mode.seed):
             each = vmap(grad_and_value(task, has_aux=True), randomness="different")
             grads, (losses, outputs) = each(stacked, prepared.x, y)
         wanted = self.names if every else prepared.wrt
-        kept = Tape(prepared, stacked, y, loss, seed) if tape else None
+        kept = Tape(prepared, stacked, y, loss, mode) if tape else None
         return Step(losses.detach(), outputs.detach(), {n: g for n, g in grads.items() if n in wanted}, kept)
 
     def product(self, tape: Tape, direction: Params) -> Params:
         def task(p: Params, v: Params, x: Tensor, y: Tensor) -> Params:
-            slopes = grad(lambda q: tape.loss.one(self.module(q, x, tape.seed), y))
+            slopes = grad(lambda q: tape.loss.one(self.module(q, x, tape.mode), y))
 
             def along(q: Params) -> Tensor:
                 found = slopes(q)
@@ -162,7 +198,7 @@ class Func:
             found: Params = grad(along)(p)
             return found
 
-        with _seeded(tape.seed):
+        with _seeded(tape.mode.seed):
             products: Params = vmap(task, randomness="different")(tape.params, direction, tape.prepared.x, tape.y)
         return products
 
@@ -170,14 +206,14 @@ class Func:
         return {}
 
     def run(self, prepared: Prepared, params: Params) -> tuple[Tensor, Pass]:
-        seed, stacked = self.module.seed(prepared.chance), _stacked(params, self.names, len(prepared.x))
-        return self._said(prepared.x, stacked, seed), Pass(prepared, stacked, seed)
+        mode, stacked = self.module.mode(prepared.chance), _stacked(params, self.names, len(prepared.x))
+        return self._said(prepared.x, stacked, mode), Pass(prepared, stacked, mode)
 
     def pull(self, tape: Pass, cotangent: Tensor) -> Params:
         def task(p: Params, x: Tensor, top: Tensor) -> Tensor:
-            return (self.module(p, x, tape.seed) * top).sum()
+            return (self.module(p, x, tape.mode) * top).sum()
 
-        with _seeded(tape.seed):
+        with _seeded(tape.mode.seed):
             grads = vmap(grad(task), randomness="different")(tape.params, tape.prepared.x, cotangent)
         return {n: g for n, g in grads.items() if n in tape.prepared.wrt}
 
@@ -193,6 +229,10 @@ class Loop:
     names: frozenset[str]
     name: str = "loop"
 
+    @property
+    def together(self) -> bool:
+        return self.module.together
+
     def pack(self, params: Mapping[str, Tensor]) -> Params:
         return dict(params)
 
@@ -203,29 +243,29 @@ class Loop:
         return Prepared(x, wrt, chance)
 
     def outputs(self, prepared: Prepared, params: Params) -> Tensor:
-        seed = self.module.seed(prepared.chance)
-        with torch.no_grad(), _seeded(seed):
+        mode = self.module.mode(prepared.chance)
+        with torch.no_grad(), _seeded(mode.seed):
             stacked = _stacked(params, self.names, len(prepared.x))
-            return torch.stack([self.module(_at(stacked, t), x, seed) for t, x in enumerate(prepared.x)])
+            return torch.stack([self.module(_at(stacked, t), x, mode) for t, x in enumerate(prepared.x)])
 
     def gradient(
         self, prepared: Prepared, params: Params, y: Tensor, loss: Loss, *, tape: bool = False, every: bool = False
     ) -> Step:
-        seed = self.module.seed(prepared.chance)
+        mode = self.module.mode(prepared.chance)
         stacked = _stacked(params, self.names, len(prepared.x))
         wanted = sorted(self.names if every else prepared.wrt)
         graph, losses, outputs, grads = [], [], [], []
-        with torch.enable_grad(), _seeded(seed):
+        with torch.enable_grad(), _seeded(mode.seed):
             for t, (x, target) in enumerate(zip(prepared.x, y, strict=True)):
                 leaves = {n: p.detach().requires_grad_() for n, p in _at(stacked, t).items()}
-                said = self.module(leaves, x, seed)
+                said = self.module(leaves, x, mode)
                 one = loss.one(said, target)
                 found = _autograd([one], [leaves[n] for n in wanted], None, graph=tape)
                 losses.append(one.detach())
                 outputs.append(said.detach())
                 grads.append([each.detach() for each in found])
                 graph.append((leaves, found))
-        kept = Tape(prepared, stacked, y, loss, seed, graph) if tape else None
+        kept = Tape(prepared, stacked, y, loss, mode, graph) if tape else None
         named = {n: torch.stack([each[i] for each in grads]) for i, n in enumerate(wanted)}
         return Step(torch.stack(losses), torch.stack(outputs), named, kept)
 
@@ -243,13 +283,13 @@ class Loop:
         return {}
 
     def run(self, prepared: Prepared, params: Params) -> tuple[Tensor, Any]:
-        seed = self.module.seed(prepared.chance)
+        mode = self.module.mode(prepared.chance)
         stacked = _stacked(params, self.names, len(prepared.x))
         wanted, graph = sorted(prepared.wrt), []
-        with torch.enable_grad(), _seeded(seed):
+        with torch.enable_grad(), _seeded(mode.seed):
             for t, x in enumerate(prepared.x):
                 leaves = {n: p.detach().requires_grad_() for n, p in _at(stacked, t).items()}
-                graph.append((self.module(leaves, x, seed), [leaves[n] for n in wanted]))
+                graph.append((self.module(leaves, x, mode), [leaves[n] for n in wanted]))
         return torch.stack([said.detach() for said, _ in graph]), (wanted, graph)
 
     def pull(self, tape: Any, cotangent: Tensor) -> Params:

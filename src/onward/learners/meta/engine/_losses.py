@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Final, Protocol
 
@@ -14,6 +14,8 @@ from torch.func import grad, grad_and_value, vmap
 
 from onward.core import InvalidInput
 
+WRONG: Final = (RuntimeError, ValueError, IndexError, TypeError)
+"""What torch raises where something does not fit."""
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 """(outputs, y) of one task -> a scalar."""
 
@@ -44,7 +46,7 @@ class Loss(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CrossEntropy:
-    """Mean cross-entropy of (T, n, classes) scores and (T, n) classes."""
+    """Mean cross-entropy of (T, n, ..., classes) scores and (T, n, ...) classes: of examples, or of their places."""
 
     def check(self, outputs: tuple[int, ...], y: Tensor) -> None:
         if y.is_floating_point() or not outputs or y.shape[2:] != outputs[:-1]:
@@ -62,14 +64,14 @@ class CrossEntropy:
                 )
 
     def one(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(outputs, y.long())
+        return F.cross_entropy(outputs.flatten(0, -2), y.long().flatten())
 
     def value(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Any]:
-        count = y.shape[1]
+        count = y[0].numel()
         logs = outputs.log_softmax(-1)
         chances = logs.exp()
         index = y.long().unsqueeze(-1)
-        loss = logs.gather(-1, index).sum((1, 2)).div_(-count)
+        loss = logs.gather(-1, index).flatten(1).sum(1).div_(-count)
         gradient = chances.scatter_add(-1, index, torch.full_like(index, -1, dtype=chances.dtype)).div_(count)
         return loss, gradient, (chances, count)
 
@@ -92,10 +94,10 @@ class SquaredError:
             )
 
     def one(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return F.mse_loss(outputs, y.view_as(outputs))
+        return F.mse_loss(outputs, y.view_as(outputs).to(outputs.dtype))
 
     def value(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Any]:
-        off = outputs - y.view_as(outputs)
+        off = outputs - y.view_as(outputs).to(outputs.dtype)
         scale = 2.0 / off[0].numel()
         return (off * off).flatten(1).mean(1), off * scale, scale
 
@@ -106,9 +108,14 @@ class SquaredError:
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """Any function of one task's (outputs, y) that autograd can differentiate twice."""
+    """Any function of one task's (outputs, y) that autograd can differentiate.
+
+    Args:
+        by_task: whether it is asked task by task, as `torch.func` cannot work on it.
+    """
 
     function: LossFunction
+    by_task: bool = False
 
     def check(self, outputs: tuple[int, ...], y: Tensor) -> None:
         """Only the function knows."""
@@ -117,18 +124,46 @@ class Custom:
         return self.function(outputs, y)
 
     def value(self, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Any]:
+        if self.by_task:
+            each = [self._slope(*task, graph=False) for task in zip(outputs, y, strict=True)]
+            loss, gradient = (torch.stack(part) for part in zip(*[(one, slope) for _, one, slope in each], strict=True))
+            return loss.detach(), gradient, (outputs, y)
         gradient, loss = vmap(grad_and_value(self.function))(outputs, y)
         return loss, gradient.contiguous(), (outputs, y)  # that of a sum is one number seen many times
 
     def tangent(self, kept: Any, outputs: Tensor) -> Tensor:
         at, y = kept
-
-        def moved(each: Tensor, target: Tensor, by: Tensor) -> Tensor:
-            found: Tensor = grad(lambda o: (grad(self.function)(o, target) * by).sum())(each)
-            return found
-
-        found: Tensor = vmap(moved)(at, y, outputs)
+        try:
+            if self.by_task:
+                return torch.stack([self._bend(*task) for task in zip(at, y, outputs, strict=True)])
+            found: Tensor = vmap(self._moved)(at, y, outputs)
+        except RuntimeError as error:
+            raise InvalidInput(
+                "The loss cannot be differentiated twice.",
+                why=f"{error}.",
+                mend="Give another, or take first_order=True, Reptile or the like.",
+            ) from error
         return found.contiguous()
+
+    def _moved(self, outputs: Tensor, y: Tensor, by: Tensor) -> Tensor:
+        found: Tensor = grad(lambda o: (grad(self.function)(o, y) * by).sum())(outputs)
+        return found
+
+    def _slope(self, outputs: Tensor, y: Tensor, *, graph: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs that remember, the loss, and its gradient with respect to them."""
+        with torch.enable_grad():
+            leaf = outputs.detach().requires_grad_()
+            loss = self.function(leaf, y)
+            (slope,) = torch.autograd.grad(loss, leaf, create_graph=graph)
+        return leaf, loss, slope
+
+    def _bend(self, outputs: Tensor, y: Tensor, by: Tensor) -> Tensor:
+        leaf, _, slope = self._slope(outputs, y, graph=True)
+        if not slope.requires_grad:
+            return torch.zeros_like(by)
+        with torch.enable_grad():
+            (found,) = torch.autograd.grad((slope * by).sum(), leaf)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +185,32 @@ class Scaled:
 
     def tangent(self, kept: Any, outputs: Tensor) -> Tensor:
         return self.loss.tangent(kept, outputs) * self.by
+
+
+def settled(loss: Loss, outputs: Tensor, y: Tensor) -> Loss:
+    """The loss as it is worked with: a function goes task by task if it does what `torch.func` cannot.
+
+    Args:
+        outputs: (T, n, ...), with targets (T, n, ...).
+
+    Raises:
+        InvalidInput: a function gives no number of a task that autograd can differentiate.
+    """
+    if not isinstance(loss, Custom):
+        return loss
+    try:
+        loss.value(outputs, y)
+    except WRONG:
+        loss = replace(loss, by_task=True)
+    try:
+        loss.value(outputs, y)
+    except WRONG as error:
+        raise InvalidInput(
+            f"The loss does not work on outputs {tuple(outputs.shape[1:])} and targets {tuple(y.shape[1:])} of a task.",
+            why=f"{error}.",
+            mend="Give a function of (outputs, y) whose value is one number, e.g. a mean over the examples.",
+        ) from error
+    return loss
 
 
 LOSSES: Final[dict[str, Loss]] = {"cross_entropy": CrossEntropy(), "mse": SquaredError()}

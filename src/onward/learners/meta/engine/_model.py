@@ -107,6 +107,7 @@ class Model:
     model: MetaTrainableModel
     names: frozenset[str]
     name: str = "model"
+    together: bool = False
 
     def pack(self, params: Mapping[str, Tensor]) -> Params:
         return dict(params)

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 
+from ._batch_norm import BatchNorm
 from ._engine import Chance, Params, Step
 from ._linear import MANY, Linear
 from ._losses import Loss
@@ -73,6 +74,7 @@ class Rules:
         names: of its parameters that are learned; weights: how many numbers all hold.
         frozen: (1, ...) the others, which stay as they are.
         convolves: whether it has convolutions; random: whether it has dropout, so that two passes differ.
+        together: whether it norms over a batch.
     """
 
     program: Program
@@ -81,6 +83,7 @@ class Rules:
     weights: int
     convolves: bool
     random: bool
+    together: bool
     name: str = "rules"
     _splits: dict[frozenset[str], Split] = field(default_factory=dict, repr=False)
 
@@ -98,7 +101,8 @@ class Rules:
         names = frozenset(name for name, value in params.items() if value.requires_grad)
         frozen = {n: value.detach().unsqueeze(0) for n, value in params.items() if n in program.weighted.keys() - names}
         weights, random = sum(value.numel() for value in params.values()), any(op.random for op in ops)
-        return Rules(program, names, _laid(program, frozen), weights, convolves, random)
+        together = any(isinstance(op, BatchNorm) for op in ops)
+        return Rules(program, names, _laid(program, frozen), weights, convolves, random, together)
 
     def pack(self, params: Mapping[str, Tensor]) -> Params:
         return _laid(self.program, params)

@@ -143,8 +143,8 @@ class _Reading:
         elif self._flattens(node):
             self._add(node, Mapped(Flatten()))
         elif target in MEAN and (dims := _argument(node, 1, "dim")) is not None:
-            if {d % 4 for d in dims} != {2, 3}:
-                raise Ruleless(f"a mean over {dims}")
+            if isinstance(dims, int) or {d % 4 for d in dims} != {2, 3}:
+                raise Ruleless(f"it takes a mean over {dims}")
             self._add(node, Mapped(SpatialMean(bool(_argument(node, 2, "keepdim")))))
         elif target is F.max_pool2d:
             named = dict(zip(("kernel_size", "stride", "padding", "dilation", "ceil_mode"), args[1:], strict=False))
@@ -249,7 +249,7 @@ def _mean_pool(module: nn.AvgPool2d, name: str, _: bool) -> list[Op]:
 
 
 def _whole_mean(module: nn.AdaptiveAvgPool2d, name: str, _: bool) -> list[Op]:
-    if module.output_size not in {1, (1, 1)}:
+    if _pair(module.output_size) != (1, 1):
         raise Ruleless(f"{name} gives {module.output_size} places")
     return [Mapped(SpatialMean(keep=True))]
 

@@ -1,0 +1,63 @@
+"""A network that has learned one task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from onward.core import InvalidInput
+
+from .algorithms import Adapted
+
+if TYPE_CHECKING:
+    from ._learner import MetaLearner
+
+
+class AdaptedModel:
+    """A network that has learned one task. Calling it gives outputs for (n, ...) inputs.
+
+    Batch norms take the statistics of the inputs of a call together: of MAML and its like those of the queries, as in
+    the papers, so that what is said of a query depends on those beside it. Fewer queries than there were support
+    examples go through the network with these, so that one alone is answered as well. Metric learners always do so.
+
+    Args:
+        classes: whether its outputs are scores of classes.
+    """
+
+    def __init__(self, learner: MetaLearner, adapted: Adapted, *, classes: bool) -> None:
+        self._learner, self._adapted, self._classes = learner, adapted, classes
+
+    @property
+    def losses(self) -> list[float]:
+        """Loss on the support set before each step, and after the last; none of an algorithm without steps."""
+        return [] if not self._adapted.losses.numel() else [float(loss) for loss in self._adapted.losses[:, 0]]
+
+    @property
+    def accuracies(self) -> list[float]:
+        """The share right, 0..1, likewise; none of real targets."""
+        right = self._adapted.accuracies
+        return [] if right is None else [float(share) for share in right[:, 0]]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n, ...) inputs -> (n, ...): scores of classes, or real values.
+
+        Raises:
+            InvalidInput: there are none, the network does not take them, or they hold what is no finite number.
+        """
+        x = torch.as_tensor(x)
+        if not x.ndim or not len(x):
+            raise InvalidInput("There are no inputs to answer.", mend="Give a tensor (n, ...) of at least one.")
+        if x.is_floating_point() and not bool(x.isfinite().all()):
+            raise InvalidInput("The inputs hold what is no finite number.", mend="Leave such examples out.")
+        return self._learner.outputs(self._adapted, x.unsqueeze(0))[0]
+
+    def predict(self, x: Tensor) -> Tensor:
+        """(n,) classes of (n, ...) inputs; of a task with real targets, the values themselves.
+
+        Raises:
+            InvalidInput: as a call.
+        """
+        said = self(x)
+        return said.argmax(-1) if self._classes else said
