@@ -23,7 +23,7 @@ from onward.learners.meta._identity import Named
 from onward.learners.meta._standing import Plan
 from onward.learners.meta._watch import Recorder
 from onward.learners.meta.algorithms import Algorithm
-from onward.learners.meta.tasks import GaussianBlobs, Sinusoid
+from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, from_arrays
 from onward.learners.neural import keep, kept, put_together
 from onward.schedules import one_cycle
 
@@ -193,6 +193,25 @@ def test_a_checkpoint_of_another_training_is_refused(
     with pytest.raises(InvalidInput, match=f"belongs to another training: {what} differs"):
         other.fit(tasks(), steps=4, checkpoints=tmp_path, **(SETTINGS | settings))
     assert all(torch.equal(before[n], value) for n, value in other.meta_parameters().items())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"seed": 9}, {"split": (13, 7)}, {"x": 7.0}, {"shots": 2}, {"y": 2}],
+    ids=lambda one: next(iter(one), ""),
+)
+def test_a_checkpoint_over_other_examples_or_classes_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
+    def trained(steps: int, *, x: float = 1.0, y: int = 1, shots: int = 1, **drawn: Any) -> int:
+        rows = torch.arange(400.0).view(200, 2) * x / 400
+        tasks = from_arrays(rows, torch.arange(200) // y % 20, 3, shots, 2, **({"split": (12, 8)} | drawn))
+        return learner().fit(tasks, steps=steps, batch_size=2, checkpoints=tmp_path).steps
+
+    assert trained(1) == 1
+    if not changed:
+        assert trained(2) == 2
+        return
+    with pytest.raises(InvalidInput, match=r"another training: tasks differs.*seed 0, contents"):
+        trained(2, **changed)
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class Training:
     def _training(self) -> dict[str, str]:
         """What decides the training, as texts."""
         plan = {f"fit {n}": repr(v) for n, v in dataclasses.asdict(self._plan).items() if n not in UNCHANGED}
-        return self._learner.describe() | plan | {"tasks": text(self._tasks)}
+        return self._learner.describe() | plan | {"tasks": _told_by(self._tasks)}
 
     def _draw(self, validation: Judges | None, found: Mapping[str, Any] | None) -> None:
         """The validation tasks: the same ones when a training goes on."""
@@ -224,6 +224,11 @@ class Training:
         """Give the learner the best parameters, if any were judged."""
         if self._at.best:
             self._learner.set_meta_parameters(self._at.best_parameters)
+
+
+def _told_by(tasks: object) -> str:
+    """What tasks say that they are: by their `identity` where they have one, else by their `repr`."""
+    return getattr(tasks, "identity", None) or text(tasks)
 
 
 def _state_of(tasks: object) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -72,8 +73,8 @@ def _of_one_kind(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     raise InvalidInput("The labels are neither all texts nor all whole numbers.", mend="Give labels of one kind.")
 
 
-def column_names(frame: Any) -> list[str]:
-    """The columns, whatever kind of frame it is.
+def column_names(frame: Any) -> list[Hashable]:
+    """What the columns are called, texts or not, whatever kind of frame it is.
 
     Raises:
         InvalidInput: it has none.
@@ -84,7 +85,7 @@ def column_names(frame: Any) -> list[str]:
     for told in ("column_names", "columns", "keys"):
         names = getattr(frame, told, None)
         if names is not None:
-            return [str(name) for name in (names() if callable(names) else names)]
+            return list(names() if callable(names) else names)
     names = getattr(getattr(frame, "dtype", None), "names", None)
     if names is None:
         raise InvalidInput(
@@ -93,25 +94,44 @@ def column_names(frame: Any) -> list[str]:
     return list(names)
 
 
-def columns_of(frame: Any, wanted: Sequence[str], names: Sequence[str]) -> dict[str, Column]:
-    """Some columns of a frame.
+def columns_of(frame: Any, wanted: Sequence[Hashable], names: Sequence[Hashable]) -> dict[Hashable, Column]:
+    """Some columns of a frame, each (n,).
 
     Raises:
         NotFound: one is not among its names.
-        InvalidInput: they differ in length.
+        InvalidInput: one is there more than once, cannot be read, or is of more than one value a row; or they differ in
+            length.
     """
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        raise NotFound(f"There is no column {unknown[0]!r}.", mend="Name one of these.", options=names)
-    columns = {name: np.asarray(frame[name]) for name in wanted}
+    there = Counter(names)
+    for name in wanted:
+        if not there[name]:
+            raise NotFound(f"There is no column {name!r}.", mend="Name one of these.", options=map(str, names))
+        if there[name] > 1:
+            raise InvalidInput(
+                f"There are {there[name]} columns {name!r}.", mend="Give each a name of its own, or leave it out."
+            )
+    columns = {name: _column(frame, name) for name in wanted}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InvalidInput(f"The columns differ in length: {lengths}.", mend="Give one value a row.")
     return columns
 
 
-def numbers_of(columns: Mapping[str, Column], wanted: Sequence[str]) -> Column:
-    """Columns side by side (n, d), all of finite numbers.
+def _column(frame: Any, name: Hashable) -> Column:
+    try:
+        column = np.asarray(frame[name])
+    except (TypeError, ValueError, LookupError) as error:
+        raise InvalidInput(
+            f"Column {name!r} of a {type(frame).__name__} cannot be read: {error}.",
+            mend="Give a frame that gives its columns by name; a lazy one is collected first.",
+        ) from error
+    if column.ndim != 1:
+        raise InvalidInput(f"Column {name!r} has shape {column.shape}.", mend="Give one value a row: (n,).")
+    return column
+
+
+def numbers_of(columns: Mapping[Hashable, Column], wanted: Sequence[Hashable]) -> Column:
+    """Columns side by side (n, d), all of finite numbers; times and complex numbers are none.
 
     Raises:
         InvalidInput: one is not.
@@ -120,7 +140,7 @@ def numbers_of(columns: Mapping[str, Column], wanted: Sequence[str]) -> Column:
     for name in wanted:
         column = columns[name]
         try:
-            found.append(column.astype(np.float64))
+            found.append(_real(column))
         except (TypeError, ValueError) as error:
             raise InvalidInput(
                 f"Column {name!r} is not all numbers: {error}.", mend="Encode it, or leave it out."
@@ -132,3 +152,9 @@ def numbers_of(columns: Mapping[str, Column], wanted: Sequence[str]) -> Column:
                 mend="Fill them in, or leave those rows out.",
             )
     return np.stack(found, 1)
+
+
+def _real(column: Column) -> Column:
+    if column.dtype.kind in "mMc":
+        raise TypeError(f"it is of dtype {column.dtype}")
+    return column.astype(np.float64)

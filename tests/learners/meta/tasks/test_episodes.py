@@ -198,6 +198,7 @@ def test_on_the_device_of_the_examples():
         assert len(batch[0].metadata["classes"]) == 2
 
 
+X, Y = numbered([12] * 10)
 NAN = np.array([[0.0, np.nan], [np.inf, 1.0], *[[0.0, 1.0]] * 8])
 
 
@@ -223,6 +224,10 @@ NAN = np.array([[0.0, np.nan], [np.inf, 1.0], *[[0.0, 1.0]] * 8])
         ({"split": (1,)}, "does not divide 2 classes"),
         ({"split": {"train": [0, 7]}}, "1 classes that no example has, such as 7"),
         ({"split": {"train": [0], "test": [0]}}, "names a class twice"),
+        ({"split": {}}, "The split has no names"),
+        ({"split": 3}, "The split is 3"),
+        ({"split": {"train": 3}}, r"The split is \{'train': 3\}"),
+        ({"split": {"train": [[0], [1]]}}, "a list of classes for each name"),
         ({"rotations": True}, r"shape \(2,\) cannot be turned"),
     ],
 )
@@ -230,6 +235,34 @@ def test_what_cannot_be_used_is_refused_with_its_numbers(arguments, said):
     usual = {"x": np.zeros((10, 2)), "y": np.arange(10) % 2, "ways": 2, "shots": 1, "queries": 2}
     with pytest.raises(InvalidInput, match=said):
         from_arrays(**{**usual, **arguments})
+
+
+def test_small_classes_are_left_out_where_that_leaves_some():
+    with pytest.raises(InvalidInput, match=r"1 of 3 classes .* shots or queries, or leave .* drop_small=True\.$"):
+        from_arrays(*numbered([9, 9, 3]), 2, 1, 3)
+    with pytest.raises(InvalidInput, match=r"3 of 3 classes .* Ask for fewer shots or queries\.$"):
+        from_arrays(*numbered([9, 9, 3]), 2, 1, 9)
+
+
+def test_what_decides_the_tasks_tells_them_apart():
+    def told(x=X, y=Y, split=(6, 4), **changed):
+        return from_arrays(x, y, 2, 1, 2, split=split, **changed).identity
+
+    expected = told()
+    assert expected.startswith("Episodes(train: 6 classes, 2-way 1-shot, 2 queries), seed 0, contents ")
+    assert expected == told(torch.from_numpy(X), split=(0.6, 0.4))
+    touched = X.copy()
+    touched[3, 1] += 1
+    names = np.array(list("abcdefghij"))[Y]
+    others = [
+        told(touched), told(X.astype(np.int64)), told(X[::-1].copy()), told(y=Y[::-1]), told(y=names),
+        told(seed=1), told(split=(7, 3)), told(split={"train": range(6)}), from_arrays(X, Y, 2, 1, 3).identity,
+    ]  # fmt: skip
+    assert len({expected, *others}) == 1 + len(others)
+    data = from_arrays(X, Y, 2, 1, 2, split=(6, 4))
+    data.sample_batch(3)
+    assert data.identity == data.split("train").identity == expected
+    assert data.split("test").identity != expected
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.0, True, "3"])

@@ -117,6 +117,17 @@ def test_whatever_gives_columns_by_name(kind):
     assert torch.equal(only.support_x, expected.support_x[..., 1:])
 
 
+def test_columns_are_called_whatever_they_are_called():
+    expected = from_frame(table(), **BUGS, seed=1).sample_batch(3)
+    numbers = dict(enumerate(table().values()))
+    mixed = {0: table()["project"], ("row", 1): table()["row"], "twice": table()["twice"], "bug": table()["bug"]}
+    for frame, target in ((numbers, 3), (mixed, "bug")):
+        found = from_frame(Frame(frame), task_column=0, target_column=target, seed=1).sample_batch(3)
+        assert torch.equal(found.support_x, expected.support_x)
+    with pytest.raises(NotFound, match=r"no column '0'.*Known: 0, 1, 2, 3"):
+        from_frame(numbers, task_column="0", target_column=3)
+
+
 def test_small_projects_are_refused_or_left_out():
     columns = table(3)
     keep = np.r_[0:40, 40:46, 80:120]
@@ -130,6 +141,24 @@ def test_small_projects_are_refused_or_left_out():
         from_frame(columns, **BUGS, drop_small=True, split={"a": ["p1"]})
     columns["bug"][:40] = False
     assert from_frame(columns, **BUGS, drop_small=True).groups == ("p2",)
+
+
+class Twice(Frame):
+    """Like a pandas frame with a name given twice."""
+
+    def __init__(self, columns):
+        super().__init__(columns)
+        self.columns.append("row")
+
+
+class Lazy(Frame):
+    """Like a polars lazy frame: it has names, and gives no column."""
+
+    def __getitem__(self, name):
+        raise TypeError("it is not subscriptable")
+
+
+TIMES = np.datetime64("2026-01-01") + np.arange(160)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +180,18 @@ def test_small_projects_are_refused_or_left_out():
         ({"frame": {**table(), "twice": [1.0]}}, "differ in length", InvalidInput),
         ({"frame": {**table(), "bug": [True]}}, "differ in length", InvalidInput),
         ({"frame": {**table(), "project": ["p0"]}}, "differ in length", InvalidInput),
+        (
+            {"frame": {**table(), "twice": TIMES}},
+            "Column 'twice' is not all numbers: it is of dtype datetime64",
+            InvalidInput,
+        ),
+        ({"frame": {**table(), "twice": TIMES - TIMES[0]}}, "it is of dtype timedelta64", InvalidInput),
+        ({"frame": {**table(), "twice": TIMES.astype(object)}}, "Column 'twice' is not all numbers", InvalidInput),
+        ({"frame": {**table(), "twice": np.ones(160) * 1j}}, "it is of dtype complex128", InvalidInput),
+        ({"frame": {**table(), "twice": np.zeros((160, 2))}}, r"Column 'twice' has shape \(160, 2\)", InvalidInput),
+        ({"frame": {**table(), "twice": 2.0}}, r"Column 'twice' has shape \(\)", InvalidInput),
+        ({"frame": Twice(table())}, "There are 2 columns 'row'", InvalidInput),
+        ({"frame": Lazy(table())}, r"'project' of a Lazy cannot be read: .* a lazy one is collected", InvalidInput),
         ({"target_column": "project", "kind": "regression"}, "Column 'project' is not all numbers", InvalidInput),
         ({"frame": {**table(), "project": [None] * 160}}, "neither all texts nor all whole numbers", InvalidInput),
     ],
@@ -174,6 +215,16 @@ def test_torch_data_sets():
     assert [f"class {int(row[0])}" for row in batch.support_x[0]] == list(batch[0].metadata["classes"])
     doubled = from_dataset(Stream(), 5, 1, 1, convert=lambda row: torch.tensor(2.0 * row))
     assert torch.equal(doubled.sample_batch(2).support_x, 2.0 * batch.support_x)
+
+
+@pytest.mark.parametrize("given", [np.zeros(3), [0.0] * 3, torch.zeros(3, dtype=torch.float64), np.zeros(3, "u1")])
+def test_data_sets_give_the_types_that_arrays_give(given):
+    rows = given.expand(10, 3) if isinstance(given, torch.Tensor) else np.array([given] * 10)
+    expected = from_arrays(rows, np.arange(10) % 2, 2, 1, 1).sample_batch(1).support_x.dtype
+    pairs = [(given, number % 2) for number in range(10)]
+    assert from_dataset(pairs, 2, 1, 1).sample_batch(1).support_x.dtype == expected
+    doubled = from_dataset(pairs, 2, 1, 1, convert=lambda one: torch.as_tensor(one).double())
+    assert doubled.sample_batch(1).support_x.dtype == torch.float64
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,16 @@ def test_folders_that_cannot_be_used(mini, tmp_path):
         image_folder(mini)
     with pytest.raises(InvalidInput, match="size is 0"):
         image_folder(mini, size=0)
+    with pytest.raises(InvalidInput, match=r"colours is 'rgb'.*Known: L, RGB"):
+        image_folder(mini, colours="rgb")
+
+
+def test_classes_with_few_images_may_be_left_out(tmp_path):
+    for name, count in (("a", 3), ("b", 1), ("c", 3)):
+        draw(tmp_path / name, count)
+    with pytest.raises(InvalidInput, match=r"'b' has 1\..*drop_small=True"):
+        image_folder(tmp_path, 2, 1, 2, size=8)
+    assert image_folder(tmp_path, 2, 1, 2, size=8, drop_small=True).classes == ("a", "c")
 
 
 def test_without_pillow(mini, monkeypatch):

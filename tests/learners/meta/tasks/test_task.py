@@ -28,6 +28,26 @@ def test_sets_that_are_empty_or_uneven(pair, which):
         MetaLearningTask(*((pair, good) if which == 0 else (good, pair)), "mine")
 
 
+TEXTS = (torch.zeros(2, 1), ["cat", "dog"])
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [TEXTS, ([[1.0], [1.0, 2.0]], [0, 1]), ([torch.zeros(2)] * 2, [0, 1]), None, (None, [0]), (torch.zeros(2, 1),), 3],
+    ids=["texts", "ragged", "list of tensors", "None", "None within", "one", "number"],
+)
+def test_sets_that_cannot_be_read(pair):
+    with pytest.raises(InvalidInput, match=r"The query_set of task 'mine' cannot be read: .* Give a pair \(x, y\)"):
+        MetaLearningTask((torch.zeros(2, 1), [0, 1]), pair, "mine")
+
+
+def test_tasks_are_looked_up_by_which_they_are():
+    one, twin = (MetaLearningTask((torch.zeros(2, 1), [0, 1]), (torch.zeros(2, 1), [0, 1])) for _ in range(2))
+    assert one != twin
+    assert [twin, one].index(one) == 1
+    assert {one: "one", twin: "twin"}[twin] == "twin"
+
+
 def test_a_batch_is_its_tasks():
     tasks = [task(4, str(number), number=number) for number in range(5)]
     batch = TaskBatch.of(tasks)

@@ -59,9 +59,9 @@ def from_periods(  # noqa: PLR0913 - the data, how it is cut, and what is held o
 def from_frame(  # noqa: PLR0913 - which columns, how they are cut, and what is held out
     frame: Any,
     *,
-    target_column: str,
-    period_column: str,
-    feature_columns: Sequence[str] | None = None,
+    target_column: Hashable,
+    period_column: Hashable,
+    feature_columns: Sequence[Hashable] | None = None,
     kind: Kind = "domain",
     order: Sequence[Hashable] | None = None,
     test: float = 0.2,
@@ -81,7 +81,8 @@ def from_frame(  # noqa: PLR0913 - which columns, how they are cut, and what is 
 
     Raises:
         NotFound: there is no such column.
-        InvalidInput: features are no finite numbers; or as `from_periods`.
+        InvalidInput: a column is there twice or cannot be read; features are no finite numbers (times are none); or as
+            `from_periods`.
 
     >>> import numpy as np
     >>> rows = np.arange(80)
@@ -93,7 +94,7 @@ def from_frame(  # noqa: PLR0913 - which columns, how they are cut, and what is 
     taken = (target_column, period_column)
     features = [name for name in names if name not in taken] if feature_columns is None else list(feature_columns)
     if not features:
-        raise InvalidInput("There are no feature columns.", mend="Name some.", options=names)
+        raise InvalidInput("There are no feature columns.", mend="Name some.", options=map(str, names))
     columns = columns_of(frame, [*taken, *features], names)
     data = examples_of(numbers_of(columns, features), columns[target_column], None, None, device)
     return _cut(data, columns[period_column], order, kind, Holding(test, validation, seed))

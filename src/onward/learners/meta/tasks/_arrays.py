@@ -49,7 +49,8 @@ def from_arrays(  # noqa: PLR0913 - what a task looks like, and where its exampl
         drop_small: leave out classes with fewer than `shots + queries` examples instead of refusing them.
 
     Raises:
-        InvalidInput: inputs hold NaN or infinity; or classes, or examples of a class, are too few.
+        InvalidInput: inputs hold NaN or infinity; the split does not fit the classes; or classes, or examples of a
+            class, are too few.
         NotFound: rotations are asked for in a split that is not there.
 
     >>> x, y = torch.randn(100, 8), torch.arange(100) % 10
@@ -76,14 +77,15 @@ def from_arrays(  # noqa: PLR0913 - what a task looks like, and where its exampl
 
 
 def from_dataset(
-    dataset: Dataset[Any], *arguments: Any, convert: Callable[[Any], Any] = torch.as_tensor, **options: Any
+    dataset: Dataset[Any], *arguments: Any, convert: Callable[[Any], Any] | None = None, **options: Any
 ) -> Episodes:
     """Few-shot classification tasks from a torch `Dataset` of pairs (input, label), read once from end to end.
 
     Args:
         dataset: map-style or iterable; labels are whole numbers or texts. Inputs must agree in shape.
         arguments: as `from_arrays` from `ways` on.
-        convert: makes a tensor of an input, e.g. torchvision's `pil_to_tensor` where the set gives images.
+        convert: makes a tensor of an input, e.g. torchvision's `pil_to_tensor` where the set gives images; where left
+            out, tensors are kept and arrays become what `from_arrays` makes of them.
         options: as `from_arrays`.
 
     Raises:
@@ -95,7 +97,7 @@ def from_dataset(
     """
     items = (dataset[at] for at in range(len(dataset))) if hasattr(dataset, "__len__") else iter(dataset)
     try:
-        pairs = [(convert(x), y.item() if isinstance(y, torch.Tensor) else y) for x, y in items]
+        pairs = [((convert or _tensor)(x), y.item() if isinstance(y, torch.Tensor) else y) for x, y in items]
         x = torch.stack([one for one, _ in pairs])
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidInput(
@@ -103,3 +105,9 @@ def from_dataset(
             mend="It must give pairs (input, label), inputs of one shape; see `convert`.",
         ) from error
     return from_arrays(x, [label for _, label in pairs], *arguments, **options)
+
+
+def _tensor(x: Any) -> torch.Tensor:
+    tensor = torch.as_tensor(x)
+    plain = isinstance(x, torch.Tensor) or not tensor.is_floating_point()
+    return tensor if plain else tensor.to(torch.get_default_dtype())

@@ -17,6 +17,7 @@ def digits(
     split: Split = (5, 5),
     seed: int = 0,
     device: torch.device | str = "cpu",
+    drop_small: bool = False,
 ) -> Episodes:
     """Tasks of 1,797 digits of 10 classes, images (1, 8, 8) in 0..1 (Alpaydin and Kaynak 1998, in scikit-learn).
 
@@ -27,6 +28,7 @@ def digits(
         split: as in `from_arrays`; five classes to train on and five to test where left out.
         seed: of the division of classes and of the streams of tasks.
         device: where the images are kept and the tasks are made.
+        drop_small: as in `from_arrays`.
 
     Raises:
         InvalidInput: as `from_arrays`.
@@ -36,4 +38,4 @@ def digits(
     """
     x, y = load_digits(return_X_y=True)
     images = x.reshape(-1, 1, 8, 8) / 16
-    return from_arrays(images, y, ways, shots, queries, split=split, seed=seed, device=device)
+    return from_arrays(images, y, ways, shots, queries, split=split, seed=seed, device=device, drop_small=drop_small)

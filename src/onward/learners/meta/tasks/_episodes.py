@@ -1,15 +1,16 @@
-"""Tasks of one shape drawn from classes: of all of a split, or of one group (a project, a user, a tenant) at a time."""
+"""Tasks of one shape from the classes of a split, or of one group (a project, a user, a recorded task) at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from onward.core import NotFound
+from onward.core import NotFound, content_hash
 
 from ._groups import Episode, Group, Rules, usable
 from ._pool import Pool
@@ -55,13 +56,23 @@ class Episodes:
 
     @property
     def groups(self) -> tuple[Hashable, ...]:
-        """The groups that tasks are of: projects, users, tenants; one without a name where there are none."""
+        """The groups that tasks are of: projects, tenants, recorded tasks; one without a name where there are none."""
         return self._groups
 
     def __repr__(self) -> str:
         e, groups = self.episode, f"{len(self._groups)} groups, " if len(self._groups) > 1 else ""
         shape = f"{e.ways}-way {e.shots}-shot, {e.queries} queries"
         return f"Episodes({self.name}: {groups}{len(self.classes)} classes, {shape})"
+
+    @cached_property
+    def identity(self) -> str:
+        """What decides the tasks: examples, classes, shape and seed, as a text; a checkpoint is kept under it.
+
+        All examples are read for it, once.
+        """
+        classes = (self._groups, self._counts.tolist(), self._classes.tolist(), self._rules.fixed)
+        contents = content_hash(f"{self._pool.digest()} {classes!r}".encode())
+        return f"{self!r}, seed {self._rules.seed}, contents {contents[:16]}"
 
     def split(
         self,

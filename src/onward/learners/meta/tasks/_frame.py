@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -19,9 +19,9 @@ from ._pool import divide, pool_of
 def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and how it is drawn
     frame: Any,
     *,
-    task_column: str,
-    target_column: str,
-    feature_columns: Sequence[str] | None = None,
+    task_column: Hashable,
+    target_column: Hashable,
+    feature_columns: Sequence[Hashable] | None = None,
     shots: int = 5,
     queries: int = 5,
     kind: Literal["classification", "regression"] = "classification",
@@ -34,6 +34,7 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
 
     Args:
         frame: whatever gives columns by name: a mapping, a pandas or polars frame, an Arrow table, a structured array.
+            Names may be anything that a column is called, such as the numbers of a frame made from an array.
         task_column: what tells the tasks apart.
         target_column: what is to be predicted. Classification: a task has every class, a class the same number in
             every task (its place among the sorted labels). Regression: a real number, y of shape (T, n, 1).
@@ -51,7 +52,8 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
 
     Raises:
         NotFound: there is no such column.
-        InvalidInput: features or targets are no finite numbers; classes or examples are too few; or there is no such
+        InvalidInput: a column is there twice or cannot be read; features or targets are no finite numbers (times are
+            none); classes or examples are too few; or there is no such
             device.
 
     >>> import numpy as np
@@ -69,7 +71,7 @@ def from_frame(  # noqa: PLR0913 - which columns, what a task looks like, and ho
     taken = {task_column, target_column}
     features = [name for name in names if name not in taken] if feature_columns is None else list(feature_columns)
     if not features:
-        raise InvalidInput("There are no feature columns.", mend="Name some.", options=names)
+        raise InvalidInput("There are no feature columns.", mend="Name some.", options=map(str, names))
     columns = columns_of(frame, [task_column, target_column, *features], names)
     device = device_of(device)
     x = inputs_of(numbers_of(columns, features)).to(device)

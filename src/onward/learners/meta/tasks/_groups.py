@@ -97,7 +97,8 @@ def _refuse_small(pool: Pool, groups: Sequence[Group], episode: Episode) -> None
             f"A task needs {episode.shots} + {episode.queries} = {episode.each} examples of a class; "
             f"{len(small)} of {len(classes)} classes have fewer, {pool.labels[number]!r}"
             f"{'' if group.label is None else f' of {group.label!r}'} has {count}.",
-            mend="Ask for fewer shots or queries, or leave such classes out with drop_small=True.",
+            mend="Ask for fewer shots or queries"
+            + (", or leave such classes out with drop_small=True." if len(small) < len(classes) else "."),
         )
 
 

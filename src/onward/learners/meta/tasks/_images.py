@@ -17,6 +17,7 @@ from onward.learners.neural import whole
 from ._arrays import Split, from_arrays
 from ._episodes import Episodes
 
+COLOURS: Final = ("RGB", "L")
 KINDS: Final = frozenset({".png", ".jpg", ".jpeg"})
 SPLITS: Final[Mapping[str, Sequence[str]]] = {
     "train": ("train",),
@@ -26,7 +27,7 @@ SPLITS: Final[Mapping[str, Sequence[str]]] = {
 """What a split is called -> what its folder or list may be called."""
 
 
-def image_folder(
+def image_folder(  # noqa: PLR0913 - where the images lie, what a task looks like, and how it is drawn
     folder: str | Path,
     ways: int = 5,
     shots: int = 1,
@@ -37,6 +38,7 @@ def image_folder(
     split: Split = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    drop_small: bool = False,
 ) -> Episodes:
     """Tasks of images in folders, as Mini-ImageNet is usually laid out (Vinyals et al. 2016; Ravi and Larochelle 2017).
 
@@ -52,10 +54,11 @@ def image_folder(
         split: as in `from_arrays`, where the folder is not divided already.
         seed: of the division of classes and of the streams of tasks.
         device: where the images are kept and the tasks are made.
+        drop_small: leave out classes with fewer than `shots + queries` images instead of refusing them.
 
     Raises:
         NotFound: there is no such folder, or there are no images in it.
-        InvalidInput: an image cannot be read; or as `from_arrays`.
+        InvalidInput: an image cannot be read, or `colours` are none of these; or as `from_arrays`.
         MissingExtra: Pillow is not installed.
     """
     root = _folder(folder)
@@ -71,7 +74,7 @@ def image_folder(
         labels += [label for label, images in mine.items() for _ in images]
     x = read_images(files, size, colours)
     chosen = classes if divided else split
-    return from_arrays(x, labels, ways, shots, queries, split=chosen, seed=seed, device=device)
+    return from_arrays(x, labels, ways, shots, queries, split=chosen, seed=seed, device=device, drop_small=drop_small)
 
 
 def cifar_fs(
@@ -84,6 +87,7 @@ def cifar_fs(
     size: int = 32,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    drop_small: bool = False,
 ) -> Episodes:
     """Tasks of CIFAR-100 images as CIFAR-FS divides its classes, 64, 16 and 20 (Bertinetto et al. 2019).
 
@@ -99,6 +103,7 @@ def cifar_fs(
         size: height and width that images are brought to.
         seed: of the streams of tasks.
         device: where the images are kept and the tasks are made.
+        drop_small: leave out classes with fewer than `shots + queries` images instead of refusing them.
 
     Raises:
         NotFound: a folder, a list, or a class that a list names is not there.
@@ -115,7 +120,7 @@ def cifar_fs(
     found = {label: _images(_folder(root / "data" / label)) for members in classes.values() for label in members}
     x = read_images([file for mine in found.values() for file in mine], size, "RGB")
     labels = [label for label, mine in found.items() for _ in mine]
-    return from_arrays(x, labels, ways, shots, queries, split=classes, seed=seed, device=device)
+    return from_arrays(x, labels, ways, shots, queries, split=classes, seed=seed, device=device, drop_small=drop_small)
 
 
 def read_images(files: Sequence[Path], size: int, colours: Literal["RGB", "L"]) -> torch.Tensor:
@@ -123,7 +128,7 @@ def read_images(files: Sequence[Path], size: int, colours: Literal["RGB", "L"]) 
 
     Raises:
         NotFound: there are none.
-        InvalidInput: one cannot be read, or `size` is below 1.
+        InvalidInput: one cannot be read, `size` is below 1, or `colours` are none of these.
         MissingExtra: Pillow is not installed.
     """
     try:
@@ -131,6 +136,8 @@ def read_images(files: Sequence[Path], size: int, colours: Literal["RGB", "L"]) 
     except ImportError as error:
         raise MissingExtra("Pillow", "plots") from error
     whole(1, size=size)
+    if colours not in COLOURS:
+        raise InvalidInput(f"colours is {colours!r}.", mend="Take one.", options=COLOURS)
     if not files:
         raise NotFound(
             "There are no images.", mend=f"Put them into a folder for each class, as {', '.join(sorted(KINDS))}."

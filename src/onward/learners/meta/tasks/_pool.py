@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from onward.learners.neural import classes_of, device_of, inputs_of, plain_numbe
 
 from ._stream import seeded
 
+SHARES: Final = "Give shares that add up to 1, or numbers of classes that add up to all: train, (validation,) test."
 Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -39,6 +41,14 @@ class Pool:
     labels: tuple[Hashable, ...]
     counts: tuple[int, ...]
     y: Tensor | None = None
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the examples, and of which class each is; a second for a few hundred megabytes."""
+        told = hashlib.sha256(repr((self.x.dtype, self.x.shape, self.labels, self.counts)).encode())
+        for part in (self.order, self.x, self.y):
+            if part is not None:
+                told.update(part.contiguous().flatten().view(torch.uint8).cpu().numpy().data)
+        return told.hexdigest()
 
     def take(self, places: Tensor) -> Tensor:
         """The inputs at places (T, S) of `order`: (T, S, ...)."""
@@ -102,9 +112,12 @@ def divide(labels: Sequence[Hashable], split: Any, seed: int) -> Mapping[str, li
     """
     if split is None:
         return {"all": list(range(len(labels)))}
-    if isinstance(split, Mapping):
-        return _as_told(labels, split)
-    parts = [plain_number(part) for part in split]
+    try:
+        if isinstance(split, Mapping):
+            return _as_told(labels, split)
+        parts = [plain_number(part) for part in split]
+    except TypeError as error:
+        raise InvalidInput(f"The split is {split!r}.", mend=f"{SHARES} Or a list of classes for each name.") from error
     counts = _counts(parts, len(labels))
     names = {2: ("train", "test"), 3: ("train", "validation", "test")}[len(parts)]
     shuffled = torch.randperm(len(labels), generator=seeded(seed, "split")).tolist()
@@ -121,11 +134,13 @@ def _counts(parts: list[Any], classes: int) -> list[int]:
         return [end - start for start, end in zip([0, *ends], ends, strict=False)]
     raise InvalidInput(
         f"The split {tuple(parts)} does not divide {classes} classes.",
-        mend="Give shares that add up to 1, or numbers of classes that add up to all: train, (validation,) test.",
+        mend=SHARES,
     )
 
 
 def _as_told(labels: Sequence[Hashable], split: Mapping[str, Any]) -> dict[str, list[int]]:
+    if not split:
+        raise InvalidInput("The split has no names.", mend="Give a list of classes for each name, or split=None.")
     numbers = {label: number for number, label in enumerate(labels)}
     told = [label for members in split.values() for label in members]
     unknown = [label for label in told if label not in numbers]

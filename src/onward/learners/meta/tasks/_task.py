@@ -24,18 +24,21 @@ class Examples(NamedTuple):
     y: Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MetaLearningTask:
     """A few-shot task: learn from the support set, be judged by the query set.
 
+    Two are equal where they are one and the same, whatever they hold.
+
     Args:
-        support_set: examples to adapt from; any pair (x, y).
+        support_set: examples to adapt from; any pair (x, y) of tensors, arrays or lists of numbers.
         query_set: examples of the same task to be judged by.
         task_id: names it.
         metadata: anything else, e.g. the names of its classes.
 
     Raises:
-        InvalidInput: a set is empty, or its x and y differ in length.
+        InvalidInput: a set is no pair, holds what is no number or rows that differ in length, is empty, or its x and y
+            differ in length.
 
     >>> task = MetaLearningTask((torch.zeros(5, 2), torch.arange(5)), (torch.zeros(3, 2), torch.arange(3)), "t")
     >>> len(task.support_set.x), len(task.query_set.x)
@@ -49,13 +52,24 @@ class MetaLearningTask:
 
     def __post_init__(self) -> None:
         for name in ("support_set", "query_set"):
-            x, y = (torch.as_tensor(part) for part in getattr(self, name))
+            x, y = self._pair(name)
             if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or not len(x):
                 raise InvalidInput(
                     f"The {name} of task {self.task_id!r} has inputs {tuple(x.shape)} and targets {tuple(y.shape)}.",
                     mend="Give as many targets as inputs, and at least one.",
                 )
             object.__setattr__(self, name, Examples(x, y))
+
+    def _pair(self, name: str) -> tuple[Tensor, Tensor]:
+        try:
+            x, y = (torch.as_tensor(part) for part in getattr(self, name))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InvalidInput(
+                f"The {name} of task {self.task_id!r} cannot be read: {error}.",
+                mend="Give a pair (x, y): inputs in rows of equal length, and class numbers from 0 on or real targets; "
+                "stack a list of tensors.",
+            ) from error
+        return x, y
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +162,11 @@ def _shape(task: MetaLearningTask) -> tuple[object, ...]:
 
 
 class TaskDistribution(Protocol):
-    """Samples tasks. Under one seed the same calls give the same tasks."""
+    """Samples tasks. Under one seed the same calls give the same tasks.
+
+    Where its `repr` does not tell it from others (a seed, what it draws from), a property `identity`, a text that does,
+    keeps a checkpoint from being gone on with by another one.
+    """
 
     def sample_batch(self, batch_size: int) -> Sequence[MetaLearningTask]:
         """So many tasks; a `TaskBatch` where all have one shape, which is the fast way.
