@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onward.learners.meta.engine import Params, loss_of
 from onward.learners.meta.tasks import TaskBatch
-from onward.learners.neural import plain_numbers, whole
+from onward.learners.neural import plain_numbers, seed_of_torch, whole
 
 from ._algorithm import MetaGradient, Setting
 from ._metric import answers, check_width, compared, kept, prototypes, uniform
@@ -60,7 +60,8 @@ class Relation:
         wide, narrow = 2 * self.features, self.hidden
         first = {f"{OWN}0.weight": (narrow, wide), f"{OWN}0.bias": (narrow,)}
         second = {f"{OWN}2.weight": (1, narrow), f"{OWN}2.bias": (1,)}
-        return uniform(params, self.seed, first, wide) | uniform(params, self.seed + 1, second, narrow)
+        seeds = seed_of_torch(self.seed), seed_of_torch(self.seed + 1)
+        return uniform(params, seeds[0], first, wide) | uniform(params, seeds[1], second, narrow)
 
     def scores(self, own: Params, support: Tensor, marks: Tensor, query: Tensor) -> Tensor:
         check_width(query, self.features, "Relation")
