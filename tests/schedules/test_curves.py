@@ -234,6 +234,9 @@ def test_a_function_that_gives_no_number_is_told() -> None:
         curve.step()
     assert curve.steps == 1
     assert curve.value == 1.0
+    for value in (None, "0.5", 1j, 10**400, np.ones(2)):
+        with pytest.raises(InvalidInput, match=r"curve gave .* at step 0"):
+            _ = Curve(lambda step, value=value: value).value
     with pytest.raises(InvalidInput, match="not a function"):
         Curve(0.1)  # type: ignore[arg-type]
 

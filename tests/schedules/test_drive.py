@@ -117,6 +117,14 @@ def test_what_is_no_optimizer_is_told(what: Any) -> None:
         drive(what, exponential_decay(0.4, 0.5, 1))
 
 
+@pytest.mark.parametrize("what", [0.1, None, abs, Plateau, torch.optim.lr_scheduler.ExponentialLR])
+def test_what_is_no_schedule_is_told(what: Any) -> None:
+    optimizer = torch.optim.SGD(parameters(), lr=9.0)
+    with pytest.raises(InvalidInput, match=r"is no schedule\..*Curve\(function\)"):
+        drive(optimizer, what)
+    assert optimizer.param_groups[0]["lr"] == 9.0
+
+
 def test_the_door_loads_neither_torch_nor_numpy() -> None:
     code = "import sys, onward.schedules; print([name for name in ('torch', 'numpy', 'scipy') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -40,6 +40,14 @@ def choice(value: Any, name: str, options: Sequence[str]) -> str:
     return str(value)
 
 
+def as_float(value: Any) -> float:
+    """A number, a tensor's or an array's only one among them; what is none is not a number."""
+    try:
+        return math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return math.nan
+
+
 def measured(performance: Any, who: str) -> float:
     """A performance as a number; not finite where training broke down. Tensors and arrays of one item will do."""
     if performance is None or isinstance(performance, str | bytes):

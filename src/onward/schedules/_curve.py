@@ -8,7 +8,7 @@ from typing import Any
 
 from onward.core import InvalidInput
 
-from ._checks import count, number
+from ._checks import as_float, count, number
 from ._state import same, saved
 
 
@@ -56,10 +56,14 @@ class Curve:
         Raises:
             InvalidInput: the step is negative or no number, or the function gave no finite number.
         """
-        found = float(self._function(number(step, "step", least=0)))
-        if not math.isfinite(found):
-            raise InvalidInput(f"{self._name} gave {found} at step {step}.", mend="Give a function with finite values.")
-        return found
+        found = self._function(number(step, "step", least=0))
+        value = as_float(found)
+        if not math.isfinite(value):
+            raise InvalidInput(
+                f"{self._name} gave {found!r:.80} at step {step}.",
+                mend="Give a function whose values are finite numbers.",
+            )
+        return value
 
     def step(self, performance: float | None = None) -> float:
         """Go one step on; the value there. A curve does not go by performance."""

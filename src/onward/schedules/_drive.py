@@ -40,7 +40,7 @@ def drive(
         groups: numbers of the groups to set; None: all, with those added later.
 
     Raises:
-        InvalidInput: there is no such parameter or group.
+        InvalidInput: that is no optimizer or no schedule, or there is no such parameter or group.
 
     >>> from types import SimpleNamespace
     >>> from onward.schedules import exponential_decay
@@ -69,6 +69,12 @@ class Driven:
         if not isinstance(getattr(optimizer, "param_groups", None), list) or not optimizer.param_groups:
             raise InvalidInput(
                 f"A {type(optimizer).__name__} has no param_groups.", mend="Give an optimizer such as torch.optim.SGD."
+            )
+        if isinstance(schedule, type) or not all(hasattr(schedule, name) for name in ("value", "step")):
+            raise InvalidInput(
+                f"{schedule!r:.80} is no schedule.",
+                mend="Give what has a value and a step(), such as exponential_decay(0.1, rate=0.5, steps=10), or "
+                "Curve(function).",
             )
         self._optimizer, self._schedule, self._parameter = optimizer, schedule, parameter
         self._groups = groups if groups is None else tuple(count(group, "a group") for group in groups)

@@ -124,6 +124,31 @@ def test_real_targets_are_judged_by_their_loss() -> None:
     assert report.validation_loss == pytest.approx(sum(found) / 7)
 
 
+class Empty:
+    """A stream that has run dry."""
+
+    def sample_batch(self, batch_size: int) -> list[MetaLearningTask]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"distribution": Empty()}, "There are no tasks"),
+        ({"distribution": blobs().sample_batch(2)}, "TaskBatch is no task distribution"),
+        ({"distribution": []}, "list is no task distribution"),
+        ({"distribution": GaussianBlobs}, "type is no task distribution"),
+        ({"validation": 5}, "int is no task distribution"),
+        ({"validation": Empty()}, "Empty was asked for 200 tasks, and gave none"),
+    ],
+)
+def test_what_samples_no_tasks_is_refused(settings: dict[str, Any], why: str) -> None:
+    made = learner()
+    with pytest.raises(InvalidInput, match=why):
+        made.fit(**({"distribution": blobs(), "steps": 1} | settings))
+    assert made.step == 0
+
+
 def test_a_validation_that_is_no_number_is_never_the_best() -> None:
     made = regressor(outer_schedule=lambda step: 1.0 if step < 2 else 1e30, diverged="skip")
     with pytest.raises(InvalidInput, match="Every task of the step diverged"):

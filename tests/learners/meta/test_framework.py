@@ -108,6 +108,14 @@ def test_an_unknown_algorithm_is_refused_before_anything_is_drawn() -> None:
     assert tasks.state_dict()["drawn"] == 0
 
 
+@pytest.mark.parametrize("algorithm", [MAML, 5, None, nn.Linear(2, 3)])
+def test_what_is_no_algorithm_is_refused_before_anything_is_drawn(algorithm: Any) -> None:
+    tasks = blobs()
+    with pytest.raises(InvalidInput, match=r"is no algorithm\. Give one with its settings.*Known: anil"):
+        MetaLearningFramework().meta_train(tasks, algorithm)
+    assert tasks.state_dict()["drawn"] == 0
+
+
 # Settings ----------------------------------------------------------------------------------------------------------
 
 
@@ -126,6 +134,11 @@ def test_each_setting_goes_where_it_belongs() -> None:
 def test_an_unknown_setting_lists_the_known(algorithm: Any) -> None:
     with pytest.raises(InvalidInput, match=r"does not take these settings: .*'iner_steps'.*Known: .*outer_rate"):
         MetaLearningFramework().meta_train(blobs(), algorithm, steps=1, iner_steps=3)
+
+
+def test_settings_beside_an_algorithm_that_has_them_are_refused_by_name() -> None:
+    with pytest.raises(InvalidInput, match=r"The MAML that was handed in .*: 'inner_steps'\..*MAML\(\.\.\.\)"):
+        MetaLearningFramework().meta_train(blobs(), MAML(3), steps=1, inner_steps=4)
 
 
 def test_an_algorithm_with_its_settings_may_be_handed_in() -> None:
@@ -159,6 +172,19 @@ def test_the_same_seed_gives_the_same_model_and_no_other_does() -> None:
     assert not torch.equal(weights(1), weights(2))
 
 
+@pytest.mark.parametrize("seed", [2**70, -(2**70), 2**64 - 1])
+def test_any_whole_number_is_a_seed(seed: int) -> None:
+    framework = MetaLearningFramework(seed=seed)
+    one, same = (framework.meta_train(blobs(), steps=1, batch_size=2).meta_parameters() for _ in range(2))
+    assert all(torch.equal(value, same[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize("seed", [0.5, "a"])
+def test_nothing_else_is_a_seed(seed: Any) -> None:
+    with pytest.raises(InvalidInput, match="seed is"):
+        MetaLearningFramework(seed=seed).meta_train(blobs(), steps=0)
+
+
 class Endless:
     """A stream without a state."""
 
@@ -176,7 +202,58 @@ def test_looking_at_a_task_does_not_move_the_stream() -> None:
     assert torch.equal(moved.sample_batch(2).query_x, untouched.sample_batch(2).query_x)
     tasks = Endless()
     MetaLearningFramework().meta_train(tasks, steps=2, batch_size=3)
-    assert tasks.asked == [1, 3, 3]
+    assert tasks.asked == [32, 3, 3]
+
+
+class Empty:
+    """A stream that has run dry."""
+
+    def sample_batch(self, batch_size: int) -> list[MetaLearningTask]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("tasks", "why"),
+    [
+        (Empty(), "Empty was asked for 32 tasks, and gave none"),
+        ([], "list is no task distribution"),
+        (blobs().sample_batch(2), "TaskBatch is no task distribution"),
+        (None, "NoneType is no task distribution"),
+        (GaussianBlobs, "type is no task distribution"),
+    ],
+)
+def test_what_samples_no_tasks_is_refused(tasks: Any, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        MetaLearningFramework().meta_train(tasks, steps=1)
+
+
+class Growing:
+    """Tasks of two classes, then three, then four, and again."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    def sample_batch(self, batch_size: int) -> list[MetaLearningTask]:
+        found = []
+        for _ in range(batch_size):
+            y = torch.arange(12) % (2 + self.drawn % 3)
+            self.drawn += 1
+            found.append(MetaLearningTask((torch.randn(12, 2), y), (torch.randn(12, 2), y)))
+        return found
+
+
+@pytest.mark.parametrize("name", ["maml", "reptile", "fine-tuning"])
+def test_the_network_is_for_the_task_with_the_most_classes(name: str) -> None:
+    learner = MetaLearningFramework().meta_train(Growing(), name, steps=1, batch_size=3)
+    assert learner.meta_parameters()["head.weight"].shape == (4, 64)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_inputs_that_are_single_numbers(name: str) -> None:
+    tasks = from_arrays(torch.randn(30), torch.arange(30) % 3, 3, 1, 2)
+    learner = MetaLearningFramework().meta_train(tasks, name, steps=1, batch_size=2)
+    x, y = tasks.sample_batch(1)[0].support_set
+    assert MetaLearningFramework().few_shot_adapt(learner, (x, y))(x).shape == (3, 3)
 
 
 # Adapting ----------------------------------------------------------------------------------------------------------
@@ -210,6 +287,21 @@ def test_shots_that_are_no_number_are_refused(shots: Any) -> None:
         MetaLearningFramework().few_shot_adapt(learner, blobs().sample_batch(1)[0], num_shots=shots)
 
 
+@pytest.mark.parametrize(
+    ("model", "task", "why"),
+    [
+        ("learner", (torch.zeros(2, 2), ["a", "b"]), r"no pair \(x, y\) of numbers.*'str'.*numbered from 0 on"),
+        ("learner", None, "NoneType is no task"),
+        ("learner", (torch.zeros(2, 2),), r"tuple is no task, and no pair"),
+        (nn.Linear(2, 3), blobs().sample_batch(1)[0], "Linear is no meta-trained model"),
+    ],
+)
+def test_what_is_no_task_and_no_learner_is_refused(model: Any, task: Any, why: str) -> None:
+    model = MetaLearningFramework().meta_train(blobs(), steps=0) if model == "learner" else model
+    with pytest.raises(InvalidInput, match=why):
+        MetaLearningFramework().few_shot_adapt(model, task)
+
+
 # Networks ----------------------------------------------------------------------------------------------------------
 
 
@@ -220,10 +312,10 @@ def test_shots_that_are_no_number_are_refused(shots: Any) -> None:
 def test_images_are_convolved(shape: tuple[int, ...], convolutions: int) -> None:
     tasks = from_arrays(torch.rand(30, *shape), torch.arange(30) % 3, 3, 1, 2)
     task = tasks.sample_batch(1)[0]
-    net = default_network(task, embeds=False)
+    net = default_network([task], embeds=False)
     assert sum(isinstance(layer, nn.Conv2d) for layer in net.modules()) == convolutions
     assert net(task.query_set.x).shape == (6, 3)
-    embedding = default_network(task, embeds=True)
+    embedding = default_network([task], embeds=True)
     assert "head" not in dict(embedding.named_children())
     assert embedding(task.query_set.x).ndim == 2
 
@@ -231,16 +323,16 @@ def test_images_are_convolved(shape: tuple[int, ...], convolutions: int) -> None
 @pytest.mark.parametrize("shape", [(5,), (4, 3), (2, 2, 2, 2)])
 def test_anything_else_is_flattened(shape: tuple[int, ...]) -> None:
     task = from_arrays(torch.rand(30, *shape).double(), torch.arange(30) % 3, 3, 1, 2).sample_batch(1)[0]
-    assert default_network(task, embeds=False)(task.query_set.x).shape == (6, 3)
+    assert default_network([task], embeds=False)(task.query_set.x).shape == (6, 3)
 
 
 def test_words_need_a_model() -> None:
     x, y = torch.zeros(4, 7, dtype=torch.long), torch.arange(4) % 2
     with pytest.raises(InvalidInput, match=r"no network for inputs of type torch\.int64"):
-        default_network(MetaLearningTask((x, y), (x, y)), embeds=False)
+        default_network([MetaLearningTask((x, y), (x, y))], embeds=False)
 
 
 def test_targets_of_several_numbers() -> None:
     x = torch.rand(4, 3)
     task = MetaLearningTask((x, torch.rand(4, 2)), (x, torch.rand(4, 2)))
-    assert default_network(task, embeds=False)(x).shape == (4, 2)
+    assert default_network([task], embeds=False)(x).shape == (4, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -622,3 +623,160 @@ def test_losses_after_every_step_add_up_where_nothing_learns_inside() -> None:
     idle = {"inner_steps": 3, "adapt": r"^0\.bias"}  # batch norm takes it out again
     one, other = (MetaLearner(body, MAML(**idle, multi_step=steps)).meta_gradient(blobs()) for steps in (0, 10))
     torch.testing.assert_close(one, other)
+
+
+# One query, and others that are no list of tasks ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d(8), nn.Sequential(nn.BatchNorm1d(8), nn.Softsign())])
+def test_one_query_beside_a_batch_norm_is_answered_with_the_support_set(norm: nn.Module) -> None:
+    torch.manual_seed(0)
+    made = MetaLearner(nn.Sequential(nn.Linear(2, 8), norm, nn.ReLU(), nn.Linear(8, 3)), MAML(3, 0.5))
+    task = blobs(1)[0]
+    adapted, (x, _), (asked, y) = made.adapt(task), task.support_set, task.query_set
+    one_by_one = torch.cat([adapted(each[None]) for each in asked])
+    assert len(one_by_one.unique(dim=0)) > 9
+    assert float((one_by_one.argmax(1) == y).double().mean()) > 0.5
+    assert torch.equal(adapted(asked[:2]), adapted(asked[:2].flip(0)).flip(0))
+    beside = made.adapt(MetaLearningTask((x, task.support_set.y), (asked[:1], y[:1])))
+    found = made.evaluate_tasks([MetaLearningTask(task.support_set, (asked[:1], y[:1]))])["loss"]
+    assert found == pytest.approx(
+        [made.evaluate(beside, MetaLearningTask(task.support_set, (asked[:1], y[:1])))["loss"]]
+    )
+
+
+def test_a_batch_norm_cannot_learn_from_one_example_whenever_it_comes() -> None:
+    made = MetaLearner(nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)), MAML(1))
+    x, y = torch.randn(6, 2), torch.arange(6) % 3
+    single = MetaLearningTask((x[:1], y[:1]), (x, y))
+    for earlier in ([], [MetaLearningTask((x, y), (x, y))]):
+        for task in earlier:
+            made.adapt(task)
+        with pytest.raises(InvalidInput, match=r"does not take the examples .*\(1, 2\)"):
+            made.adapt(single)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [torch.zeros(4, 3), torch.zeros(4, 2, dtype=torch.float64), torch.zeros(2), torch.zeros(0, 2), torch.tensor(1.0)],
+)
+def test_inputs_that_do_not_fit_are_named_whenever_they_come(wrong: Tensor) -> None:
+    made, task = learner(), blobs(1)[0]
+    adapted = made.adapt(task)
+    with pytest.raises(InvalidInput, match=r"does not take|no inputs|gives a tensor"):
+        adapted(wrong)
+    if wrong.ndim and len(wrong) == 4:
+        side = (wrong, torch.zeros(4).long())
+        for broken in (MetaLearningTask(side, task.query_set), MetaLearningTask(task.support_set, side)):
+            with pytest.raises(InvalidInput, match="does not take the examples"):
+                made.meta_train_step([broken])
+            with pytest.raises(InvalidInput, match="does not take the examples"):
+                made.evaluate_tasks([broken])
+
+
+def test_no_number_is_never_an_answer() -> None:
+    made, tasks = learner(), broken(1)
+    whole = MetaLearningTask(blobs()[0].support_set, blobs()[0].query_set)
+    bad = MetaLearningTask(tasks[1].query_set, tasks[0].query_set, "bad")
+    with pytest.raises(InvalidInput, match="Task 'bad' diverged at inner step 0"):
+        made.adapt(bad)
+    with pytest.raises(InvalidInput, match="Task 'bad' diverged"):
+        MetaLearner(net(), Prototypical()).adapt(bad)
+    with pytest.raises(InvalidInput, match="no finite number"):
+        made.adapt(whole)(torch.full((1, 2), math.nan))
+    found = made.evaluate_tasks([bad, whole])
+    assert [math.isnan(value) for value in (*found["loss"], *found["accuracy"])] == [True, False, True, False]
+    report = learner(diverged="skip").fit(GaussianBlobs(ways=3), steps=1, batch_size=2, validation=[bad, whole])
+    assert report.validation_loss == report.validation_loss
+    report = learner(diverged="skip").fit(GaussianBlobs(ways=3), steps=1, batch_size=2, validation=[bad])
+    assert report.validation_loss != report.validation_loss
+
+
+@pytest.mark.parametrize("algorithm", [Prototypical(), Matching(features=3), Relation(features=3)])
+def test_where_nothing_steps_no_inner_rate_is_blamed(algorithm: Algorithm) -> None:
+    with pytest.raises(InvalidInput, match=r"Task 'train-1' diverged in its loss\b(?! after)(?!.*inner rate)"):
+        MetaLearner(net(), algorithm).meta_train_step(broken(1))
+
+
+@pytest.mark.parametrize("algorithm", [MAML(2, 0.2), IMAML(2), Reptile(2, adapt_steps=2), FineTuning(2)])
+def test_losses_and_accuracies_of_every_step(algorithm: Algorithm) -> None:
+    made, task = MetaLearner(net(), algorithm), blobs(1)[0]
+    adapted = made.adapt(task)
+    x, y = task.support_set
+    assert len(adapted.losses) == len(adapted.accuracies) == 3
+    assert adapted.accuracies[-1] == pytest.approx(float((adapted(x).argmax(1) == y).double().mean()))
+    assert regressor().adapt(Sinusoid().sample_batch(1)[0]).accuracies == []
+    assert MetaLearner(net(), Prototypical()).adapt(task).accuracies == []
+
+
+def test_real_targets_are_predicted_as_they_are() -> None:
+    task = Sinusoid().sample_batch(1)[0]
+    adapted = regressor().adapt(task)
+    assert torch.equal(adapted.predict(task.query_set.x), adapted(task.query_set.x))
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.uint8, torch.bool])
+@pytest.mark.parametrize("algorithm", [Relation(features=3), Prototypical(), Matching(features=3), MAML(1)])
+def test_classes_of_any_whole_type(algorithm: Algorithm, kind: torch.dtype) -> None:
+    x, y = torch.randn(6, 2), torch.arange(6) % 2
+    losses = [
+        MetaLearner(net(), algorithm).meta_train_step([MetaLearningTask((x, of), (x, of))])["meta_loss"]
+        for of in (y, y.to(kind))
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_many_shapes_are_said_to_be_slow_once() -> None:
+    made, x, y = learner(), torch.randn(30, 2), torch.arange(30) % 3
+    ragged = [MetaLearningTask((x[: 6 + n], y[: 6 + n]), (x, y)) for n in range(8)]
+    with pytest.warns(UserWarning, match="8 tasks of 8 shapes are slow"):
+        made.meta_train_step(ragged)
+    made.evaluate_tasks(ragged)
+    with pytest.warns(UserWarning, match="8 shapes are slow"):
+        learner().evaluate_tasks(ragged)
+
+
+def test_an_optimiser_of_ones_own_keeps_its_rates() -> None:
+    def rated(values: Any) -> torch.optim.Optimizer:
+        first, *rest = values
+        return torch.optim.SGD([{"params": [first], "lr": 0.5}, {"params": rest, "lr": 0.25}])
+
+    made = learner(optimizer=rated, outer_rate=None, outer_schedule=lambda step: 0.5)
+    before, grads = made.meta_parameters(), made.meta_gradient(blobs())
+    assert made.meta_train_step(blobs())["learning_rate"] == 0.25
+    for (name, value), rate in zip(made.meta_parameters().items(), (0.25, *[0.125] * 3), strict=True):
+        assert torch.allclose(value, before[name] - rate * grads[name])
+    said = learner(optimizer=rated, outer_rate=0.01).meta_train_step(blobs())
+    assert said["learning_rate"] == 0.01
+    assert made.describe()["outer_rate"] == "0.5, 0.25"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: MetaLearner(net(), MAML), "is no algorithm"),
+        (lambda: MetaLearner(net(), "maml"), "'maml' is no algorithm"),
+        (lambda: learner(aggregate="clip"), "aggregate is 'clip'"),
+        (lambda: learner(optimizer=torch.optim.LBFGS), "LBFGS asks for the loss several times"),
+        (
+            lambda: learner(outer_schedule=lambda step: None).meta_train_step(blobs()),
+            "outer_schedule gave None at step 0",
+        ),
+        (lambda: learner().meta_train_step(blobs()[0]), "A MetaLearningTask is no list of tasks"),
+        (lambda: learner().meta_train_step([1]), "A list is no list of tasks"),
+        (lambda: learner().meta_train_step([]), "There are no tasks"),
+    ],
+)
+def test_what_is_none_of_what_is_wanted_is_named(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        call()
+
+
+def test_a_loss_of_ones_own_is_asked_for_when_a_learner_is_loaded(tmp_path: Path) -> None:
+    loss = nn.CrossEntropyLoss(label_smoothing=0.5)
+    made = learner(loss=loss)
+    made.save(tmp_path)
+    with pytest.raises(InvalidInput, match="had a loss of its own"):
+        MetaLearner.load(tmp_path, net())
+    found = MetaLearner.load(tmp_path, net(), loss=loss).evaluate_tasks(blobs())
+    assert found == made.evaluate_tasks(blobs())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Final
 
@@ -33,14 +33,18 @@ def check_settings(outer_rate: object, clip: object, diverged: object, seed: obj
         whole(1, at_once=at_once)
 
 
-def check_algorithm(algorithm: Any, loss: object) -> None:
+def check_algorithm(algorithm: Any, loss: object = None, options: Collection[str] = ()) -> None:
     """Refuse what is no algorithm, and a loss that it cannot have.
+
+    Args:
+        options: names that would do instead.
 
     Raises:
         InvalidInput: it is none, or compares classes and is to learn real targets.
     """
     if isinstance(algorithm, type) or not callable(getattr(algorithm, "meta_gradient", None)):
-        raise InvalidInput(f"{algorithm!r} is no algorithm.", mend="Give one with its settings, e.g. MAML().")
+        mend = f"Give one with its settings, such as MAML(inner_steps=3){', or name one' if options else ''}."
+        raise InvalidInput(f"{algorithm!r:.80} is no algorithm.", mend=mend, options=options)
     if algorithm.embeds and loss == "mse":
         raise InvalidInput(
             f"{type(algorithm).__name__} compares classes, and loss='mse' is for real targets.",

@@ -36,6 +36,9 @@ def fit(
     tracker: Tracker | None,
 ) -> FitReport:
     """See `MetaLearner.fit`."""
+    refuse_no_distribution(tasks)
+    if validation is not None and not isinstance(validation, Sequence):
+        refuse_no_distribution(validation)
     none = validation is None or (isinstance(validation, Sequence) and not len(validation))
     if none and plan.patience is not None:
         raise InvalidInput("patience waits for validation.", mend="Give validation tasks as well.")
@@ -105,7 +108,7 @@ class Training:
         if found is not None and found.get("origin") is not None:
             _put(validation, found["origin"])
         self._origin = _state_of(validation)
-        self._judges = validation.sample_batch(self._plan.validation_tasks)
+        self._judges = drawn(validation, self._plan.validation_tasks)
 
     def _resume(self, found: Mapping[str, Any]) -> None:
         try:
@@ -229,6 +232,35 @@ class Training:
 def _told_by(tasks: object) -> str:
     """What tasks say that they are: by their `identity` where they have one, else by their `repr`."""
     return getattr(tasks, "identity", None) or text(tasks)
+
+
+def refuse_no_distribution(tasks: object) -> None:
+    """Say of what samples no tasks that it is no distribution.
+
+    Raises:
+        InvalidInput: it has no `sample_batch`, or is a class.
+    """
+    if isinstance(tasks, type) or not callable(getattr(tasks, "sample_batch", None)):
+        raise InvalidInput(
+            f"A {type(tasks).__name__} is no task distribution.",
+            why="Every step of a training draws tasks by `sample_batch(n)`.",
+            mend="Give one of onward.learners.meta.tasks, or an object with that method.",
+        )
+
+
+def drawn(tasks: TaskDistribution, count: int) -> Sequence[MetaLearningTask]:
+    """So many tasks.
+
+    Raises:
+        InvalidInput: there are none.
+    """
+    found = tasks.sample_batch(count)
+    if not len(found):
+        raise InvalidInput(
+            f"A {type(tasks).__name__} was asked for {count} tasks, and gave none.",
+            mend="Let `sample_batch(n)` give n of them.",
+        )
+    return found
 
 
 def _state_of(tasks: object) -> Any:

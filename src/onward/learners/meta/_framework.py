@@ -15,6 +15,8 @@ from onward.core import InvalidInput
 from onward.learners.neural import whole
 
 from ._adapted import AdaptedModel
+from ._checks import check_algorithm
+from ._fit import drawn, refuse_no_distribution
 from ._learner import MetaLearner
 from ._networks import default_network
 from ._standing import FitReport
@@ -39,6 +41,7 @@ ALGORITHMS: Final[Mapping[str, str]] = {
 EMBEDS: Final = frozenset({"prototypical", "matching", "relation"})
 SIZED: Final = frozenset({"matching", "relation"})
 STEPS: Final = 1000
+LOOKED_AT: Final = 32  # tasks that a network is made for
 
 
 def first_order(**settings: Any) -> MAML:
@@ -115,27 +118,30 @@ class MetaLearningFramework:
             task_distribution: of the tasks to learn from.
             algorithm: "maml", "fomaml", "anil", "meta-sgd", "maml++", "reptile", "imaml", "prototypical", "matching",
                 "relation" or "fine-tuning"; or one of `onward.learners.meta.algorithms` with its settings.
-            model: any torch module; if not said, a network for the shape and kind of the tasks.
+            model: any torch module; if not said, a network for the shape and kind of the tasks. 32 of them are drawn to
+                see how many classes there are at most in one, and a stream with `load_state_dict` is put back.
             steps: of the outer loop.
-            settings: of the algorithm ("inner_steps"), of `MetaLearner` ("outer_rate") and of its `fit`
+            settings: of an algorithm that is named ("inner_steps"), of `MetaLearner` ("outer_rate") and of its `fit`
                 ("batch_size", "validation"), each by its name.
 
         Returns:
             The meta-trained learner. How it went stands in `report`.
 
         Raises:
-            InvalidInput: no algorithm or setting has such a name, or a value cannot be used.
+            InvalidInput: no algorithm or setting has such a name, a value cannot be used, or the distribution is none
+                or gives no tasks.
         """
         ours, fits, rest = _sorted(settings)
-        name = known(algorithm) if isinstance(algorithm, str) else _plain(type(algorithm).__name__)
-        task = _first(task_distribution)
+        name = known(algorithm) if isinstance(algorithm, str) else _handed_in(algorithm, rest)
+        tasks = _first(task_distribution, LOOKED_AT if model is None else 1)
+        task = tasks[0]
         seed = ours.setdefault("seed", self._seed)
         ours.setdefault("loss", "mse" if task.query_set.y.is_floating_point() else "cross_entropy")
         ours.setdefault("device", self._device)
-        net = default_network(task, embeds=name in EMBEDS, seed=seed) if model is None else model
+        net = default_network(tasks, embeds=name in EMBEDS, seed=seed) if model is None else model
         if isinstance(algorithm, str) and name in SIZED:
             rest.setdefault("features", _width(net, task))
-        learner = MetaLearner(net, _made(algorithm, name, rest), **ours)
+        learner = MetaLearner(net, _made(name, rest) if isinstance(algorithm, str) else algorithm, **ours)
         self.report = learner.fit(task_distribution, steps=steps, **fits)
         return learner
 
@@ -145,8 +151,9 @@ class MetaLearningFramework:
         """Adapt a meta-trained model to a task from its first examples.
 
         Args:
-            meta_model: what `meta_train` gave; it is not changed.
-            new_task: a task, or a support set (x, y) alone.
+            meta_model: what `meta_train` gave, or another `MetaLearner`; it is not changed.
+            new_task: a task, or a support set (x, y) alone: (n, ...) inputs, and (n,) class indices from 0 on or
+                (n, ...) real targets.
             num_shots: support examples that are looked at, of each class, or in all for real targets; fewer where there
                 are no more. At least 1.
 
@@ -154,15 +161,34 @@ class MetaLearningFramework:
             The model of the task: called with (n, ...) inputs it gives scores of classes, or real values.
 
         Raises:
-            InvalidInput: `num_shots` is below 1, or the task cannot be learned.
+            InvalidInput: `num_shots` is below 1, `meta_model` or `new_task` is none, or the task cannot be learned.
         """
         whole(1, num_shots=num_shots)
-        if not isinstance(new_task, MetaLearningTask):
-            pair = Examples(*new_task)
-            new_task = MetaLearningTask(pair, pair)
-        x, y = new_task.support_set
+        if not isinstance(meta_model, MetaLearner):
+            raise InvalidInput(
+                f"A {type(meta_model).__name__} is no meta-trained model.",
+                mend="Give what `meta_train` returned, or a MetaLearner.",
+            )
+        task = _task_of(new_task)
+        x, y = task.support_set
         chosen = _first_shots(y, num_shots)
-        return meta_model.adapt(MetaLearningTask(Examples(x[chosen], y[chosen]), new_task.query_set, new_task.task_id))
+        return meta_model.adapt(MetaLearningTask(Examples(x[chosen], y[chosen]), task.query_set, task.task_id))
+
+
+def _task_of(given: MetaLearningTask | tuple[Tensor, Tensor]) -> MetaLearningTask:
+    """A task, or a support set as one."""
+    if isinstance(given, MetaLearningTask):
+        return given
+    try:
+        x, y = (torch.as_tensor(part) for part in given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInput(
+            f"A {type(given).__name__} is no task, and no pair (x, y) of numbers.",
+            why=f"{error}.",
+            mend="Give a MetaLearningTask, or inputs and targets: real numbers, or classes numbered from 0 on.",
+        ) from error
+    pair = Examples(x, y)
+    return MetaLearningTask(pair, pair)
 
 
 def _first_shots(y: Tensor, shots: int) -> Tensor:
@@ -188,8 +214,26 @@ def _names(call: Callable[..., Any]) -> set[str]:
     return {n for n, p in inspect.signature(call).parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def _made(algorithm: str | Algorithm, name: str, settings: Mapping[str, Any]) -> Algorithm:
-    make = _loaded(name) if isinstance(algorithm, str) else lambda: algorithm
+def _handed_in(algorithm: Algorithm, settings: Mapping[str, Any]) -> str:
+    """What an algorithm that was handed in is called.
+
+    Raises:
+        InvalidInput: it is none, or there are settings of an algorithm beside it.
+    """
+    check_algorithm(algorithm, options=ALGORITHMS)
+    kind = type(algorithm).__name__
+    if settings:
+        raise InvalidInput(
+            f"The {kind} that was handed in does not take these settings: {', '.join(map(repr, settings))}.",
+            why="It has its own already.",
+            mend=f"Make it with them, {kind}(...), or name it; other settings are those of MetaLearner and of its fit.",
+            options=_names(MetaLearner) | _names(MetaLearner.fit),
+        )
+    return _plain(kind)
+
+
+def _made(name: str, settings: Mapping[str, Any]) -> Algorithm:
+    make = _loaded(name)
     try:
         return cast("Algorithm", make(**settings))
     except TypeError as error:
@@ -206,13 +250,14 @@ def _loaded(name: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", getattr(import_module(module), attribute))
 
 
-def _first(tasks: TaskDistribution) -> MetaLearningTask:
-    """A task to look at; a stream that says where it stands is put back there."""
+def _first(tasks: TaskDistribution, count: int) -> Sequence[MetaLearningTask]:
+    """Tasks to look at; a stream that says where it stands is put back there."""
+    refuse_no_distribution(tasks)
     state = tasks.state_dict() if hasattr(tasks, "state_dict") else None
-    found: Sequence[MetaLearningTask] = tasks.sample_batch(1)
+    found = drawn(tasks, count)
     if state is not None and hasattr(tasks, "load_state_dict"):
         tasks.load_state_dict(state)
-    return found[0]
+    return found
 
 
 def _width(net: nn.Module, task: MetaLearningTask) -> int:

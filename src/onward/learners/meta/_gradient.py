@@ -131,11 +131,12 @@ def diverged_tasks(losses: Tensor, held: Tensor, names: Sequence[str]) -> Invali
     bad = (~held).nonzero().flatten().tolist()
     if not bad:
         return None
-    first, steps = bad[0], len(losses) - 1
+    first, steps = bad[0], max(len(losses) - 1, 0)
     gone = (~losses[:, first].isfinite()).nonzero().flatten().tolist()
     where = "in its gradient"
     if gone:
-        where = f"at inner step {gone[0]}" if gone[0] < steps else f"in its loss after {steps} inner steps"
+        where = f"at inner step {gone[0]}" if gone[0] < steps else "in its loss"
+        where += f" after {steps} inner steps" if gone[0] == steps > 0 else ""
     named = repr(names[first]) if first < len(names) and names[first] else str(first)
     return InvalidInput(
         f"Task {named} diverged {where}, and {len(bad) - 1} more of {len(held)} tasks with it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from math import prod
 from typing import Final
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from onward.core import InvalidInput
+from onward.learners.neural import seed_of_torch, whole
 
 from .tasks import MetaLearningTask
 
@@ -19,27 +21,28 @@ LARGE: Final = 32
 BLOCKS: Final = 4
 
 
-def default_network(task: MetaLearningTask, *, embeds: bool, seed: int = 0) -> nn.Sequential:
-    """A network for tasks like this one: a "body", and, unless it only embeds, a "head".
+def default_network(tasks: Sequence[MetaLearningTask], *, embeds: bool, seed: int = 0) -> nn.Sequential:
+    """A network for tasks like these: a "body", and, unless it only embeds, a "head".
 
     Images (channels, height, width): up to four convolutions 3 x 3 with stride 2, batch norm and ReLU (the network of
     Vinyals et al. 2016 as Finn et al. 2017 use it on Omniglot), 64 filters, or 32 for images over 32 pixels. Anything
-    else is flattened: two hidden layers of 64 with ReLU. The head has an output for each class, or for each number of a
-    real target.
+    else is flattened: two hidden layers of 64 with ReLU. The head has an output for each class of the task that has the
+    most, or for each number of a real target.
 
     Args:
-        task: one of them.
+        tasks: at least one; inputs and real targets are taken to have the shape of the first one's.
         embeds: whether an algorithm compares what the network gives; 64 numbers then, or what a convolution has left.
-        seed: of its first weights; torch's own random numbers stay as they are.
+        seed: of its first weights, any whole number; torch's own random numbers stay as they are.
 
     Raises:
-        InvalidInput: inputs are no real numbers.
+        InvalidInput: inputs are no real numbers, or the seed is no whole number.
 
     >>> from onward.learners.meta.tasks import GaussianBlobs
-    >>> default_network(GaussianBlobs(ways=3).sample_batch(1)[0], embeds=False).head
+    >>> default_network(GaussianBlobs(ways=3).sample_batch(2), embeds=False).head
     Linear(in_features=64, out_features=3, bias=True)
     """
-    x = task.support_set.x
+    whole(None, seed=seed)
+    x = tasks[0].support_set.x
     if not x.is_floating_point():
         raise InvalidInput(
             f"There is no network for inputs of type {x.dtype}.",
@@ -48,26 +51,27 @@ def default_network(task: MetaLearningTask, *, embeds: bool, seed: int = 0) -> n
         )
     shape = tuple(x.shape[1:])
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        body = _convolutions(shape) if len(shape) == 3 else _layers(prod(shape))
+        torch.default_generator.manual_seed(seed_of_torch(seed))
+        body = _convolutions(shape) if len(shape) == 3 else _layers(shape)
         with torch.no_grad():
             width = body.eval()(torch.zeros(1, *shape)).shape[1]
         parts: OrderedDict[str, nn.Module] = OrderedDict(body=body.train())
         if not embeds:
-            parts["head"] = nn.Linear(width, outputs_of(task))
+            parts["head"] = nn.Linear(width, outputs_of(tasks))
         return nn.Sequential(parts).to(x.dtype)
 
 
-def outputs_of(task: MetaLearningTask) -> int:
+def outputs_of(tasks: Sequence[MetaLearningTask]) -> int:
     """How many numbers a network has to give for an example: of classes or of a target."""
-    targets = (task.support_set.y, task.query_set.y)
+    targets = [examples.y for task in tasks for examples in (task.support_set, task.query_set)]
     if targets[0].is_floating_point():
         return prod(targets[0].shape[1:])
     return 1 + max(int(y.max()) for y in targets)
 
 
-def _layers(inputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, WIDE), nn.ReLU(), nn.Linear(WIDE, WIDE), nn.ReLU())
+def _layers(shape: tuple[int, ...]) -> nn.Sequential:
+    rows = nn.Flatten() if shape else nn.Unflatten(0, (-1, 1))
+    return nn.Sequential(rows, nn.Linear(prod(shape), WIDE), nn.ReLU(), nn.Linear(WIDE, WIDE), nn.ReLU())
 
 
 def _convolutions(shape: tuple[int, ...]) -> nn.Sequential:

@@ -20,6 +20,7 @@ from ._numbers import at_least as at_least
 from ._numbers import is_number as is_number
 from ._numbers import plain_number as plain_number
 from ._numbers import plain_numbers as plain_numbers
+from ._numbers import seed_of_torch as seed_of_torch
 from ._numbers import share as share
 from ._numbers import whole as whole
 from ._progress import Progress as Progress

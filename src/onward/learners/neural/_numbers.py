@@ -45,6 +45,15 @@ def whole(least: int | None, **values: Any) -> None:
             raise InvalidInput(f"{name} is {value!r}.", mend=f"Give a whole number{wanted}.")
 
 
+def seed_of_torch(seed: int) -> int:
+    """A whole number as torch's generators take it: the remainder by 2**64, which is what they make of those below 0.
+
+    >>> seed_of_torch(7), seed_of_torch(2**64 + 7)
+    (7, 7)
+    """
+    return int(seed) % 2**64
+
+
 def share(**values: Any) -> None:
     """Refuse what is no number of 0..1.
 

@@ -49,6 +49,12 @@ def test_learns_blobs() -> None:
     assert sum(of.evaluate_tasks(held)["accuracy"]) / 200 > 0.75
 
 
+@pytest.mark.parametrize("seed", [2**70, -(2**70), 2**64 - 1])
+def test_any_whole_number_is_a_seed(seed: int) -> None:
+    one, again = (Relation(features=4, seed=seed).start({"w": torch.zeros(1)}) for _ in range(2))
+    assert all(torch.equal(value, again[name]) for name, value in one.items())
+
+
 def test_relations_are_between_0_and_1_and_nothing_for_an_absent_class() -> None:
     of, x = learner(Relation(features=WIDTH), "rules", width=WIDTH), tasks(1).support_x[0]
     said = of.adapt(MetaLearningTask((x, torch.tensor([0, 0, 2, 2, 0, 2])), (x, torch.zeros(6, dtype=torch.long))))(x)

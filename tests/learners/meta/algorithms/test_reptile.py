@@ -112,6 +112,12 @@ def test_learns_sinusoids() -> None:
     assert after < before / 2
 
 
+@pytest.mark.parametrize("seed", [2**50, -(2**50), 2**70])
+def test_any_whole_number_is_a_seed(seed: int) -> None:
+    one, again = (learner(Reptile(2, batch_size=3, seed=seed), "rules").meta_gradient(tasks()) for _ in range(2))
+    assert all(torch.equal(value, again[name]) for name, value in one.items())
+
+
 @pytest.mark.parametrize("wrong", [
     {"inner_steps": 0}, {"inner_rate": 0.0}, {"inner_rate": float("nan")}, {"batch_size": -1}, {"adapt_steps": -1},
     {"adapt_batch_size": -2}, {"inner_optimizer": "lion"},

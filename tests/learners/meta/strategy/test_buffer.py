@@ -6,6 +6,7 @@ import os
 import re
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +52,9 @@ def test_tasks_of_one_name_that_differ_are_two():
 
 
 @pytest.mark.parametrize(
-    ("vector", "outcome"), [([0.0, math.nan], 1.0), ([0.0, 1.0], math.inf), ([0.0], 1.0), ([0.0, 0.0], math.nan)]
+    ("vector", "outcome"),
+    [([0.0, math.nan], 1.0), ([0.0, 1.0], math.inf), ([0.0], 1.0), ([0.0, 0.0], math.nan), ([0.0, "x"], 1.0)]
+    + [([0.0, 0.0], outcome) for outcome in ("x", None, 10**400, torch.zeros(2))],
 )
 def test_what_cannot_be_learned_from_is_refused(vector, outcome):
     buffer = filled([("a", 0, 1.0, 1)])
@@ -60,9 +63,21 @@ def test_what_cannot_be_learned_from_is_refused(vector, outcome):
     assert len(buffer) == 1
 
 
-def test_a_buffer_holds_something():
-    with pytest.raises(InvalidInput, match="limit of at least 1"):
-        ExperienceBuffer(0)
+def test_numbers_may_be_tensors():
+    buffer = ExperienceBuffer()
+    buffer.add("a", torch.tensor([0.5, 1.0]), {}, torch.tensor([0.25]))
+    assert [(one.vector, one.outcome) for one in buffer] == [((0.5, 1.0), 0.25)]
+
+
+@pytest.mark.parametrize("limit", [0, 1.5, "a", None])
+def test_a_buffer_holds_something(limit):
+    with pytest.raises(InvalidInput, match="limit is"):
+        ExperienceBuffer(limit)
+
+
+def test_a_folder_is_no_file_to_write():
+    with pytest.raises(Unavailable, match="cannot be written"):
+        ExperienceBuffer().save(".")
 
 
 def test_it_is_json_and_nothing_else_is_left_beside_it(tmp_path):

@@ -62,13 +62,27 @@ def test_neither_examples_nor_columns_nor_class_names_have_an_order(seed, ways, 
     np.testing.assert_allclose(ENCODER.encode(other), ENCODER.encode(task_of(x, y)), atol=1e-6)
 
 
-def test_large_tasks_are_looked_at_in_part_whatever_their_order():
+@pytest.mark.parametrize("kind", ["real numbers", "truth values", "one-hot"])
+@pytest.mark.parametrize("targets", ["classes", "numbers"])
+def test_large_tasks_are_looked_at_in_part_whatever_their_order(kind, targets):
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(1500, 3)), rng.integers(3, size=1500)
-    rows = rng.permutation(1500)
-    first, second = (ENCODER.encode(one) for one in (task_of(x, y), task_of(x[rows], y[rows])))
+    x = {
+        "real numbers": rng.normal(size=(1500, 4)),
+        "truth values": rng.integers(2, size=(1500, 4)) > 0,
+        "one-hot": np.eye(4)[rng.integers(4, size=1500)],
+    }[kind]
+    y = rng.integers(3, size=1500) if targets == "classes" else rng.normal(size=(1500, 2))
+    other = np.array([5, -3, 9])[y] if targets == "classes" else y[:, ::-1]
+    rows, columns = rng.permutation(1500), rng.permutation(4)
+    first, second = (ENCODER.encode(one) for one in (task_of(x, y), task_of(x[rows][:, columns], other[rows])))
     np.testing.assert_allclose(first, second, atol=1e-9)
     assert told(task_of(x, y))["examples"] == pytest.approx(np.log10(1500))
+
+
+def test_what_is_looked_at_of_a_large_task_is_like_the_whole():
+    y = np.repeat([0, 1], [1200, 300])
+    features = told(task_of(np.stack([y, np.ones(1500)], axis=1), y))
+    assert features["largest_class"] == pytest.approx(0.8, abs=0.01)
 
 
 def test_the_query_set_is_not_looked_at():
@@ -215,7 +229,7 @@ def test_what_is_no_text_is_refused(metadata):
         ENCODER.encode(task_of(np.eye(2), [0, 1], **metadata))
 
 
-@pytest.mark.parametrize("size", [-1, 5000])
+@pytest.mark.parametrize("size", [-1, 5000, 1.5, "a", True])
 def test_the_size_for_words_has_a_range(size):
     with pytest.raises(InvalidInput, match="text_size"):
         TaskEncoder(size)

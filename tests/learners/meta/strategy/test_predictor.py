@@ -75,8 +75,9 @@ def test_suggestions_differ_and_begin_with_the_prediction(known):
     assert len({str(one.configuration()) for one in found}) == 6
     assert {one.confidence for one in found} == {found[0].confidence}
     assert np.mean([abs(math.log10(one.learning_rate) + 2.5) for one in found]) < 1
-    with pytest.raises(InvalidInput, match="at least 1"):
-        known.suggest(task, 0)
+    for count in (0, 1.5, "a"):
+        with pytest.raises(InvalidInput, match="count is"):
+            known.suggest(task, count)
 
 
 def test_nothing_is_proposed_outside_what_was_tried(known):
@@ -162,13 +163,32 @@ def test_similar_tasks_and_their_groups(known):
         StrategyPredictor().clusters()
 
 
-@pytest.mark.parametrize("settings", [{"reach": 0}, {"reach": math.nan}, {"limit": 0}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"reach": reach} for reach in (0, math.nan, math.inf, "a")]
+    + [{"limit": limit} for limit in (0, "a", 1.5)]
+    + [{"seed": "a"}, {"defaults": 5}, {"defaults": {"rate": 1}}],
+)
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(InvalidInput):
         StrategyPredictor(**settings)
 
 
-@pytest.mark.parametrize(("configuration", "outcome"), [({"rate": 1}, 1.0), ({"batch_size": 0}, 1.0), ({}, math.nan)])
+def test_defaults_may_be_a_mapping():
+    assert StrategyPredictor({"learning_rate": 0.5}).defaults == Strategy(0.5)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**70])
+def test_any_whole_number_is_a_seed(seed, tmp_path):
+    predictor, task = taught(2, 3, seed=seed), blobs(0, **KINDS[-2.5])
+    found = predictor.suggest(task, 3)
+    assert StrategyPredictor.load(predictor.save(tmp_path / "strategies.json")).suggest(task, 3) == found
+
+
+@pytest.mark.parametrize(
+    ("configuration", "outcome"),
+    [({"rate": 1}, 1.0), ({"batch_size": 0}, 1.0), ({}, math.nan), ({}, "x"), (None, 1.0), (5, 1.0)],
+)
 def test_what_cannot_be_learned_from_is_refused(configuration, outcome):
     predictor = StrategyPredictor()
     with pytest.raises(InvalidInput):
@@ -207,6 +227,25 @@ def test_any_history_gives_a_strategy(rows):
     assert len({str(one) for one in found}) == len(found)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 1e160, 1e308])
+def test_the_unit_of_outcomes_is_nothing(scale):
+    def suggested(scale):
+        predictor = StrategyPredictor()
+        for at, outcome in enumerate((0.5, -0.9, 0.75, 0.25, -0.5, 1.0)):
+            predictor.record(blobs(at % 2), {"learning_rate": 10.0**-at}, outcome * scale)
+        return [one.learning_rate for one in predictor.suggest(blobs(0), 3)]
+
+    assert suggested(scale) == suggested(1.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_finite_outcome_is_learned_from():
+    predictor = StrategyPredictor()
+    for rate, outcome in ((1.0, 1.7e308), (0.1, 0.5), (0.01, -1e160), (0.001, -1.7e308)):
+        predictor.record(blobs(0), {"learning_rate": rate}, outcome)
+    assert predictor.predict_optimal_strategy(blobs(0)).learning_rate == 1.0
+
+
 def test_a_texts_and_a_number_are_different_settings():
     predictor = StrategyPredictor()
     for kind, outcome in (("relu", 0.9), ("tanh", 0.4), ("relu", 0.8), ("tanh", 0.5)):
@@ -224,7 +263,15 @@ def test_outcomes_are_told_relative_to_their_task():
             predictor.record(blobs(at), {}, mean + change)
     found = relative_outcomes(predictor.buffer.by_task())
     assert found.sum() == pytest.approx(0)
-    assert found[:3] == pytest.approx([-0.175, -0.075, 0.025])  # the mean of 0.2 is drawn a quarter of the way to 0.5
+    expected = np.array([-0.175, -0.075, 0.025, -0.025, 0.075, 0.175])  # means drawn a quarter of the way to 0.5
+    assert found == pytest.approx(expected / expected.std())
+
+
+def test_outcomes_that_are_all_the_same_tell_nothing():
+    predictor = StrategyPredictor()
+    for at in range(7):
+        predictor.record(blobs(at % 3), {}, 0.1)
+    assert relative_outcomes(predictor.buffer.by_task()).tolist() == [0.0] * 7
 
 
 def test_the_newest_of_every_task_are_kept():

@@ -52,8 +52,9 @@ def test_cosine_is_the_direction():
 def test_the_most_similar_come_first():
     assert most_similar(np.array([0.1, 0.9, 0.5, 0.9]), ["a", "b", "c", "d"], 3) == [("b", 0.9), ("d", 0.9), ("c", 0.5)]
     assert len(most_similar(np.array([0.1]), ["a"], 5)) == 1
-    with pytest.raises(InvalidInput, match="at least 1"):
-        most_similar(np.zeros(0), [], 0)
+    for k in (0, 1.5, "a"):
+        with pytest.raises(InvalidInput, match="k is"):
+            most_similar(np.zeros(0), [], k)
 
 
 def test_tasks_are_grouped_by_what_they_are_like():
@@ -77,6 +78,28 @@ def test_groups_are_at_most_so_many():
     vectors = np.repeat(np.eye(6) * 10, 4, axis=0)
     assert cluster_tasks(vectors).count == 6
     assert cluster_tasks(vectors, most=3).count <= 3
-    for given_vectors, most in ((np.zeros((0, 3)), 3), (vectors, 0)):
-        with pytest.raises(InvalidInput, match="groups"):
-            cluster_tasks(given_vectors, most=most)
+
+
+def test_lists_are_vectors_too_and_any_whole_number_is_a_seed():
+    rows = [[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.1, 5.0], [5.0, 4.9]]
+    for seed in (0, -1, 2**70):
+        assert cluster_tasks(rows, seed=seed).labels == (0, 0, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "settings", "why"),
+    [
+        (np.zeros((0, 3)), {}, r"shape \(0, 3\) cannot be put into groups"),
+        (np.full((4, 3), np.nan), {}, "not all finite"),
+        (np.ones(4), {}, r"shape \(4,\)"),
+        ([[1.0, 2.0], [1.0]], {}, "no vectors of tasks"),
+        (None, {}, "cannot be put into groups"),
+        ("ab", {}, "no vectors of tasks"),
+        (np.eye(3), {"most": 0}, "most is 0"),
+        (np.eye(3), {"most": "a"}, "most is 'a'"),
+        (np.eye(3), {"seed": 0.5}, "seed is 0.5"),
+    ],
+)
+def test_what_cannot_be_grouped_is_refused(vectors, settings, why):
+    with pytest.raises(InvalidInput, match=why):
+        cluster_tasks(vectors, **settings)

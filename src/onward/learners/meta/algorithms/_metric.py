@@ -12,6 +12,7 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.meta.engine import Params
 from onward.learners.meta.tasks import TaskBatch
+from onward.learners.neural import seed_of_torch
 
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
 from ._stacked import spread
@@ -150,6 +151,6 @@ def check_width(embedded: Tensor, features: int, algorithm: str) -> None:
 
 def uniform(params: Params, seed: int, shapes: dict[str, tuple[int, ...]], fan: int) -> Params:
     """Parameters as PyTorch begins its layers: uniform in +-1 / sqrt(fan); of the network's type and device."""
-    generator, like, bound = torch.Generator().manual_seed(seed), next(iter(params.values())), fan**-0.5
+    generator, like, bound = torch.Generator().manual_seed(seed_of_torch(seed)), next(iter(params.values())), fan**-0.5
     drawn = {name: torch.rand(shape, generator=generator, dtype=torch.float64) for name, shape in shapes.items()}
     return {name: (value * 2 * bound - bound).to(like) for name, value in drawn.items()}

@@ -13,7 +13,7 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.meta.engine import Params, Step
 from onward.learners.meta.tasks import TaskBatch
-from onward.learners.neural import above, plain_numbers, whole
+from onward.learners.neural import above, plain_numbers, seed_of_torch, whole
 
 from ._algorithm import Adapted, MetaGradient, Path, Setting, accuracy
 from ._stacked import asked, nothing_more, of_its_own, spread
@@ -108,7 +108,7 @@ class Reptile:
         """Positions of the examples of each step; `None` for all of them."""
         if not 0 < size < count:
             return iter([None] * steps)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + at)
+        generator = torch.Generator().manual_seed(seed_of_torch(self.seed * 1_000_003 + at))
         rounds = math.ceil(steps * size / count)
         order = [torch.randperm(count, generator=generator) for _ in range(rounds)]
         return iter(torch.cat(order)[: steps * size].split(size)) if steps else iter(())

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 
 from ._engine import Chance, Params, Step
-from ._losses import Loss
+from ._losses import Loss, twice
 
 SEEDS: Final = 2**62
 EMPTY: Final = torch.empty(0)
@@ -198,7 +198,7 @@ class Func:
             found: Params = grad(along)(p)
             return found
 
-        with _seeded(tape.mode.seed):
+        with twice(), _seeded(tape.mode.seed):
             products: Params = vmap(task, randomness="different")(tape.params, direction, tape.prepared.x, tape.y)
         return products
 
@@ -276,7 +276,8 @@ class Loop:
             named = [(n, each) for n, each in zip(wrt, found, strict=True) if n in direction and each.requires_grad]
             curved = [(each, direction[n][t]) for n, each in named]
             tops, along = [each for each, _ in curved], [by for _, by in curved]
-            moved.append(_autograd(tops, [leaves[n] for n in names], along, graph=False, keep=True))
+            with twice():
+                moved.append(_autograd(tops, [leaves[n] for n in names], along, graph=False, keep=True))
         return {n: torch.stack([each[i].detach() for each in moved]) for i, n in enumerate(names)}
 
     def rest(self, prepared: Prepared) -> Params:  # noqa: ARG002

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Final, Protocol
@@ -42,6 +43,25 @@ class Loss(Protocol):
     def tangent(self, kept: Any, outputs: Tensor) -> Tensor:
         """How the gradient moves when the outputs move by `outputs`."""
         ...
+
+
+@contextmanager
+def twice() -> Iterator[None]:
+    """Where second derivatives are taken.
+
+    Raises:
+        InvalidInput: there are none.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "derivative for" not in str(error):
+            raise
+        raise InvalidInput(
+            "The loss or the network cannot be differentiated twice.",
+            why=f"{error}.",
+            mend="Give another, or take first_order=True, Reptile or the like.",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +153,10 @@ class Custom:
 
     def tangent(self, kept: Any, outputs: Tensor) -> Tensor:
         at, y = kept
-        try:
+        with twice():
             if self.by_task:
                 return torch.stack([self._bend(*task) for task in zip(at, y, outputs, strict=True)])
             found: Tensor = vmap(self._moved)(at, y, outputs)
-        except RuntimeError as error:
-            raise InvalidInput(
-                "The loss cannot be differentiated twice.",
-                why=f"{error}.",
-                mend="Give another, or take first_order=True, Reptile or the like.",
-            ) from error
         return found.contiguous()
 
     def _moved(self, outputs: Tensor, y: Tensor, by: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from onward.core import Damaged, InvalidInput
+from onward.learners.neural import whole
 
 from . import _file
-from ._inputs import Floats
+from ._inputs import Floats, number_of
 from ._strategy import Strategy, strategy_of
 
 LIMIT: Final = 10_000
@@ -50,7 +51,7 @@ class ExperienceBuffer:
         limit: experiences at most, at least 1.
 
     Raises:
-        InvalidInput: `limit` is below 1.
+        InvalidInput: `limit` is no whole number, or below 1.
 
     >>> buffer = ExperienceBuffer(limit=2)
     >>> for rate in (0.1, 0.01, 0.001):
@@ -60,9 +61,8 @@ class ExperienceBuffer:
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
-        if limit < 1:
-            raise InvalidInput(f"A buffer cannot hold {limit} experiences.", mend="Give a limit of at least 1.")
-        self.limit = limit
+        whole(1, limit=limit)
+        self.limit = int(limit)
         self._tasks: dict[tuple[str, tuple[float, ...]], dict[int, Experience]] = {}
         self._added = self._held = 0
 
@@ -90,19 +90,19 @@ class ExperienceBuffer:
         """Keep one.
 
         Raises:
-            InvalidInput: the outcome or a number of the vector is not finite, the vector has another length than those
-                before, or the configuration is none.
+            InvalidInput: the outcome or something in the vector is no finite number, the vector has another length than
+                those before, or the configuration is none.
         """
-        numbers = tuple(map(float, vector))
+        numbers, result = tuple(map(number_of, vector)), number_of(outcome)
         held = next(iter(self._tasks), None)
-        if not all(map(math.isfinite, (*numbers, outcome))) or (held and len(held[1]) != len(numbers)):
+        if not all(map(math.isfinite, (*numbers, result))) or (held and len(held[1]) != len(numbers)):
             raise InvalidInput(
                 f"An experience of {len(numbers)} numbers and outcome {outcome!r} cannot be kept.",
                 why=f"Those before have {len(held[1])} numbers." if held else "",
                 mend="Give finite numbers, as many as before.",
             )
         strategy = strategy_of(configuration, defaults or Strategy())
-        one = Experience(task_id, numbers, strategy, float(outcome))
+        one = Experience(task_id, numbers, strategy, result)
         self._tasks.setdefault(one.task, {})[self._added] = one
         self._added += 1
         self._held += 1

@@ -12,6 +12,7 @@ import torch
 
 from onward.core import InvalidInput
 from onward.learners.meta.tasks import Examples, MetaLearningTask
+from onward.learners.neural import plain_numbers, whole
 
 from ._inputs import Floats, support_of
 from ._statistics import data_statistics
@@ -39,7 +40,7 @@ class TaskEncoder:
         text_size: numbers that words are hashed into, 0 to 4096; 0 for none.
 
     Raises:
-        InvalidInput: `text_size` is not in its range.
+        InvalidInput: `text_size` is no whole number of its range.
 
     >>> import torch
     >>> from onward.learners.meta import MetaLearningTask
@@ -56,7 +57,9 @@ class TaskEncoder:
     text_size: int = 16
 
     def __post_init__(self) -> None:
-        if not 0 <= self.text_size <= LARGEST_TEXT_SIZE:
+        whole(0, text_size=self.text_size)
+        plain_numbers(self)
+        if self.text_size > LARGEST_TEXT_SIZE:
             raise InvalidInput(f"text_size is {self.text_size}.", mend=f"Give a number from 0 to {LARGEST_TEXT_SIZE}.")
 
     @property

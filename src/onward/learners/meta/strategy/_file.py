@@ -21,7 +21,7 @@ def write(path: Path, card: Any) -> Path:
         Unavailable: it cannot be written; what stood there stays.
     """
     body = encode(card).decode()
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    part = path.parent / f".{path.name}.{secrets.token_hex(8)}"
     try:
         part.write_bytes(encode({"format": FORMAT, "hash": content_hash(body), "card": body}))
         sync(part)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from onward.core import Damaged, InvalidInput
+from onward.core import Damaged
 from onward.learners.meta.tasks import MetaLearningTask
+from onward.learners.neural import above, whole
 
 from . import _file
 from ._buffer import LIMIT, BufferCard, ExperienceBuffer, buffer_of, card_of
@@ -16,6 +17,7 @@ from ._choice import mixed, proposals, tried
 from ._clusters import TaskClusters, cluster_tasks
 from ._confidence import Calibration, probability_of_good
 from ._encoder import TaskEncoder
+from ._inputs import SEEDS
 from ._similarity import Kind, Neighbourhood, most_similar
 from ._strategy import Strategy, strategy_of
 from ._surrogate import Surrogate, cautious
@@ -39,14 +41,16 @@ class StrategyPredictor:
     two); further ones take tens of milliseconds.
 
     Args:
-        defaults: returned where nothing is known, and what a recorded configuration lacks.
+        defaults: returned where nothing is known, and what a recorded configuration lacks: a strategy, or a mapping
+            of some of its settings.
         encoder: tells what a task is like.
         limit: experiences kept at most.
-        reach: from where a task counts as far away, above 0.
-        seed: of all draws; the same records give the same predictions.
+        reach: from where a task counts as far away, above 0, finite.
+        seed: of all draws; the same records give the same predictions. Any whole number, of which the remainder by
+            2**32 counts.
 
     Raises:
-        InvalidInput: `reach` is not above 0, or `limit` is below 1.
+        InvalidInput: `defaults` are no configuration, or a number is not in its range.
 
     >>> import torch
     >>> from onward.learners.meta import MetaLearningTask
@@ -64,18 +68,18 @@ class StrategyPredictor:
 
     def __init__(
         self,
-        defaults: Strategy | None = None,
+        defaults: Strategy | Mapping[str, Any] | None = None,
         *,
         encoder: TaskEncoder | None = None,
         limit: int = LIMIT,
         reach: float = REACH,
         seed: int = 0,
     ) -> None:
-        if not reach > 0:
-            raise InvalidInput(f"A reach of {reach} reaches nothing.", mend="Give a number above 0.")
-        self.defaults = replace(defaults or Strategy(), confidence=0.0)
+        above(reach=reach)
+        whole(None, seed=seed)
+        self.defaults = strategy_of({} if defaults is None else defaults, Strategy())
         self.encoder = encoder or TaskEncoder()
-        self.reach, self.seed = reach, seed
+        self.reach, self.seed = float(reach), int(seed) % SEEDS
         self._buffer = ExperienceBuffer(limit)
         self._fitted: tuple[int, Surrogate, Calibration] | None = None
 
@@ -95,7 +99,7 @@ class StrategyPredictor:
                 outcomes of one predictor are of one kind.
 
         Raises:
-            InvalidInput: the configuration has an unknown key or a value out of range, or the outcome is not finite.
+            InvalidInput: the configuration is none, or the outcome is no finite number.
         """
         strategy = strategy_of(configuration, self.defaults)
         self._buffer.add(task.task_id, self.encoder.encode(task), strategy, outcome)
@@ -111,10 +115,9 @@ class StrategyPredictor:
         first. There may be fewer than asked for.
 
         Raises:
-            InvalidInput: `count` is below 1, or `task` is no task.
+            InvalidInput: `count` is no whole number or below 1, or `task` is no task.
         """
-        if count < 1:
-            raise InvalidInput(f"{count} strategies cannot be suggested.", mend="Ask for at least 1.")
+        whole(1, count=count)
         vector = self.encoder.encode(task)
         if not len(self._buffer):
             return [self.defaults]
@@ -140,7 +143,7 @@ class StrategyPredictor:
             kind: "kernel" in 0..1, or "cosine" in -1..1.
 
         Raises:
-            InvalidInput: `k` is below 1 or `kind` is unknown.
+            InvalidInput: `k` is no whole number or below 1, or `kind` is unknown.
         """
         vectors = self._buffer.vectors()
         near = (
@@ -154,7 +157,7 @@ class StrategyPredictor:
         """Groups of similar recorded tasks, in the order of `buffer.task_ids()`.
 
         Raises:
-            InvalidInput: nothing was recorded, or `most` is below 1.
+            InvalidInput: nothing was recorded, or `most` is no whole number or below 1.
         """
         return cluster_tasks(self._buffer.vectors(), most=most, seed=self.seed)
 

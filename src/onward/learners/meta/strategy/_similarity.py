@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from onward.core import InvalidInput
+from onward.learners.neural import whole
 
 from ._inputs import Floats
 
@@ -93,10 +94,9 @@ def most_similar(similarities: Floats, ids: Sequence[str], k: int) -> list[tuple
     """The k highest, highest first; equal ones in their order.
 
     Raises:
-        InvalidInput: k is below 1.
+        InvalidInput: k is no whole number, or below 1.
     """
-    if k < 1:
-        raise InvalidInput(f"{k} similar tasks cannot be named.", mend="Ask for at least 1.")
+    whole(1, k=k)
     order = np.argsort(-similarities, kind="stable")[:k]
     return [(ids[at], float(similarities[at])) for at in order]
 

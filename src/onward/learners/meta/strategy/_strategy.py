@@ -82,8 +82,14 @@ def strategy_of(configuration: Mapping[str, Any] | Strategy, defaults: Strategy)
     """A configuration as a strategy without confidence; what it lacks is taken from the defaults.
 
     Raises:
-        InvalidInput: it has a key that no strategy has, or a value out of range.
+        InvalidInput: it is no mapping, has a key that no strategy has, or a value out of range.
     """
+    if not isinstance(configuration, Mapping | Strategy):
+        raise InvalidInput(
+            f"{configuration!r:.80} is no configuration.",
+            mend="Give a Strategy, or a mapping of some of its settings.",
+            options=defaults.configuration(),
+        )
     told = configuration.configuration() if isinstance(configuration, Strategy) else dict(configuration)
     known = defaults.configuration()
     told.pop("confidence", None)

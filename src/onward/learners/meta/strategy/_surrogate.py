@@ -24,6 +24,7 @@ REACH_OF_TASK: Final = 2.0  # length scales: of tasks, in widths of the neighbou
 REACH_OF_CONFIGURATION: Final = 1.0  # ... of configurations, in standard deviations of each parameter
 NOISE: Final = 1.0  # variance of noise over variance of signal
 CAUTION: Final = 0.5  # standard deviations that are taken off an expected outcome before it is chosen
+ROUNDING: Final = 1e-14  # what outcomes that are all the same may seem to vary by
 LEAST: Final = 1e-8  # stands for no regularization on its logarithmic scale
 
 
@@ -57,7 +58,8 @@ class Surrogate:
     with c = 0.5, so that tasks far from all others get what is good everywhere. Products of task and configuration
     kernels: Bonilla, Chai and Williams 2008; Swersky, Snoek and Adams 2013. Outcomes less their task's mean, as tasks
     differ in difficulty: Bardenet, Brendel, Kegl and Sebag 2013; the mean is drawn towards that of all tasks as far as
-    one more trial would draw it, so that a task with one trial still tells something.
+    one more trial would draw it, so that a task with one trial still tells something. They count in standard deviations
+    of all of them.
     """
 
     groups: Sequence[Sequence[Experience]]
@@ -105,12 +107,17 @@ def cautious(expected: Floats, covariance: Floats) -> Floats:
 
 
 def relative_outcomes(groups: Sequence[Sequence[Experience]]) -> Floats:
-    """Outcomes of one task after the other, less the task's mean; the whole has mean 0."""
-    outcomes = [np.array([one.outcome for one in group]) for group in groups]
+    """Outcomes of one task after the other, less the task's mean; the whole has mean 0, and variance 1 where it varies.
+
+    They are divided by the largest first: whatever is finite can be added up then, and squared.
+    """
+    largest = max(abs(one.outcome) for group in groups for one in group) or 1.0
+    outcomes = [np.array([one.outcome for one in group]) / largest for group in groups]
     overall = float(np.concatenate(outcomes).mean())
     found = np.concatenate([one - (one.sum() + overall) / (len(one) + 1) for one in outcomes])
     centred: Floats = found - found.mean()
-    return centred
+    spread = float(centred.std())
+    return centred / spread if spread > ROUNDING else np.zeros_like(centred)
 
 
 def newest(groups: Sequence[Sequence[Experience]], most: int) -> list[list[Experience]]:
