@@ -103,3 +103,10 @@ def test_what_cannot_be_told():
         scheduler.saw(seconds=float("nan"))
     with pytest.raises(InvalidInput, match="score of 'a' is nan"):
         scheduler.judged("a", float("nan"))
+
+
+def test_a_drop_of_just_so_much_is_one():
+    scheduler = ConsolidationScheduler(drop=0.1)
+    scheduler.judged("digits", 0.9)
+    scheduler.judged("digits", 0.8)
+    assert scheduler.due == ("digits dropped by 0.1",)

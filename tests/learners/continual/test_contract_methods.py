@@ -195,10 +195,10 @@ def test_one_example_and_one_class(methods: Callable[[], list[Method]]) -> None:
     assert bool(one.scores(experience.x[:3], 1)[:, list(counts)].isfinite().all())
 
 
-KEEPING = ("Joint", "ExperienceReplay", "DarkExperienceReplay", "recommended", "AGEM", "CLSER")
+HOLDING = ("Joint", "ExperienceReplay", "DarkExperienceReplay", "recommended", "AGEM", "CLSER")
 
 
-@pytest.mark.parametrize("name", KEEPING)
+@pytest.mark.parametrize("name", HOLDING)
 def test_examples_that_do_not_fit_those_kept_change_nothing(name: str) -> None:
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
     one, first = ContinualLearner(net, METHODS[name](), batch_size=32), digits()[0]
@@ -226,3 +226,18 @@ def test_a_policy_that_wants_a_last_layer_says_so_before_anything_is_learned() -
     net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64))
     with pytest.raises(InvalidInput, match="no last linear layer"):
         ContinualLearner(net, [door.ExperienceReplay(40, policy="herding")]).learn(digits()[0], steps=3)
+
+
+NORMED = ("PackNet", "AGEM", "GEM")
+
+
+@pytest.mark.parametrize("name", NORMED)
+def test_a_batch_norm_is_never_given_one_example(name: str) -> None:
+    net = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 10))
+    scenario = "task" if name in TOLD else "class"
+    one, (first, second) = ContinualLearner(net, METHODS[name](), batch_size=32, scenario=scenario), digits()[:2]
+    keys = ["mine", *["yours"] * 32]
+    one.learn(Experience(first.x[:33], first.y[:33], 0, keys=keys), epochs=2)
+    one.forget({"yours"})
+    one.learn(Experience(second.x[:33], second.y[:33], 1), epochs=2)
+    assert one.learned == 2

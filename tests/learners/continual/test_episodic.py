@@ -90,6 +90,8 @@ def test_what_cannot_be_is_refused() -> None:
         lambda: EpisodicMemorySystem(net(), 5).get_representative_samples(1),
         lambda: EpisodicMemorySystem(net(), 5).update_memory(torch.full((1, 3), float("nan")), torch.zeros(1).long()),
         lambda: EpisodicMemorySystem(net(), 5).load_state_dict({}),
+        lambda: EpisodicMemorySystem(net(), 5).update_memory(torch.zeros(2, 3), torch.full((2,), 30)),
+        lambda: EpisodicMemorySystem(net(), 5).update_memory(torch.zeros(2, 7), torch.zeros(2).long()),
         lambda: EpisodicMemorySystem(net(), 5).update_memory(torch.zeros(0, 3), torch.zeros(0).long()),
     ):
         with pytest.raises(InvalidInput):

@@ -432,7 +432,7 @@ def test_a_refusal_leaves_what_was_interrupted(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(KeyboardInterrupt):
         cut.learn(first, epochs=3, progress=interrupt)
     for wrong, epochs in ((second, 3), (first, 2)):
-        with pytest.raises(InvalidInput, match="What was interrupted belongs to another training"):
+        with pytest.raises(InvalidInput, match="Another experience is under way"):
             cut.learn(wrong, epochs=epochs)
     cut.learn(first, epochs=3)
     same(whole, cut)
@@ -498,3 +498,60 @@ def test_tasks_may_have_any_numbers() -> None:
         assert torch.equal(far.scores(one.x, one.task), plain.scores(one.x, at))
         mixed = torch.full((len(one),), one.task)
         assert torch.equal(far.scores(one.x, mixed), plain.scores(one.x, at))
+
+
+def test_the_default_is_for_classes_under_a_loss_of_ones_own() -> None:
+    for loss in (nn.functional.cross_entropy, nn.CrossEntropyLoss()):
+        named, own = (
+            ContinualLearner(network(), loss=each, rate=3e-3, batch_size=32) for each in ("cross_entropy", loss)
+        )
+        for each in (named, own):
+            for experience in digits()[:2]:
+                each.learn(experience, steps=9)
+        same(named, own)
+    with pytest.raises(InvalidInput, match=r"recommended\(classes=False\)"):
+        ContinualLearner(nn.Linear(64, 1), loss=nn.HuberLoss(), scenario="domain").learn(
+            Experience(digits()[0].x, digits()[0].x[:, :1])
+        )
+
+
+@pytest.mark.parametrize(
+    ("net", "loss", "y", "said"),
+    [
+        (nn.Linear(64, 1), nn.BCEWithLogitsLoss(), torch.ones(64).long(), "one output for all"),
+        (nn.Linear(64, 3), nn.functional.cross_entropy, torch.full((64,), 5), "Class 5 has no output"),
+        (nn.Linear(64, 3), nn.CrossEntropyLoss(reduction="none"), torch.ones(64).long(), "The loss does not work"),
+        (nn.Linear(64, 3), nn.BCEWithLogitsLoss(), torch.ones(64, 2), "The loss does not work"),
+        (nn.GRU(64, 3), "cross_entropy", torch.ones(64).long(), "gives no tensor"),
+        (nn.Sequential(nn.Linear(64, 3), nn.Flatten(0)), "mse", torch.ones(64), r"gives a tensor \(6,\) for 2"),
+    ],
+)
+def test_losses_and_networks_that_do_not_fit_are_named(
+    net: nn.Module, loss: object, y: torch.Tensor, said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        ContinualLearner(net, [FineTuning()], loss=loss, scenario="domain").learn(Experience(digits()[0].x[:64], y))
+
+
+def test_numbers_of_numpy_name_tasks_and_keys_are_texts(tmp_path: Path) -> None:
+    first = digits()[0]
+    one = learner(FineTuning())
+    one.learn(Experience(first.x, first.y, np.int64(3)), steps=2, checkpoints=tmp_path)
+    one.save(tmp_path)
+    assert learner(FineTuning()).resume(tmp_path) == 1
+    with pytest.raises(InvalidInput, match="5 is no key"):
+        Experience(first.x[:1], first.y[:1], keys=[5])
+
+
+def test_examples_that_an_encoder_still_holds_on_to_are_learned() -> None:
+    encoder, first = nn.Linear(64, 64), digits()[0]
+    with torch.no_grad():  # what is learned is learned all the same
+        report = learner(FineTuning()).learn(Experience(encoder(first.x), first.y), epochs=2)
+    assert learner(FineTuning()).learn(Experience(encoder(first.x), first.y), epochs=2).steps == report.steps
+    assert encoder.weight.grad is None
+
+
+@pytest.mark.parametrize("optimizer", [None, torch.optim.LBFGS, lambda parameters: None])
+def test_optimisers_that_are_none_or_want_more_are_refused(optimizer: object) -> None:
+    with pytest.raises(InvalidInput, match=r"optimi|one gradient"):
+        learner(FineTuning(), optimizer=optimizer).learn(digits()[0], steps=1)

@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from onward.core import InvalidInput, NotFound
-from onward.learners.continual import EWC, ContinualLearner, Experience, ExperienceReplay, outcomes
+from onward.learners.continual import (
+    CLSER,
+    EWC,
+    ContinualLearner,
+    Experience,
+    ExperienceReplay,
+    outcomes,
+    recommended,
+)
 from onward.learners.continual._manager import ContinualLearningManager
 from onward.learners.continual._trial import ladder
 from onward.learners.continual.methods._columns import ProgressiveNetwork
@@ -104,6 +112,18 @@ def test_it_is_tried_again_with_more_replay():
     assert result.accepted
     assert right(manager.learner("support"), one) > 0.95
     assert manager._agents["support"].methods[0].batch_size == 8
+
+
+@pytest.mark.parametrize("method", [ExperienceReplay(16, batch_size=32), recommended(16, batch_size=32), CLSER(16, 32)])
+def test_every_method_that_replays_can_replay_more(method):
+    assert [one.batch_size for (one,) in ladder([method], 128)] == [32, 64, 128]
+
+
+def test_arrays_are_of_the_type_of_the_network():
+    x, y = blobs((0, 1))
+    manager = agent(settings={})
+    manager.setup_agent_continual_learning("double", net().double())
+    assert manager.learn_new_task("double", (np.asarray(x, dtype=np.float64), np.asarray(y)), epochs=1).accepted
 
 
 def test_the_same_is_held_out_for_good_and_never_learned_from():

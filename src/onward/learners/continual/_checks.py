@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from onward.core import InvalidInput
 
 from ._experience import Experience
-from ._method import Hooks, Method
+from ._losses import LossFunction
+from ._method import Course, Hooks, Method
 
 
 def check_network(network: Any) -> None:
@@ -55,8 +56,11 @@ def keys_of(given: Collection[str]) -> frozenset[str]:
     return frozenset(keys)
 
 
-def check_experience(experience: Experience, device: torch.device) -> None:
+def check_experience(experience: Experience, device: torch.device | None) -> None:
     """Refuse an experience that cannot be learned.
+
+    Args:
+        device: where it has to be; `None`: anywhere.
 
     Raises:
         InvalidInput: it is none, empty, elsewhere, or holds what is no number.
@@ -66,7 +70,7 @@ def check_experience(experience: Experience, device: torch.device) -> None:
         raise InvalidInput(f"A {type(given).__name__} is no experience.", mend="Give Experience(x, y).")
     if not len(experience):
         raise InvalidInput("The experience has no examples.", mend="Give at least one.")
-    if experience.x.device != device:
+    if device is not None and experience.x.device != device:
         raise InvalidInput(
             f"The examples are on {experience.x.device}, the network is on {device}.", mend="Move one to the other."
         )
@@ -82,8 +86,53 @@ def _finite(values: Tensor) -> bool:
     return bool(values.sum().isfinite()) or bool(values.isfinite().all())
 
 
+def asked(course: Course, network: nn.Module, x: Tensor, task: int | Tensor | None = None) -> Tensor:
+    """(n, C) raw outputs of (n, ...) examples.
+
+    Raises:
+        InvalidInput: the network takes no such examples, or gives no tensor with a row for each.
+    """
+    try:
+        said: Any = course.outputs(x, network, task)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"The network takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}, or gives no tensor for them.",
+            why=f"{error}.",
+            mend="Look at its first layer, let prepare= make its inputs of them, and let forward return one tensor.",
+        ) from error
+    if not said.ndim or len(said) != len(x):
+        raise InvalidInput(
+            f"The network gives a tensor {tuple(said.shape)} for {len(x)} examples.",
+            mend="Let its forward return a row for each: (n, C).",
+        )
+    answer: Tensor = said
+    return answer
+
+
+def check_loss(loss: LossFunction, outputs: Tensor, y: Tensor) -> None:
+    """Refuse a function that is no loss of such outputs (n, C) and targets.
+
+    Raises:
+        InvalidInput: it fails, or gives no single number.
+    """
+    try:
+        with torch.enable_grad():
+            value: Any = loss(outputs.detach().requires_grad_(), y)
+        why = None if isinstance(value, Tensor) and value.ndim == 0 else f"It gives {value!r}."
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        why = f"{error}."
+    if why is not None:
+        raise InvalidInput(
+            f"The loss does not work on outputs {tuple(outputs.shape)} and targets {tuple(y.shape)}, {y.dtype}.",
+            why=why,
+            mend="Give a function of (scores, y) whose value is one number: the mean over the examples.",
+        )
+
+
 def check_targets(outputs: Tensor, y: Tensor, named: object) -> None:
-    """Refuse targets that do not fit a network's outputs.
+    """Refuse targets that do not fit a network's outputs. Under a loss of one's own whole numbers are classes.
 
     Args:
         outputs: (1, C) of one example.
@@ -98,17 +147,30 @@ def check_targets(outputs: Tensor, y: Tensor, named: object) -> None:
                 f"Targets {y.dtype} of shape {tuple(y.shape)} are no classes for outputs {tuple(outputs.shape)}.",
                 mend='Give class numbers of shape (n,), or loss="mse" for real targets.',
             )
-        if int(y.max()) >= outputs.shape[1]:
-            raise InvalidInput(
-                f"Class {int(y.max())} has no output: the network has {outputs.shape[1]}, numbered from 0.",
-                mend="Give the network an output for every class that may come.",
-            )
+        _check_classes(outputs, y)
+    elif named != "mse" and not y.is_floating_point() and y.ndim == 1:
+        _check_classes(outputs, y)
     elif named == "mse" and not y.is_floating_point():
         raise InvalidInput(f"Targets {y.dtype} are no real values.", mend='Give y.float(), or loss="cross_entropy".')
     elif named == "mse" and y[:1].numel() != outputs.numel():
         raise InvalidInput(
             f"Targets of shape {tuple(y.shape[1:])} do not fit outputs of shape {tuple(outputs.shape[1:])}.",
             mend="Give as many targets for each example as the network gives.",
+        )
+
+
+def _check_classes(outputs: Tensor, y: Tensor) -> None:
+    count = outputs.shape[1]
+    if count == 1:
+        raise InvalidInput(
+            "Whole numbers are classes, and the network has one output for all of them.",
+            why="The class that is predicted is that of the largest output.",
+            mend="Give it an output for each class; or, to learn a number, give y.float().",
+        )
+    if int(y.max()) >= count:
+        raise InvalidInput(
+            f"Class {int(y.max())} has no output: the network has {count}, numbered from 0.",
+            mend="Give the network an output for every class that may come.",
         )
 
 

@@ -9,13 +9,13 @@ from typing import Any
 from onward.core import InvalidInput
 from onward.learners.neural import above, at_least, whole
 
-from ._forgetting import ForgettingReport
+from ._forgetting import ROUNDING, ForgettingReport
 
 
 class ConsolidationScheduler:
     """Counts what was learned since the last consolidation and says when the next is due.
 
-    It reads no clock: seconds are told. One of the settings at least must be given.
+    It reads no clock: seconds are told.
 
     Args:
         every_examples: due after so many, at least 1.
@@ -25,7 +25,7 @@ class ConsolidationScheduler:
         on_forgetting: due when a `ForgettingReport` names a task.
 
     Raises:
-        InvalidInput: a setting is out of its range, or none is given.
+        InvalidInput: a setting is out of its range, or it would never be due.
 
     >>> scheduler = ConsolidationScheduler(every_examples=1000, drop=0.1)
     >>> scheduler.saw(examples=600)
@@ -95,7 +95,8 @@ class ConsolidationScheduler:
         """Why a consolidation is due; empty where none is."""
         spent = [f"{self._seen[name]:g} {name}" for name, bound in self._bounds.items() if self._seen[name] >= bound]
         drops = {task: self._best[task] - score for task, score in self._latest.items()}
-        fell = [f"{task} dropped by {by:.3g}" for task, by in drops.items() if self._drop and by >= self._drop]
+        least = math.inf if self._drop is None else self._drop - ROUNDING
+        fell = [f"{task} dropped by {by:.3g}" for task, by in drops.items() if by >= least]
         forgot = [f"{task} forgotten by {by:.3g}" for task, by in self._forgotten.items() if self._on_forgetting]
         return (*spent, *fell, *forgot)
 

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from onward.core import InvalidInput
 from onward.learners.neural import whole
 
-from ._checks import check_experience, check_network
+from ._checks import asked, check_experience, check_network, check_targets
 from ._experience import Experience
 from ._heads import Heads
 from ._losses import loss_of
 from ._method import Course, Prepare, unchanged
-from .memory import Buffer, By, Policy, Sample, merits_for, policy_of
+from .memory import Buffer, By, Policy, Sample, Scored, merits_for, policy_of
 
 
 class EpisodicMemorySystem:
@@ -81,6 +81,9 @@ class EpisodicMemorySystem:
         experience = Experience(x, y, task, keys=keys)
         check_experience(experience, self._device)
         x, y = experience.x, experience.y
+        if isinstance(self.memory.policy, Scored):
+            outputs = asked(self._course, self.model, x[:2])
+            check_targets(outputs[:1], y, "mse" if y.is_floating_point() else "cross_entropy")
         merit = merits_for(self.memory, self.model, self._course.outputs, x, y)
         return self.memory.add(x, y, task, self._course.generator, keys=keys, merit=merit, check=False)
 

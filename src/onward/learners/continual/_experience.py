@@ -44,6 +44,14 @@ class Experience:
             raise InvalidInput("An experience wants tensors x (n, ...) and y (n, ...).", mend="Use torch.as_tensor.")
         if isinstance(self.keys, str):
             raise InvalidInput("keys is one text.", mend="Give a list with a text for each example, or None.")
+        keys: Sequence[object] = self.keys or ()
+        for key in keys:
+            if not isinstance(key, str | None):
+                raise InvalidInput(
+                    f"{key!r} is no key of an example.",
+                    why="It is by its key that an example is forgotten, and keys are texts.",
+                    mend="Give a text for each, e.g. str(number), or None.",
+                )
         counts = {len(self.x), len(self.y), len(self.x) if self.keys is None else len(self.keys)}
         if len(counts) > 1:
             raise InvalidInput(
@@ -56,6 +64,9 @@ class Experience:
         if self.x.device != self.y.device:
             raise InvalidInput(f"x is on {self.x.device}, y on {self.y.device}.", mend="Move both to one device.")
         whole(0, task=self.task)
+        object.__setattr__(self, "task", int(self.task))
+        for name in ("x", "y"):  # who made them is not trained here
+            object.__setattr__(self, name, getattr(self, name).detach())
 
     def __len__(self) -> int:
         return len(self.x)

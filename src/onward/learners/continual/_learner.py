@@ -25,6 +25,7 @@ from onward.learners.neural import (
     kept,
     plain_number,
     put_together,
+    refuse_closure,
     refuse_foreign,
     shown,
     taken_apart,
@@ -32,7 +33,16 @@ from onward.learners.neural import (
     whole,
 )
 
-from ._checks import check_experience, check_methods, check_network, check_targets, keys_of, methods_of
+from ._checks import (
+    asked,
+    check_experience,
+    check_loss,
+    check_methods,
+    check_network,
+    check_targets,
+    keys_of,
+    methods_of,
+)
 from ._experience import Experience
 from ._heads import Heads, Kind
 from ._loop import Loop, Plan, Standing, Training, batches, clock, draw_again
@@ -55,7 +65,8 @@ class ContinualLearner:
     Args:
         network: any torch module that takes (n, ...) inputs; it is trained in place. Parameters with
             `requires_grad=False` stay as they are.
-        methods: how not to forget: one, or several together where they allow it. If not said, what is `recommended`.
+        methods: how not to forget: one, or several together where they allow it. If not said, what is `recommended`:
+            for real targets under "mse", else for classes.
         scenario: "task", "domain" or "class": which outputs count for an example, see `Heads`.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of (scores, y).
         optimizer: "adam", "sgd", or a function of the parameters.
@@ -96,12 +107,12 @@ class ContinualLearner:
         above(rate=rate)
         whole(1, batch_size=batch_size)
         whole(0, seed=seed)
-        if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
+        if not callable(optimizer) and optimizer not in OPTIMIZERS:
             raise InvalidInput(f"No optimizer is called {optimizer!r}.", mend="Name one.", options=OPTIMIZERS)
         generator = torch.Generator().manual_seed(int(seed))
         self._loss, self._rate, self._seed, self._fresh = loss, plain_number(rate), int(seed), fresh_optimizer
         self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
-        self.methods = (recommended(classes=loss == "cross_entropy"),) if methods is None else methods_of(methods)
+        self.methods = (recommended(classes=loss != "mse"),) if methods is None else methods_of(methods)
         self._optimizer_of = optimizer
         self._hooks: tuple[Hooks, ...] = tuple(method.start(self._course) for method in self.methods)
         check_methods(self._hooks)
@@ -166,7 +177,7 @@ class ContinualLearner:
         check_experience(experience, self.device)
         began = time.perf_counter()
         every = None if checkpoints is None else checkpoint_every
-        with shown(progress) as watch, deferred() as interrupted, self._chance(), self._unmet():
+        with shown(progress) as watch, deferred() as interrupted, self._chance(), self._unmet(), torch.enable_grad():
             training = self._begin(experience, epochs, steps, None if checkpoints is None else folder_of(checkpoints))
             stopped = self._run(training, watch, interrupted, clock(budget), every)
             if stopped != "interrupted":
@@ -222,32 +233,18 @@ class ContinualLearner:
         identity = self._identity(experience, plan) if left is not None or folder is not None else {}
         at = Standing()
         if left is not None:
-            refuse_foreign(left["identity"], identity, folder or "What was interrupted")
+            _refuse_other(left["identity"], identity, folder)
             at = Standing(**left["standing"])
             draw_again(left["random"], self.device)
         self._under_way = None
         return Training(chosen, plan, at, identity, folder)
 
     def _check_fit(self, experience: Experience) -> None:
-        """Look whether the network takes such examples and gives what their targets want."""
-        check_targets(self._asked(self._course.network, experience.x[:1]), experience.y, self._loss)
-
-    def _asked(self, network: nn.Module, x: Tensor, task: int | Tensor | None = None) -> Tensor:
-        """(n, C) raw outputs.
-
-        Raises:
-            InvalidInput: the network takes no such examples.
-        """
-        try:
-            return self._course.outputs(x, network, task)
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise InvalidInput(
-                f"The network takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}.",
-                why=f"{error}.",
-                mend="Look at its first layer, or let prepare= make its inputs of them.",
-            ) from error
+        """Look whether the network takes such examples and gives what their targets want, and the loss is one."""
+        few = asked(self._course, self._course.network, experience.x[:2])
+        check_targets(few[:1], experience.y, self._loss)
+        if callable(self._loss):
+            check_loss(self._loss, few, experience.y[:2])
 
     def _run(
         self,
@@ -299,7 +296,9 @@ class ContinualLearner:
     def _made(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         if isinstance(self._optimizer_of, str):
             return OPTIMIZERS[self._optimizer_of](parameters, lr=self._rate)
-        return self._optimizer_of(parameters)
+        made = self._optimizer_of(parameters)
+        refuse_closure(made)
+        return made
 
     def scores(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
         """(n, C) scores of (n, ...) examples: -inf where a class does not count; real values under "mse".
@@ -314,7 +313,7 @@ class ContinualLearner:
         if not isinstance(given, Tensor):
             raise InvalidInput(f"x is a {type(given).__name__}.", mend="Give a tensor (n, ...): torch.as_tensor(x).")
         self.heads.check(task, len(x))
-        return self.heads.scores(self._asked(self.serving, x, task), task)
+        return self.heads.scores(asked(self._course, self.serving, x, task), task)
 
     def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
         """(n,) classes of (n, ...) examples; see `scores`."""
@@ -350,11 +349,13 @@ class ContinualLearner:
         return copy.deepcopy(self._state())
 
     def _state(self) -> dict[str, Any]:
+        named = {name for name, _ in self._course.network.named_parameters()}
+        whole = named.issuperset(self._trained)  # else some were taken away, and the next step has another optimiser
         return {
             "methods": [hook.state() if hook.state else {} for hook in self._hooks],
             "network": dict(self._course.network.state_dict()),
-            "trained": list(self._trained),
-            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
+            "trained": list(self._trained) if whole else [],
+            "optimizer": None if self._optimizer is None or not whole else self._optimizer.state_dict(),
             "heads": self.heads.state(),
             "generator": self._course.generator.get_state(),
             "learned": self.learned,
@@ -448,6 +449,17 @@ class ContinualLearner:
             self.save(training.folder)
         finally:
             self._under_way = None
+
+
+def _refuse_other(found: Mapping[str, str], own: Mapping[str, str], folder: Path | None) -> None:
+    """Say that another experience is under way."""
+    if folder is not None:
+        refuse_foreign(found, own, folder)
+    elif found != own:
+        raise InvalidInput(
+            "Another experience is under way: it was interrupted.",
+            mend="Call the same `learn` again to finish it, or go back to a `state_dict` from before it.",
+        )
 
 
 def _bytes(values: Tensor) -> bytes:

@@ -240,7 +240,8 @@ class ContinualLearningManager:
         >>> ContinualLearningManager().memory_replay(replay_ratio=0.2).batch_size
         32
         """
-        above(replay_ratio=replay_ratio, new_ratio=1 - replay_ratio)
+        above(replay_ratio=replay_ratio)
+        above(new_ratio=1 - replay_ratio)
         old = max(1, round(self._batch_size * replay_ratio / (1 - replay_ratio)))
         return ExperienceReplay(**{"memory": self._memory, "batch_size": old, "weight": "examples", **settings})
 
@@ -350,7 +351,9 @@ class ContinualLearningManager:
             *pair_of(data, "Give a pair (x, y), or an Experience."), None, None, agent.learner.device, numbered=True
         )
         task = max(agent.learner.heads.classes, default=-1) + 1
-        return Experience(found.x, found.y, task, f"task {task}")
+        kind = next((value.dtype for value in agent.began.parameters()), found.x.dtype)
+        x = found.x.to(kind) if found.x.is_floating_point() and not isinstance(data[0], Tensor) else found.x
+        return Experience(x, found.y, task, f"task {task}")
 
 
 def _unused(name: str, taken: dict[str, Experience]) -> str:

@@ -13,10 +13,12 @@ from ._forgetting import ForgettingDetector, ForgettingReport, TaskFinding, outc
 from ._learner import ContinualLearner
 from ._method import Method
 from ._noninferiority import surely_not_worse
-from .methods._replay import ExperienceReplay
+from .methods import CLSER, DarkExperienceReplay, ExperienceReplay
 
 FACTORS: Final = (1, 2, 4)
 """How much more is replayed in each further attempt."""
+REPLAYING: Final = (ExperienceReplay, DarkExperienceReplay, CLSER)
+"""Methods of which more can be replayed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,6 @@ def ladder(methods: Sequence[Method], batch_size: int) -> list[tuple[Method, ...
 
 
 def _replaying(method: Method, factor: int, batch_size: int) -> Method:
-    if factor == 1 or not isinstance(method, ExperienceReplay):
+    if factor == 1 or not isinstance(method, REPLAYING):
         return method
     return replace(method, batch_size=(method.batch_size or batch_size) * factor)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Final
 
-import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
@@ -49,20 +47,6 @@ def check_algorithm(algorithm: Any, loss: object = None, options: Collection[str
         raise InvalidInput(
             f"{type(algorithm).__name__} compares classes, and loss='mse' is for real targets.",
             mend="Leave the loss out, or take MAML or Reptile.",
-        )
-
-
-def check_optimizer(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse an optimiser that wants to ask for the loss itself.
-
-    Raises:
-        InvalidInput: it does.
-    """
-    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
-    if closure is not None and closure.default is inspect.Parameter.empty:
-        raise InvalidInput(
-            f"{type(optimizer).__name__} asks for the loss several times in a step, and there is one gradient.",
-            mend='Take "adam", "sgd", or another that steps by a gradient alone.',
         )
 
 

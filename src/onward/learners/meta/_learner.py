@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput, log
-from onward.learners.neural import Progress, device_of, folder_of, plain_number, shapes, text
+from onward.learners.neural import Progress, device_of, folder_of, plain_number, refuse_closure, shapes, text
 
 from ._adapted import AdaptedModel
 from ._aggregate import Aggregate
@@ -21,7 +21,6 @@ from ._checkpoint import Saved, load_learner, refuse_misfit, save_learner
 from ._checks import (
     check_adapting,
     check_algorithm,
-    check_optimizer,
     check_parameters,
     check_rate,
     check_settings,
@@ -144,7 +143,7 @@ class MetaLearner:
     def _optimizer_of(self, named: str | Callable[[Sequence[Tensor]], torch.optim.Optimizer]) -> torch.optim.Optimizer:
         values = list(self._meta.values())
         if callable(named):
-            check_optimizer(made := named(values))
+            refuse_closure(made := named(values))
             return made
         if named not in OPTIMIZERS:
             raise InvalidInput(f"No optimiser is called {named!r}.", mend="Name one.", options=OPTIMIZERS)

@@ -69,8 +69,11 @@ def test_the_widest_network_with_few_enough_parameters(ratio):
     assert 0.9 * allowed < count(smallest(network, ratio)) <= allowed
 
 
-def test_where_even_one_unit_a_layer_is_too_much_it_is_one_unit():
-    assert count(smallest(nn.Sequential(nn.Linear(8, 2), nn.Linear(2, 8)), 1000)) == 9 + 16
+def test_where_even_one_unit_a_layer_is_too_much_the_largest_ratio_is_named():
+    network = nn.Sequential(nn.Linear(8, 2), nn.Linear(2, 8))
+    with pytest.raises(InvalidInput, match=r"one unit in each hidden layer there are 25 of 42.*ratio of 1\.68 at most"):
+        smallest(network, 1000)
+    assert count(smallest(network, 1.68)) == 9 + 16
 
 
 class Residual(nn.Module):

@@ -77,3 +77,24 @@ def test_a_rest_of_one_example_does_not_stop_a_network_with_batch_norm():
     data = Experience(torch.randn(33, 4), torch.arange(33) % 2)
     found = prune(model, 0.5, data, held_out=data, lessons=Lessons(epochs=1, batch_size=32))
     assert int(found.student[1].num_batches_tracked) == 1
+
+
+def test_what_is_taken_out_of_layers_that_are_used_in_other_ways_stays_out():
+    torch.manual_seed(0)
+
+    class Attending(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+            self.head = nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.head(self.attention(x, x, x)[0].mean(1))
+
+    x = torch.randn(60, 5, 8)
+    data = Experience(x, (x.mean((1, 2)) > 0).long())
+    model = Attending()
+    found = prune(model, 0.5, data, lessons=Lessons(epochs=3))
+    weights = [found.student.attention.out_proj.weight, found.student.head.weight]
+    assert sum(int((weight == 0).sum()) for weight in weights) == round(0.5 * sum(weight.numel() for weight in weights))
+    assert not torch.equal(weights[1], model.head.weight)

@@ -8,7 +8,7 @@ from torch import nn
 
 from onward.core import InvalidInput
 from onward.learners.continual import Experience
-from onward.learners.continual.distillation import Int8Layer, quantize_int8
+from onward.learners.continual.distillation import Int8Layer, compress, prune, quantize_int8
 
 from .networks import convolutional, digits, teacher
 
@@ -107,3 +107,19 @@ def test_a_block_that_is_used_twice_stays_one_block():
     student = quantize_int8(model, Experience(torch.randn(20, 64), torch.arange(20) % 10)).student
     assert isinstance(student[0][0], Int8Layer)
     assert student[0] is student[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (lambda: Experience(torch.zeros(0, 3), torch.zeros(0).long()), "no examples"),
+        (lambda: Experience(torch.zeros(4, 3), torch.full((4,), 7)), "Class 7 has no output"),
+        (lambda: Experience(torch.full((4, 3), torch.nan), torch.zeros(4).long()), "no finite number"),
+        (lambda: Experience(torch.zeros(4, 2), torch.zeros(4).long()), r"takes no examples of shape \(2,\)"),
+        (lambda: (torch.zeros(4, 3), torch.zeros(4)), "A tuple is no experience"),
+    ],
+)
+@pytest.mark.parametrize("remedy", [quantize_int8, compress, lambda model, data: prune(model, 0.5, data)])
+def test_every_remedy_refuses_examples_that_do_not_fit(remedy, data, said):
+    with pytest.raises(InvalidInput, match=said):
+        remedy(nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 4)), data())

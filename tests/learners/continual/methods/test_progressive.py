@@ -260,3 +260,23 @@ def test_refuses_templates_that_cannot_be_taken_apart(wrong: nn.Module) -> None:
 def test_refuses_settings(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidInput):
         ProgressiveNetwork(network(), **wrong)
+
+
+@pytest.mark.parametrize("change", ["prune", "remove"])
+def test_what_was_taken_away_is_kept_and_the_rest_goes_on_alike(tmp_path: Path, change: str) -> None:
+    one, last = grown(network(), 3), digits()[2]
+    if change == "prune":
+        assert one.network.prune(last, 0.9)
+    else:
+        one.network.remove(2)
+    one.save(tmp_path)
+    other = learner(ProgressiveNetwork(network()))
+    assert other.resume(tmp_path) == 3
+    for each in (one, other):
+        each.learn(digits()[3], steps=5)
+    same(one, other)
+
+
+def test_pruning_wants_examples_that_fit() -> None:
+    with pytest.raises(InvalidInput, match="Class 40 has no output"):
+        grown(network(), 2).network.prune(Experience(digits()[1].x, torch.full_like(digits()[1].y, 40), 1))

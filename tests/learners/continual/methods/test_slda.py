@@ -260,3 +260,13 @@ def test_what_cannot_be_learned():
         taught(
             SLDA(), [Experience(torch.zeros(3, 2), torch.zeros(3, 1))], nn.Linear(2, 1), loss="mse", scenario="domain"
         )
+
+
+def test_real_targets_of_any_shape():
+    torch.manual_seed(0)
+    x = torch.randn(200, 6)
+    y = (x @ torch.randn(6, 6)).view(-1, 3, 2)
+    net = nn.Sequential(nn.Linear(6, 6), nn.Unflatten(1, (3, 2)))
+    learner = ContinualLearner(net, [StreamingRidge(1e-6)], loss="mse", scenario="domain")
+    learner.learn(Experience(x, y))
+    assert torch.allclose(learner.scores(x), y, atol=1e-2)

@@ -140,3 +140,26 @@ def test_what_cannot_be():
 def test_what_is_no_stream_is_refused_at_once(source):
     with pytest.raises(InvalidInput, match=rf"A {type(source).__name__} is no stream\. Give arrays \(x, y\)"):
         from_stream(source)
+
+
+def test_chunks_of_which_nothing_came_are_passed_over():
+    x, y = torch.zeros(120, 2), torch.zeros(120)
+    chunks = [(x[:0], y[:0]), (x[:70], y[:70]), (x[:0], y[:0]), (x[70:], y[70:])]
+    assert [len(one) for one in from_stream(chunks, window=100)] == [100, 20]
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "said"),
+    [
+        (
+            (torch.zeros(90, 2), torch.zeros(90)),
+            {"signal": lambda x, y: torch.full_like(y, torch.nan)},
+            "no finite number",
+        ),
+        ([(torch.zeros(9, 2), 3)], {}, "holds a Tensor and a int"),
+        ((torch.zeros(90, 2), torch.zeros(90)), {"detector": object()}, "is no detector"),
+    ],
+)
+def test_streams_and_detectors_that_are_none(source, settings, said):
+    with pytest.raises(InvalidInput, match=said):
+        list(from_stream(source, **{"detector": PageHinkley(), **settings}))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import check_targets
 from onward.learners.continual._experience import Experience
 from onward.learners.neural import above, share
 
 from ._loss import distillation_loss
-from ._measure import Compressed, compared, halves, outputs
+from ._measure import Compressed, check_fit, compared, halves, outputs
 from ._narrow import smallest
 from ._teach import Lessons, teach
 
@@ -58,6 +57,7 @@ def compress(
     if student is None:
         above(**{"ratio - 1": ratio - 1})
         student = smallest(model, ratio)
+    check_fit(model, data, lessons.prepare)
     learn, measure = halves(data, held_out, lessons.seed)
     soft = outputs(model, learn.x, lessons.prepare)
     found = outputs(student, learn.x[:1], lessons.prepare)
@@ -66,8 +66,6 @@ def compress(
             f"The student gives {tuple(found.shape[1:])} for an example, the teacher {tuple(soft.shape[1:])}.",
             mend="Give the student as many outputs as the teacher.",
         )
-
-    check_targets(soft[:1], learn.y, "mse" if learn.y.is_floating_point() else "cross_entropy")
 
     def loss(said: Tensor, rows: Tensor) -> Tensor:
         return distillation_loss(said, soft[rows], learn.y[rows], temperature, alpha)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import check_experience, check_network, check_targets
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Prepare
 
@@ -54,7 +55,12 @@ class Compressed:
 
 
 def compared(teacher: nn.Module, student: nn.Module, held_out: Experience, prepare: Prepare) -> Compressed:
-    """Both on the held-out examples."""
+    """Both on the held-out examples.
+
+    Raises:
+        InvalidInput: there are none, or they do not fit one of the networks.
+    """
+    check_fit(teacher, held_out, prepare)
     return Compressed(
         student.eval(),
         accuracy(teacher, held_out, prepare),
@@ -78,9 +84,29 @@ def outputs(network: nn.Module, x: Tensor, prepare: Prepare, *more: Any) -> Tens
     try:
         with torch.no_grad():
             return torch.cat([network(prepare(part), *more) for part in x.split(PART)])
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"A {type(network).__name__} takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}.",
+            why=f"{error}.",
+            mend="Look at its first layer, or let prepare= make its inputs of them.",
+        ) from error
     finally:
         for module, mode in training:
             module.training = mode
+
+
+def check_fit(network: nn.Module, data: Experience, prepare: Prepare) -> None:
+    """Refuse examples that a network cannot be taught with or measured on.
+
+    Raises:
+        InvalidInput: they are no experience, empty, no finite numbers, or do not fit the network.
+    """
+    check_network(network)
+    check_experience(data, next((parameter.device for parameter in network.parameters()), None))
+    named = "mse" if data.y.is_floating_point() else "cross_entropy"
+    check_targets(outputs(network, data.x[:1], prepare), data.y, named)
 
 
 def accuracy(network: nn.Module, held_out: Experience, prepare: Prepare) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from numbers import Real
@@ -17,6 +18,8 @@ from onward.learners.neural import is_number
 Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 BISECTIONS: Final = 20
+TINY: Final = 1e-9
+"""A share of which one unit a layer stays."""
 
 
 def layers(network: nn.Module) -> Iterator[nn.Module]:
@@ -46,7 +49,8 @@ def narrowed(network: nn.Module, share: float) -> nn.Sequential:
 
     Args:
         network: a Sequential of linear and convolution layers (of one group), batch norms, layer norms over the last
-            dimension, and modules without parameters; Sequentials within it are flattened.
+            dimension, and modules without parameters that take any number of features;
+            Sequentials within it are flattened.
         share: of the units that stay, above 0 and at most 1; at least one of each layer.
 
     Raises:
@@ -81,13 +85,24 @@ def narrowed(network: nn.Module, share: float) -> nn.Sequential:
 
 
 def smallest(network: nn.Module, ratio: float) -> nn.Sequential:
-    """The widest `narrowed` copy with at most a `ratio`-th of the parameters, or as near as one unit a layer comes."""
+    """The widest `narrowed` copy with at most a `ratio`-th of the parameters.
+
+    Raises:
+        InvalidInput: with one unit a layer there are more; or as `narrowed`.
+    """
+    least = count(narrowed(network, TINY))
+    if least * ratio > count(network):
+        raise InvalidInput(
+            f"No narrower network has {ratio:g} times fewer parameters.",
+            why=f"With one unit in each hidden layer there are {least} of {count(network)}.",
+            mend=f"Ask for a ratio of {math.floor(100 * count(network) / least) / 100:g} at most, or give a student=.",
+        )
     allowed = count(network) / ratio
     low, high = 0.0, 1.0
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if count(narrowed(network, middle)) <= allowed else (low, middle)
-    return narrowed(network, low or high)
+    return narrowed(network, low or TINY)
 
 
 def count(network: nn.Module) -> int:
@@ -147,7 +162,7 @@ def _other(layer: nn.Module, units: Tensor | None, before: int) -> nn.Module:
         made.num_features = _chosen(made, _flattened(units, before, made.num_features))
     elif isinstance(made, nn.LayerNorm) and len(made.normalized_shape) == 1:
         made.normalized_shape = (_chosen(made, _flattened(units, before, made.normalized_shape[0])),)
-    elif any(value.numel() > 1 for value in layer.parameters()):
+    elif isinstance(made, nn.Unflatten | nn.GroupNorm) or any(value.numel() > 1 for value in layer.parameters()):
         raise _unknown(layer)
     return made
 

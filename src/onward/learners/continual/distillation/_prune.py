@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from numbers import Real
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune as pruning
 
@@ -13,8 +14,8 @@ from onward.learners.continual._experience import Experience
 from onward.learners.continual._losses import LossFunction, loss_of
 from onward.learners.neural import is_number
 
-from ._measure import Compressed, compared, halves
-from ._narrow import Weighted, is_weighted, narrowed
+from ._measure import Compressed, check_fit, compared, halves
+from ._narrow import is_weighted, narrowed
 from ._teach import Lessons, teach
 
 
@@ -56,23 +57,22 @@ def prune(
     """
     if not (is_number(amount, Real) and 0 < amount < 1):
         raise InvalidInput(f"amount is {amount!r}.", mend="Give a number above 0 and below 1.")
+    check_fit(model, data, lessons.prepare)
     learn, measure = halves(data, held_out, lessons.seed)
     named = ("mse" if data.y.is_floating_point() else "cross_entropy") if loss is None else loss
     function = loss_of(named)
     student = narrowed(model, 1 - amount) if structured else copy.deepcopy(model)
-    masked = [] if structured else _masked(student, amount)
+    taken = [] if structured else _taken(student, amount)
 
     def of(said: Tensor, rows: Tensor) -> Tensor:
         return function(said, learn.y[rows])
 
-    teach(student, learn.x, of, lessons)
-    for layer in masked:
-        pruning.remove(layer, "weight")
+    teach(student, learn.x, of, lessons, lambda: _empty(taken))
     return compared(model, student, measure, lessons.prepare)
 
 
-def _masked(student: nn.Module, amount: float) -> list[Weighted]:
-    """Its layers, with masks over their smallest weights."""
+def _taken(student: nn.Module, amount: float) -> list[tuple[Tensor, Tensor]]:
+    """Its weights, and which of them are the smallest; these are 0 from now on."""
     layers = [module for module in student.modules() if is_weighted(module)]
     if not layers:
         raise InvalidInput(
@@ -80,5 +80,16 @@ def _masked(student: nn.Module, amount: float) -> list[Weighted]:
             why="Those of linear and convolution layers are.",
             mend="Use compress with a smaller student=.",
         )
-    pruning.global_unstructured([(layer, "weight") for layer in layers], pruning.L1Unstructured, amount=amount)
-    return layers
+    pairs = [(layer, "weight") for layer in layers]
+    pruning.global_unstructured(pairs, pruning.L1Unstructured, amount=amount)
+    gone = [layer.get_buffer("weight_mask") == 0 for layer in layers]
+    for layer in layers:
+        pruning.remove(layer, "weight")
+    return [(layer.weight, where) for layer, where in zip(layers, gone, strict=True)]
+
+
+@torch.no_grad()
+def _empty(taken: list[tuple[Tensor, Tensor]]) -> None:
+    """What was taken out stays out, whatever a step did; the layers may be used in any way."""
+    for weight, gone in taken:
+        weight.masked_fill_(gone, 0)

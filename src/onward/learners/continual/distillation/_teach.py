@@ -51,8 +51,13 @@ class Lessons:
         plain_numbers(self)
 
 
-def teach(network: nn.Module, x: Tensor, loss: LossOf, lessons: Lessons) -> None:
+def teach(
+    network: nn.Module, x: Tensor, loss: LossOf, lessons: Lessons, after: Callable[[], None] = lambda: None
+) -> None:
     """Train a network in place; dropout draws by the seed, and nobody else's draws change.
+
+    Args:
+        after: called after every step.
 
     Raises:
         InvalidInput: the loss is no longer a number.
@@ -75,5 +80,6 @@ def teach(network: nn.Module, x: Tensor, loss: LossOf, lessons: Lessons) -> None
                 optimizer.zero_grad()
                 total.backward()
                 optimizer.step()
+                after()
     if not isfinite(float(total.detach())):
         raise InvalidInput("The training of the smaller network diverged.", mend="Lower the rate.")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Prepare, unchanged
-from onward.learners.continual.distillation._measure import outputs, score
+from onward.learners.continual.distillation._measure import check_fit, outputs, score
 from onward.learners.continual.distillation._narrow import count, is_weighted, layers, narrowed
 from onward.learners.neural import above, at_least
 
@@ -204,6 +204,7 @@ class ProgressiveNetwork(nn.Module):
             InvalidInput: a younger column hears this one, so that it may not change.
         """
         at_least(0, tolerance=tolerance)
+        check_fit(self, data, prepare)
         name = self._of(data.task)
         younger = [other for other in self.columns if name in self.column(other).elders]
         if younger:

@@ -72,11 +72,13 @@ class Linear(nn.Module):
         features: gives (n, d) features.
         weight: (outputs, d).
         bias: (outputs,); -inf where nothing is known.
+        shape: of what it gives for an example, of so many numbers as there are outputs.
     """
 
-    def __init__(self, features: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, features: nn.Module, weight: Tensor, bias: Tensor, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.features = features
+        self.shape = shape
         self.weight: Tensor
         self.bias: Tensor
         self.register_buffer("weight", weight)
@@ -84,4 +86,5 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.features(x)
-        return torch.nn.functional.linear(features.to(self.weight.dtype), self.weight, self.bias)
+        answers = torch.nn.functional.linear(features.to(self.weight.dtype), self.weight, self.bias)
+        return answers.view(len(x), *self.shape)

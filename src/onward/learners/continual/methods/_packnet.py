@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
+from onward.learners.continual._loop import batches
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.neural import above, at_least, share
 
@@ -181,7 +182,7 @@ class _Packing:
         """(b,) the rows of each batch, for ever."""
         while True:
             order = torch.randperm(len(experience), generator=self._course.generator)
-            yield from order.to(experience.x.device).split(self._course.batch_size)
+            yield from batches(order.to(experience.x.device), self._course.batch_size)
 
     def serving(self) -> PackedNetwork:
         return self.packed

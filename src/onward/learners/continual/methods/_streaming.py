@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Final, Protocol
 
 import torch
@@ -81,6 +82,7 @@ class Streaming:
         self._features = Projected(self._encoder, None)
         self._sums: Moments | None = None
         self._outputs = 0
+        self._shape: tuple[int, ...] = ()
         self._served: Linear | None = None
         self._kept: _Kept | None = None
         self._rule.chosen = self._start
@@ -111,7 +113,8 @@ class Streaming:
 
     def _begin(self, x: Tensor) -> None:
         """Look at how many features and outputs there are, and draw the projection."""
-        self._outputs = self._course.outputs(x[:1]).shape[1]
+        self._shape = tuple(self._course.outputs(x[:1]).shape[1:])
+        self._outputs = prod(self._shape)
         if self._plan.projection:
             features = self._course.outputs(x[:1], self._features)
             weight = torch.randn(features.shape[1], self._plan.projection, generator=self._course.generator)
@@ -139,7 +142,7 @@ class Streaming:
         """Answer by this layer, in the precision of the network but at least in single."""
         kinds = (value.dtype for value in self._course.network.parameters() if value.is_floating_point())
         kind = _precise(next(kinds, torch.float32))
-        self._served = Linear(self._features, weight.to(kind), bias.to(kind))
+        self._served = Linear(self._features, weight.to(kind), bias.to(kind), self._shape)
 
     def forget(self, keys: Collection[str]) -> int:
         """Take the examples with these keys out of the sums, where their features were kept."""
@@ -160,7 +163,7 @@ class Streaming:
         kept = self._kept and {"keys": list(self._kept.keys), "rows": self._kept.rows, "y": self._kept.y}
         return {
             "sums": self._sums.state(),
-            "outputs": self._outputs,
+            "outputs": list(self._shape),
             "chosen": self._rule.chosen,
             "projection": self._features.weight,
             "weight": self._served.weight,
@@ -176,7 +179,8 @@ class Streaming:
         projection = state["projection"]
         self._features = Projected(self._encoder, None if projection is None else projection.to(device))
         self._sums = Moments.restored(state["sums"], device)
-        self._outputs, self._rule.chosen = int(state["outputs"]), float(state["chosen"])
+        self._shape, self._rule.chosen = tuple(map(int, state["outputs"])), float(state["chosen"])
+        self._outputs = prod(self._shape)
         self._answer_by(state["weight"].to(device), state["bias"].to(device))
         kept = state["kept"]
         self._kept = kept and _Kept(tuple(kept["keys"]), kept["rows"].to(device), kept["y"].to(device))

@@ -108,7 +108,9 @@ def examples_of(
     inputs = inputs_of(x if encoder is None else encoder(x))
     inputs = inputs if device is None else inputs.to(device)
     counts = {len(inputs), len(y), len(inputs) if keys is None else len(keys)}
-    if len(counts) > 1 or not len(inputs):
+    if counts == {0}:
+        raise InvalidInput("There are no examples.", mend="Give at least one.")
+    if len(counts) > 1:
         told = "" if keys is None else f" and {len(keys)} keys"
         raise InvalidInput(
             f"There are {len(inputs)} examples, {len(y)} targets{told}.", mend="Give one target for each example."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from math import isfinite
 from typing import Any, Final, Literal, Protocol
 
 import torch
@@ -95,12 +96,23 @@ def _slices(source: Any, size: int, device: torch.device | str | None) -> Iterat
     """What comes, in parts of at most `size` examples."""
     whole = isinstance(source, tuple) and len(source) == 2
     for chunk in [source] if whole else source:
-        data = examples_of(*pair_of(chunk, "Give arrays (x, y)."), None, None, device, numbered=True)
+        x, y = pair_of(chunk, "Give arrays (x, y).")
+        if not (isinstance(x, Sized) and isinstance(y, Sized)):
+            raise InvalidInput(
+                f"A pair holds a {type(x).__name__} and a {type(y).__name__}.", mend="Give arrays (n, ...) of both."
+            )
+        if len(x) == len(y) == 0:  # nothing came
+            continue
+        data = examples_of(x, y, None, None, device, numbered=True)
         yield from zip(data.x.split(size), data.y.split(size), strict=True)
 
 
 def _named(detector: Detector | str | None) -> Detector | None:
     if not isinstance(detector, str):
+        if detector is not None and not callable(getattr(detector, "update", None)):
+            raise InvalidInput(
+                f"{detector!r} is no detector.", mend="Give one of river.drift, or name one.", options=NAMED
+            )
         return detector
     if detector not in NAMED:
         raise InvalidInput(f"No detector is called {detector!r}.", mend="Name one, or give an object.", options=NAMED)
@@ -165,7 +177,9 @@ class _Cutter:
 
 
 def _numbers(values: Any, count: int) -> list[float]:
-    found = torch.as_tensor(values).flatten().tolist()
+    found = [float(value) for value in torch.as_tensor(values).flatten().tolist()]
+    if not all(map(isfinite, found)):
+        raise InvalidInput("The signal gave what is no finite number.", mend="Look at the model that it asks.")
     if len(found) != count:
         raise InvalidInput(f"The signal gave {len(found)} numbers for {count} examples.", mend="Give one for each.")
-    return [float(value) for value in found]
+    return found
