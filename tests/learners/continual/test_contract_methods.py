@@ -209,7 +209,7 @@ def test_examples_that_do_not_fit_those_kept_change_nothing(name: str) -> None:
     same_state(one.state_dict(), before)
 
 
-@pytest.mark.parametrize("policy", ["herding", Uncertainty(by="task"), "class_balanced", "gradient_magnitude"])
+@pytest.mark.parametrize("policy", ["herding", Uncertainty(by="task"), "uncertainty"])
 @pytest.mark.parametrize("method", [door.ExperienceReplay, door.AGEM, door.CLSER, door.DarkExperienceReplay])
 def test_real_targets_that_a_policy_cannot_judge_are_refused_before_they_are_learned(
     method: Callable[..., Method], policy: str | Policy

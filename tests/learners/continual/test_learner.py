@@ -509,10 +509,6 @@ def test_the_default_is_for_classes_under_a_loss_of_ones_own() -> None:
             for experience in digits()[:2]:
                 each.learn(experience, steps=9)
         same(named, own)
-    with pytest.raises(InvalidInput, match=r"recommended\(classes=False\)"):
-        ContinualLearner(nn.Linear(64, 1), loss=nn.HuberLoss(), scenario="domain").learn(
-            Experience(digits()[0].x, digits()[0].x[:, :1])
-        )
 
 
 @pytest.mark.parametrize(
@@ -523,7 +519,7 @@ def test_the_default_is_for_classes_under_a_loss_of_ones_own() -> None:
         (nn.Linear(64, 3), nn.CrossEntropyLoss(reduction="none"), torch.ones(64).long(), "The loss does not work"),
         (nn.Linear(64, 3), nn.BCEWithLogitsLoss(), torch.ones(64, 2), "The loss does not work"),
         (nn.GRU(64, 3), "cross_entropy", torch.ones(64).long(), "gives no tensor"),
-        (nn.Sequential(nn.Linear(64, 3), nn.Flatten(0)), "mse", torch.ones(64), r"gives a tensor \(6,\) for 2"),
+        (nn.Sequential(nn.Linear(64, 3), nn.Flatten(0)), "mse", torch.ones(64), r"gives a tensor \(3,\) for 1"),
     ],
 )
 def test_losses_and_networks_that_do_not_fit_are_named(
@@ -555,3 +551,50 @@ def test_examples_that_an_encoder_still_holds_on_to_are_learned() -> None:
 def test_optimisers_that_are_none_or_want_more_are_refused(optimizer: object) -> None:
     with pytest.raises(InvalidInput, match=r"optimi|one gradient"):
         learner(FineTuning(), optimizer=optimizer).learn(digits()[0], steps=1)
+
+
+def hardest(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Of at least eight."""
+    return nn.functional.cross_entropy(scores, y, reduction="none").topk(8).values.mean()
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "outputs"),
+    [
+        (hardest, torch.arange(64) % 2, 10),
+        (lambda s, y: nn.functional.binary_cross_entropy_with_logits(s, y.float()), torch.rand(64, 3) > 0.5, 3),
+        (nn.functional.binary_cross_entropy_with_logits, torch.rand(64, 3), 3),
+        (nn.PoissonNLLLoss(), torch.arange(64.0).view(-1, 1), 1),
+        ("cross_entropy", torch.zeros(64).long(), 1),
+    ],
+)
+def test_losses_of_every_kind_are_learned_with(loss: object, y: torch.Tensor, outputs: int) -> None:
+    one = ContinualLearner(nn.Linear(64, outputs), loss=loss, scenario="domain", batch_size=16)
+    for _ in range(2):
+        report = one.learn(Experience(digits()[0].x[:64], y), epochs=2)
+    assert one.evaluate(Experience(digits()[0].x[:64], y))["loss"] >= 0
+    assert len(report.accuracies) == (2 if y.ndim == 1 and not y.is_floating_point() else 0)
+
+
+def test_what_is_refused_after_steps_were_taken_was_met() -> None:
+    first, second = digits()[:2]
+    one = learner(FineTuning(), rate=1e30, optimizer="sgd")
+    with pytest.raises(InvalidInput, match="diverged"):
+        one.learn(first, epochs=3)
+    assert one.heads.seen == first.classes
+    with pytest.raises(InvalidInput, match="Class 40"):
+        one.learn(Experience(second.x, second.y + 37))
+    assert one.heads.seen == first.classes
+
+
+def test_keys_may_be_an_array_and_a_task_a_tensor_of_one() -> None:
+    first = digits()[0]
+    one = learner(FineTuning(), scenario="task")
+    one.learn(Experience(first.x, first.y, keys=np.array(["mine"] * len(first))), steps=2)
+    assert torch.equal(one.predict(first.x, torch.tensor(0)), one.predict(first.x, 0))
+
+
+def test_token_ids_beyond_a_table_are_named() -> None:
+    net = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(12, 2))
+    with pytest.raises(InvalidInput, match="takes no examples"):
+        ContinualLearner(net, [FineTuning()]).predict(torch.full((2, 3), 9))

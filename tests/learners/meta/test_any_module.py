@@ -259,6 +259,10 @@ def unrolled(module: nn.Module, loss: Any, task: MetaLearningTask) -> dict[str, 
 def test_losses_that_cannot_be_worked_with_are_named() -> None:
     with pytest.raises(InvalidInput, match="does not work on outputs"):
         MetaLearner(Head(), loss=nn.CrossEntropyLoss(reduction="none")).meta_train_step(tasks(4))
+    with pytest.raises(InvalidInput, match=r"It gives tensors \(1,\)"):
+        MetaLearner(Head(), loss=lambda o, y: F.cross_entropy(o, y).view(1)).meta_train_step(tasks(4))
+    with pytest.raises(InvalidInput, match="the loss goes task by task"):
+        MetaLearner(nn.Sequential(nn.Linear(4, 3)), MAML(1), loss=masked, compile=True).meta_train_step(tasks(4))
     once = nn.MultiMarginLoss()
     with pytest.raises(InvalidInput, match="cannot be differentiated twice"):
         MetaLearner(nn.Linear(4, 3), MAML(1), loss=once).meta_train_step(tasks(4))
@@ -295,3 +299,22 @@ def test_inference_mode_changes_nothing(net: nn.Module) -> None:
     with torch.inference_mode():
         assert learner.evaluate_tasks(tasks(4)) == plain
         assert learner.adapt(tasks(4)[0]).losses[-1] > 0
+
+
+def test_losses_may_want_what_the_network_gives() -> None:
+    def likelihood(outputs: Tensor, y: Tensor) -> Tensor:
+        return -torch.distributions.Categorical(probs=outputs).log_prob(y).mean()
+
+    net = nn.Sequential(nn.Linear(4, 3), nn.Softmax(-1))
+    assert MetaLearner(net, MAML(2, 0.1), loss=likelihood).meta_train_step(tasks(4))["meta_loss"] > 0
+
+
+def test_a_batch_norm_of_ones_own_is_seen() -> None:
+    class Normed(Head):
+        def body(self, x: Tensor) -> Tensor:
+            return F.batch_norm(x, None, None, training=True)
+
+    torch.manual_seed(0)
+    adapted = MetaLearner(Normed(), MAML(2, 0.1)).adapt(tasks(4)[0])
+    answers = torch.cat([adapted(each[None]) for each in tasks(4)[0].query_set.x])
+    assert len(answers.unique(dim=0)) == 6

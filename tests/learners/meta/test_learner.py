@@ -633,19 +633,22 @@ def test_one_query_beside_a_batch_norm_is_answered_with_the_support_set(norm: nn
     torch.manual_seed(0)
     made = MetaLearner(nn.Sequential(nn.Linear(2, 8), norm, nn.ReLU(), nn.Linear(8, 3)), MAML(3, 0.5))
     task = blobs(1)[0]
-    adapted, (x, _), (asked, y) = made.adapt(task), task.support_set, task.query_set
+    adapted, (asked, y) = made.adapt(task), task.query_set
     one_by_one = torch.cat([adapted(each[None]) for each in asked])
     assert len(one_by_one.unique(dim=0)) > 9
     assert float((one_by_one.argmax(1) == y).double().mean()) > 0.5
-    assert torch.equal(adapted(asked[:2]), adapted(asked[:2].flip(0)).flip(0))
-    beside = made.adapt(MetaLearningTask((x, task.support_set.y), (asked[:1], y[:1])))
-    found = made.evaluate_tasks([MetaLearningTask(task.support_set, (asked[:1], y[:1]))])["loss"]
-    assert found == pytest.approx(
-        [made.evaluate(beside, MetaLearningTask(task.support_set, (asked[:1], y[:1])))["loss"]]
-    )
+    beside = adapted(asked[:2])
+    assert torch.allclose(beside.flip(0), adapted(asked[:2].flip(0)), atol=1e-6)
+    single = MetaLearningTask(task.support_set, (asked[:1], y[:1]))
+    assert made.evaluate_tasks([single])["loss"] == pytest.approx([made.evaluate(adapted, single)["loss"]])
+    body, alone = made.model(), adapted(asked[:3])  # as many as classes: by themselves, as in training
+    for name, value in adapted._adapted.params.items():
+        parameter = body.get_parameter(name)
+        parameter.detach().copy_(value[0].reshape(parameter.shape))
+    assert torch.allclose(alone, body.train()(asked[:3]), atol=1e-5)
 
 
-def test_a_batch_norm_cannot_learn_from_one_example_whenever_it_comes() -> None:
+def test_a_batch_norm_cannot_adapt_to_one_example_whenever_it_comes() -> None:
     made = MetaLearner(nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)), MAML(1))
     x, y = torch.randn(6, 2), torch.arange(6) % 3
     single = MetaLearningTask((x[:1], y[:1]), (x, y))
@@ -654,6 +657,28 @@ def test_a_batch_norm_cannot_learn_from_one_example_whenever_it_comes() -> None:
             made.adapt(task)
         with pytest.raises(InvalidInput, match=r"does not take the examples .*\(1, 2\)"):
             made.adapt(single)
+    one_query = [MetaLearningTask((x, y), (x[:1], y[:1]))] * 2
+    normed = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    assert MetaLearner(normed, Reptile()).meta_train_step(one_query)["meta_loss"] > 0
+
+
+def test_networks_that_fill_in_what_is_missing_are_asked_as_they_are() -> None:
+    class Filling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.head(x.nan_to_num(0))
+            return out
+
+    x, y = torch.randn(6, 2), torch.arange(6) % 3
+    x[0, 0] = math.nan
+    for algorithm in (MAML(1), Prototypical()):
+        made, task = MetaLearner(Filling(), algorithm), MetaLearningTask((x, y), (x, y))
+        made.meta_train_step([task])
+        assert made.adapt(task)(x).isfinite().all()
+        assert made.evaluate_tasks([task])["loss"][0] > 0
 
 
 @pytest.mark.parametrize(
@@ -680,10 +705,10 @@ def test_no_number_is_never_an_answer() -> None:
     bad = MetaLearningTask(tasks[1].query_set, tasks[0].query_set, "bad")
     with pytest.raises(InvalidInput, match="Task 'bad' diverged at inner step 0"):
         made.adapt(bad)
-    with pytest.raises(InvalidInput, match="Task 'bad' diverged"):
-        MetaLearner(net(), Prototypical()).adapt(bad)
-    with pytest.raises(InvalidInput, match="no finite number"):
-        made.adapt(whole)(torch.full((1, 2), math.nan))
+    with pytest.raises(InvalidInput, match="1 of 2 answers are no numbers"):
+        made.adapt(whole)(torch.tensor([[math.nan, 0], [0, 0]]))
+    with pytest.raises(InvalidInput, match="answers are no numbers"):
+        MetaLearner(net(), Prototypical()).adapt(bad)(torch.zeros(1, 2))
     found = made.evaluate_tasks([bad, whole])
     assert [math.isnan(value) for value in (*found["loss"], *found["accuracy"])] == [True, False, True, False]
     report = learner(diverged="skip").fit(GaussianBlobs(ways=3), steps=1, batch_size=2, validation=[bad, whole])
@@ -764,6 +789,7 @@ def test_an_optimiser_of_ones_own_keeps_its_rates() -> None:
         ),
         (lambda: learner().meta_train_step(blobs()[0]), "A MetaLearningTask is no list of tasks"),
         (lambda: learner().meta_train_step([1]), "A list is no list of tasks"),
+        (lambda: learner().meta_train_step(7), "A int is no list of tasks"),
         (lambda: learner().meta_train_step([]), "There are no tasks"),
     ],
 )

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from onward.core import InvalidInput
 
 from ._experience import Experience
-from ._losses import LossFunction
 from ._method import Course, Hooks, Method
 
 
@@ -96,7 +95,7 @@ def asked(course: Course, network: nn.Module, x: Tensor, task: int | Tensor | No
         said: Any = course.outputs(x, network, task)
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise InvalidInput(
             f"The network takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}, or gives no tensor for them.",
             why=f"{error}.",
@@ -109,26 +108,6 @@ def asked(course: Course, network: nn.Module, x: Tensor, task: int | Tensor | No
         )
     answer: Tensor = said
     return answer
-
-
-def check_loss(loss: LossFunction, outputs: Tensor, y: Tensor) -> None:
-    """Refuse a function that is no loss of such outputs (n, C) and targets.
-
-    Raises:
-        InvalidInput: it fails, or gives no single number.
-    """
-    try:
-        with torch.enable_grad():
-            value: Any = loss(outputs.detach().requires_grad_(), y)
-        why = None if isinstance(value, Tensor) and value.ndim == 0 else f"It gives {value!r}."
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        why = f"{error}."
-    if why is not None:
-        raise InvalidInput(
-            f"The loss does not work on outputs {tuple(outputs.shape)} and targets {tuple(y.shape)}, {y.dtype}.",
-            why=why,
-            mend="Give a function of (scores, y) whose value is one number: the mean over the examples.",
-        )
 
 
 def check_targets(outputs: Tensor, y: Tensor, named: object) -> None:
@@ -148,7 +127,13 @@ def check_targets(outputs: Tensor, y: Tensor, named: object) -> None:
                 mend='Give class numbers of shape (n,), or loss="mse" for real targets.',
             )
         _check_classes(outputs, y)
-    elif named != "mse" and not y.is_floating_point() and y.ndim == 1:
+    elif named != "mse" and is_classes(y):
+        if outputs.ndim == 2 and outputs.shape[1] == 1:
+            raise InvalidInput(
+                "Whole numbers are classes, and the network has one output for all of them.",
+                why="The class that is predicted is that of the largest output.",
+                mend="Give it an output for each class; or, to learn a number, give y.float().",
+            )
         _check_classes(outputs, y)
     elif named == "mse" and not y.is_floating_point():
         raise InvalidInput(f"Targets {y.dtype} are no real values.", mend='Give y.float(), or loss="cross_entropy".')
@@ -160,18 +145,16 @@ def check_targets(outputs: Tensor, y: Tensor, named: object) -> None:
 
 
 def _check_classes(outputs: Tensor, y: Tensor) -> None:
-    count = outputs.shape[1]
-    if count == 1:
+    if int(y.max()) >= outputs.shape[1]:
         raise InvalidInput(
-            "Whole numbers are classes, and the network has one output for all of them.",
-            why="The class that is predicted is that of the largest output.",
-            mend="Give it an output for each class; or, to learn a number, give y.float().",
-        )
-    if int(y.max()) >= count:
-        raise InvalidInput(
-            f"Class {int(y.max())} has no output: the network has {count}, numbered from 0.",
+            f"Class {int(y.max())} has no output: the network has {outputs.shape[1]}, numbered from 0.",
             mend="Give the network an output for every class that may come.",
         )
+
+
+def is_classes(y: Tensor) -> bool:
+    """Whether targets are one class for each example."""
+    return y.ndim == 1 and not y.is_floating_point()
 
 
 def check_methods(hooks: Sequence[Hooks]) -> None:

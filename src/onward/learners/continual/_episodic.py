@@ -71,7 +71,7 @@ class EpisodicMemorySystem:
 
         Args:
             x: (n, ...), on the model's device.
-            y: (n,) classes from 0, or (n, ...) real targets, for which only policies with `by="task"` do.
+            y: (n,) classes from 0, or (n, ...) real targets, which are divided by tasks.
             task: that they belong to.
             keys: a text for each by which it can be forgotten.
 

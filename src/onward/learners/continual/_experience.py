@@ -44,7 +44,7 @@ class Experience:
             raise InvalidInput("An experience wants tensors x (n, ...) and y (n, ...).", mend="Use torch.as_tensor.")
         if isinstance(self.keys, str):
             raise InvalidInput("keys is one text.", mend="Give a list with a text for each example, or None.")
-        keys: Sequence[object] = self.keys or ()
+        keys: Sequence[object] = () if self.keys is None else self.keys
         for key in keys:
             if not isinstance(key, str | None):
                 raise InvalidInput(
@@ -74,4 +74,4 @@ class Experience:
     @property
     def classes(self) -> tuple[int, ...]:
         """The class numbers in it, sorted; none of real targets."""
-        return () if self.y.is_floating_point() else tuple(self.y.unique().tolist())
+        return () if self.y.is_floating_point() or self.y.ndim > 1 else tuple(self.y.unique().tolist())

@@ -36,10 +36,10 @@ from onward.learners.neural import (
 from ._checks import (
     asked,
     check_experience,
-    check_loss,
     check_methods,
     check_network,
     check_targets,
+    is_classes,
     keys_of,
     methods_of,
 )
@@ -65,8 +65,7 @@ class ContinualLearner:
     Args:
         network: any torch module that takes (n, ...) inputs; it is trained in place. Parameters with
             `requires_grad=False` stay as they are.
-        methods: how not to forget: one, or several together where they allow it. If not said, what is `recommended`:
-            for real targets under "mse", else for classes.
+        methods: how not to forget: one, or several together where they allow it. If not said, what is `recommended`.
         scenario: "task", "domain" or "class": which outputs count for an example, see `Heads`.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of (scores, y).
         optimizer: "adam", "sgd", or a function of the parameters.
@@ -112,13 +111,14 @@ class ContinualLearner:
         generator = torch.Generator().manual_seed(int(seed))
         self._loss, self._rate, self._seed, self._fresh = loss, plain_number(rate), int(seed), fresh_optimizer
         self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
-        self.methods = (recommended(classes=loss != "mse"),) if methods is None else methods_of(methods)
+        self.methods = (recommended(),) if methods is None else methods_of(methods)
         self._optimizer_of = optimizer
         self._hooks: tuple[Hooks, ...] = tuple(method.start(self._course) for method in self.methods)
         check_methods(self._hooks)
         self._optimizer: torch.optim.Optimizer | None = None
         self._trained: tuple[str, ...] = ()
         self._under_way: dict[str, Any] | None = None
+        self._at = Standing()
 
     @property
     def network(self) -> nn.Module:
@@ -202,20 +202,19 @@ class ContinualLearner:
 
     @contextmanager
     def _unmet(self) -> Iterator[None]:
-        """What is refused was not met: its classes do not count."""
-        before = self.heads.state()
+        """What is refused before its first step was not met: its classes do not count."""
+        before, self._at = self.heads.state(), Standing()
         try:
             yield
         except InvalidInput:
-            self.heads.restore(before)
+            if not self._at.step:
+                self.heads.restore(before)
             raise
 
     def _begin(self, experience: Experience, epochs: int, steps: int | None, folder: Path | None) -> Training:
         """From the first step, or from where a checkpoint left it."""
         left = self._under_way  # it stays where anything is refused
-        grows = getattr(self._course.network, "by_task", False)
-        if not grows:  # before anything changes; a network that grows has its outputs from `begin` on
-            self._check_fit(experience)
+        self._check_fit(experience)  # before anything changes
         if left is None:
             for hook in self._hooks:
                 if hook.begin:
@@ -228,23 +227,18 @@ class ContinualLearner:
         epoch = len(batches(torch.arange(len(chosen)), self._course.batch_size)) if len(chosen) else 0
         total = epochs * epoch if steps is None else steps
         plan = Plan(total if len(chosen) else 0, max(epoch, 1), self._seed * 1_000_003 + self.learned)
-        if grows:
-            self._check_fit(experience)
         identity = self._identity(experience, plan) if left is not None or folder is not None else {}
         at = Standing()
         if left is not None:
             _refuse_other(left["identity"], identity, folder)
             at = Standing(**left["standing"])
             draw_again(left["random"], self.device)
-        self._under_way = None
+        self._under_way, self._at = None, at
         return Training(chosen, plan, at, identity, folder)
 
     def _check_fit(self, experience: Experience) -> None:
-        """Look whether the network takes such examples and gives what their targets want, and the loss is one."""
-        few = asked(self._course, self._course.network, experience.x[:2])
-        check_targets(few[:1], experience.y, self._loss)
-        if callable(self._loss):
-            check_loss(self._loss, few, experience.y[:2])
+        """Look whether the network takes such examples, and gives what their targets want."""
+        check_targets(asked(self._course, self._course.network, experience.x[:1]), experience.y, self._loss)
 
     def _run(
         self,
@@ -312,6 +306,7 @@ class ContinualLearner:
         given: Any = x
         if not isinstance(given, Tensor):
             raise InvalidInput(f"x is a {type(given).__name__}.", mend="Give a tensor (n, ...): torch.as_tensor(x).")
+        task = int(task) if isinstance(task, Tensor) and not task.ndim else task
         self.heads.check(task, len(x))
         return self.heads.scores(asked(self._course, self.serving, x, task), task)
 
@@ -329,7 +324,7 @@ class ContinualLearner:
         scores = self.scores(experience.x, experience.task)
         check_targets(scores[:1], experience.y, self._loss)
         found = {"loss": float(self._course.loss(scores, experience.y))}
-        if experience.y.is_floating_point():
+        if not is_classes(experience.y):
             return found
         return found | {"accuracy": float((scores.argmax(1) == experience.y).double().mean())}
 

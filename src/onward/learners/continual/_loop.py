@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
 
+from ._checks import is_classes
 from ._experience import Experience
 from ._method import NOTHING, Course, Hooks, Step
 
@@ -148,7 +149,7 @@ class Loop:
             at.step += 1
             at.seen += len(index)
             at.sums[0].add_(step.loss.detach() * len(index))
-            if not step.y.is_floating_point():
+            if is_classes(step.y):
                 at.sums[1].add_((step.scores.detach().argmax(1) == step.y).sum())
             over = at.step % self._plan.epoch == 0 or at.step == self._plan.steps
             if over:
@@ -196,7 +197,7 @@ class Loop:
         said = list(outputs.split(sizes)) if len(parts) > 1 else [outputs]
         step.inputs, step.outputs = given.pop(0), said.pop(0)
         step.scores = course.heads.scores(step.outputs, step.task)
-        total = step.loss = course.loss(step.scores, step.y)
+        total = step.loss = self._loss(step.scores, step.y)
         if self._adjust:
             total = self._adjusted(step)
         for weight in self._weight:
@@ -228,6 +229,27 @@ class Loop:
             ) from error
         return outputs
 
+    def _loss(self, scores: Tensor, y: Tensor) -> Tensor:
+        """That of a batch.
+
+        Raises:
+            InvalidInput: it fails, or is no single number.
+        """
+        try:
+            loss: Any = self._course.loss(scores, y)
+            why = "" if loss.ndim == 0 else f"It gives a tensor {tuple(loss.shape)}."
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+            loss, why = None, f"{error}."
+        if loss is None or why:
+            raise InvalidInput(
+                f"The loss does not work on scores {tuple(scores.shape)} and targets {tuple(y.shape)}, {y.dtype}.",
+                why=why,
+                mend="Give a function of (scores, y) whose value is one number: the mean over the examples.",
+            )
+        return cast("Tensor", loss)
+
     def _adjusted(self, step: Step) -> Tensor:
         """The loss of the batch, of the scores as the methods want them for it."""
         scores = step.scores
@@ -239,7 +261,7 @@ class Loop:
         """An epoch is over."""
         loss, right = (float(total) / at.seen for total in at.sums)
         at.losses.append(loss)
-        if not self._experience.y.is_floating_point():
+        if is_classes(self._experience.y):
             at.accuracies.append(right)
         at.seen = 0
         for total in at.sums:

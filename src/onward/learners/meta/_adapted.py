@@ -19,8 +19,9 @@ class AdaptedModel:
     """A network that has learned one task. Calling it gives outputs for (n, ...) inputs.
 
     Batch norms take the statistics of the inputs of a call together: of MAML and its like those of the queries, as in
-    the papers, so that what is said of a query depends on those beside it. Fewer queries than there were support
-    examples go through the network with these, so that one alone is answered as well. Metric learners always do so.
+    the papers, so that what is said of a query depends on those beside it. Fewer queries than the task has classes (of
+    real targets, a single one) go through the network with the support examples, so that one alone is answered as
+    well. Metric learners always do so.
 
     Args:
         classes: whether its outputs are scores of classes.
@@ -44,14 +45,19 @@ class AdaptedModel:
         """(n, ...) inputs -> (n, ...): scores of classes, or real values.
 
         Raises:
-            InvalidInput: there are none, the network does not take them, or they hold what is no finite number.
+            InvalidInput: there are none, the network does not take them, or what it says of one is no number.
         """
         x = torch.as_tensor(x)
         if not x.ndim or not len(x):
             raise InvalidInput("There are no inputs to answer.", mend="Give a tensor (n, ...) of at least one.")
-        if x.is_floating_point() and not bool(x.isfinite().all()):
-            raise InvalidInput("The inputs hold what is no finite number.", mend="Leave such examples out.")
-        return self._learner.outputs(self._adapted, x.unsqueeze(0))[0]
+        said = self._learner.outputs(self._adapted, x.unsqueeze(0))[0]
+        if bool(said.isnan().any()):
+            raise InvalidInput(
+                f"{int(said.isnan().flatten(1).any(1).sum())} of {len(x)} answers are no numbers.",
+                why="The inputs hold what is no finite number, or the network diverged.",
+                mend="Leave such examples out.",
+            )
+        return said
 
     def predict(self, x: Tensor) -> Tensor:
         """(n,) classes of (n, ...) inputs; of a task with real targets, the values themselves.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sized
 from numbers import Integral, Real
 from typing import Any, Final
 
@@ -57,7 +57,7 @@ def check_tasks(tasks: Any) -> None:
         InvalidInput: it is a single one, something else, or empty.
     """
     whole = isinstance(tasks, TaskBatch) or (
-        isinstance(tasks, Sequence) and all(isinstance(task, MetaLearningTask) for task in tasks)
+        isinstance(tasks, Sized) and isinstance(tasks, Iterable) and all(isinstance(t, MetaLearningTask) for t in tasks)
     )
     if not whole:
         raise InvalidInput(

@@ -132,7 +132,7 @@ class MetaLearner:
         self._schedule, self._aggregate, self._diverged = outer_schedule, aggregate or Aggregate(), diverged
         self._optimizer = self._optimizer_of(self.algorithm.optimizer if optimizer is None else optimizer)
         own_rates = callable(optimizer) and outer_rate is None
-        self._rates = [group["lr"] if own_rates else self._rate for group in self._optimizer.param_groups]
+        self._rates = [float(group["lr"]) if own_rates else self._rate for group in self._optimizer.param_groups]
         self._choice: Choice | None = None
         self._at_once = plain_number(at_once)
         self._compile, self._compiled = compile, cast("Gradient | None", None)
@@ -228,7 +228,7 @@ class MetaLearner:
             warnings.warn(
                 f"{len(tasks)} tasks of {len(groups)} shapes are slow: only tasks of one shape are worked on together. "
                 "Draw tasks of as many classes, shots and queries each.",
-                stacklevel=4,
+                stacklevel=7,
             )
         return groups
 
@@ -259,15 +259,18 @@ class MetaLearner:
         assert self._choice is not None
         return self._choice
 
-    def _choose(self, support: Side, *more: Side) -> Choice:
+    def _choose(self, support: Side, *more: Side, alone: bool = False) -> Choice:
         """The engine, chosen by the first support set seen.
 
         What the network does not take is refused, and targets that what it gives cannot be held against.
+
+        Args:
+            alone: whether a support set of one example is all that goes through the network.
         """
         if self._choice is None:
             self._choice = self._first_choice(*support)
         for x, y in (support, *more):
-            outputs = self._shape(x, alone=not self.algorithm.embeds)
+            outputs = self._shape(x, alone=alone)
             if not self.algorithm.embeds:
                 self._choice.loss.check(outputs, y)
         return self._choice
@@ -275,9 +278,12 @@ class MetaLearner:
     def _first_choice(self, x: Tensor, y: Tensor) -> Choice:
         model = self.model() if isinstance(self._model, nn.Module) else self._model
         embeds = self.algorithm.embeds
-        choice = choose_engine(model, self._example(x), self._loss, y[0].to(self.device), embeds=embeds)
+        example, target = self._example(x), y[0].to(self.device)
+        if len(example) == 1:  # some networks norm over a batch, and cannot be tried on one
+            example, target = torch.cat([example, example]), torch.cat([target, target])
+        choice = choose_engine(model, example, self._loss, target, embeds=embeds)
         if self._compile:
-            self._compiled = compiled(self.algorithm, choice.engine)
+            self._compiled = compiled(self.algorithm, choice.engine, choice.loss)
         log.info("engine chosen", engine=choice.engine.name, why=choice.why)
         return choice
 
@@ -379,7 +385,7 @@ class MetaLearner:
         """
         batch = TaskBatch.of([task])
         found = self._adapted(batch, num_steps, learning_rate)
-        finite = [value.isfinite().all() for value in (found.losses, *found.params.values(), *found.support.values())]
+        finite = [value.isfinite().all() for value in (found.losses, *found.params.values())]
         bad = diverged_tasks(found.losses, torch.stack(finite).all().view(1), batch.task_ids)
         if bad is not None:
             raise bad
@@ -390,9 +396,11 @@ class MetaLearner:
         check_adapting(steps, rate)
         with torch.inference_mode(mode=False):
             x, y = plain(batch.support_x).to(self.device), plain(batch.support_y).to(self.device)
-            chosen = self._choose((x, y))
+            chosen = self._choose((x, y), alone=not self.algorithm.embeds)
             found = self.algorithm.adapt_tasks(Setting(chosen.engine, chosen.loss), self._packed(), x, y, steps, rate)
-            return replace(found, beside=x) if chosen.engine.together and not self.algorithm.embeds else found
+            if not chosen.engine.together or self.algorithm.embeds:
+                return found
+            return replace(found, beside=x, enough=2 if y.is_floating_point() else max(2, len(y.unique())))
 
     def outputs(self, adapted: Adapted, x: Tensor) -> Tensor:
         """(T, n, ...) outputs of T learned tasks for (T, n, ...) inputs."""

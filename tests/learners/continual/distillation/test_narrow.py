@@ -106,3 +106,20 @@ def test_says_what_it_cannot_make_narrower(network):
 def test_refuses_a_share(share):
     with pytest.raises(InvalidInput, match="share"):
         narrowed(convolutional(), share)
+
+
+@pytest.mark.parametrize(
+    ("layer", "fits"),
+    [
+        (nn.GroupNorm(1, 8, affine=False), True),
+        (nn.GroupNorm(2, 8, affine=False), False),
+        (nn.Unflatten(1, (8,)), False),
+    ],
+)
+def test_layers_that_take_one_number_of_features_are_refused(layer, fits):
+    network = nn.Sequential(nn.Linear(4, 8), layer, nn.Linear(8, 3))
+    if fits:
+        assert narrowed(network, 0.5)(torch.zeros(2, 4)).shape == (2, 3)
+    else:
+        with pytest.raises(InvalidInput, match="cannot be made narrower"):
+            narrowed(network, 0.5)

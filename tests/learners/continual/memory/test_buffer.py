@@ -187,14 +187,12 @@ def test_what_is_no_folder_is_refused() -> None:
         Buffer(4, folder=3)  # type: ignore[arg-type]
 
 
-def test_real_targets_have_no_classes() -> None:
-    with pytest.raises(InvalidInput, match='by="task"'):
-        Buffer(4, ClassBalanced()).add(torch.zeros(2, 1), torch.zeros(2, 1), 0, chance())
-    buffer = Buffer(4, ClassBalanced("task"))
-    buffer.add(torch.zeros(2, 1), torch.zeros(2, 1), 0, chance())
-    with pytest.raises(InvalidInput, match='by="task"'):
-        buffer.sample(1, chance(), balanced="class")
-    assert buffer.counts("task") == {0: 2}
+def test_real_targets_have_no_classes_and_go_by_tasks() -> None:
+    buffer = Buffer(4, ClassBalanced())
+    for task in (0, 1):
+        buffer.add(torch.zeros(9, 1), torch.zeros(9, 1), task, chance())
+    assert buffer.counts() == buffer.counts("task") == {0: 2, 1: 2}
+    assert sorted(buffer.sample(2, chance(), balanced="class").task.tolist()) == [0, 1]
 
 
 def test_balanced_samples_hold_each_class_as_often() -> None:

@@ -280,3 +280,10 @@ def test_what_was_taken_away_is_kept_and_the_rest_goes_on_alike(tmp_path: Path, 
 def test_pruning_wants_examples_that_fit() -> None:
     with pytest.raises(InvalidInput, match="Class 40 has no output"):
         grown(network(), 2).network.prune(Experience(digits()[1].x, torch.full_like(digits()[1].y, 40), 1))
+
+
+def test_a_refused_task_leaves_no_column() -> None:
+    one = grown(network(), 1)
+    with pytest.raises(InvalidInput, match="Class 50"):
+        one.learn(Experience(digits()[1].x, torch.full_like(digits()[1].y, 50), 1))
+    assert len(one.network.growth().columns) == 1

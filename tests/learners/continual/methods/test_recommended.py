@@ -15,7 +15,6 @@ from onward.learners.continual import (
     follow,
     recommended,
 )
-from onward.learners.continual.memory import Random, Ring
 from onward.learners.continual.scenarios import from_arrays, permuted
 
 
@@ -51,8 +50,7 @@ def test_permuted_pictures_are_kept() -> None:
 def test_is_what_a_learner_takes_where_nobody_says_a_method() -> None:
     net = nn.Linear(2, 2)
     assert ContinualLearner(net).methods == (recommended(2000),)
-    assert ContinualLearner(net, loss="mse", scenario="domain").methods == (recommended(classes=False),)
-    assert recommended(classes=False).policy == Random("task")
+    assert ContinualLearner(net, loss="mse", scenario="domain").methods == (recommended(),)
     assert recommended(7, batch_size=3).batch_size == 3
 
 
@@ -80,15 +78,14 @@ def test_where_the_truth_turns_what_was_learned_last_counts(seed: int) -> None:
     assert follows > right_on_the_last_days(seed, recommended(200)) + 0.1
 
 
-def test_drifting_real_targets_are_remembered_by_task() -> None:
-    assert recommended(classes=False, drifting=True).policy == Ring("task")
-
-
-def test_real_targets_are_told_how() -> None:
-    with pytest.raises(InvalidInput, match="recommended\\(classes=False\\)"):
-        ContinualLearner(nn.Linear(2, 1), recommended(5), loss="mse", scenario="domain").learn(
-            Experience(torch.zeros(4, 2), torch.zeros(4, 1))
-        )
+@pytest.mark.parametrize("drifting", [False, True])
+@pytest.mark.parametrize("loss", ["mse", nn.HuberLoss(), nn.functional.binary_cross_entropy_with_logits])
+def test_real_targets_are_divided_by_tasks(drifting: bool, loss: object) -> None:
+    learner = ContinualLearner(nn.Linear(2, 1), recommended(8, drifting=drifting), loss=loss, scenario="domain")
+    for task in range(2):
+        learner.learn(Experience(torch.randn(40, 2), torch.rand(40, 1), task))
+    (state,) = learner.state_dict()["methods"]
+    assert state["memory"]["rows"]["task"].bincount().tolist() == [4, 4]
 
 
 def test_no_room_is_refused() -> None:

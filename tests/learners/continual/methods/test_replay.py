@@ -170,8 +170,7 @@ def test_real_targets_are_replayed() -> None:
 
     policy = GradientMagnitude(by="task")
     assert error(ExperienceReplay(60, policy)) < 0.1 < error(FineTuning())
-    with pytest.raises(InvalidInput, match='by="task"'):
-        error(ExperienceReplay(60, "class_balanced"))
+    assert error(ExperienceReplay(60, "class_balanced")) < 0.1
 
 
 def split(front: nn.Module | None = None) -> nn.Sequential:
@@ -298,3 +297,16 @@ def test_goes_on_bit_for_bit_in_the_middle_of_an_experience(method: ExperienceRe
 def test_settings_that_cannot_be_are_refused(make: Callable[[], object], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         make()
+
+
+def test_a_feature_that_is_drawn_alone_is_any_of_those_kept() -> None:
+    one = learner(ExperienceReplay(20, batch_size=1, features="0"), split().requires_grad_(False))
+    next(iter(one.network[1].parameters())).requires_grad_(requires_grad=True)
+    one.learn(part(0), steps=3)
+    hook = one._hooks[0].recall.__self__
+    seen = set()
+    for _ in range(3):
+        one.learn(part(1), steps=9)
+        seen.add(float(hook._drawn.x.sum()))
+        assert len(hook._drawn) == 1
+    assert len(seen) > 1

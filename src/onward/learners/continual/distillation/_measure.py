@@ -86,7 +86,7 @@ def outputs(network: nn.Module, x: Tensor, prepare: Prepare, *more: Any) -> Tens
             return torch.cat([network(prepare(part), *more) for part in x.split(PART)])
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise InvalidInput(
             f"A {type(network).__name__} takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}.",
             why=f"{error}.",

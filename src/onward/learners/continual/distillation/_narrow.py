@@ -162,9 +162,14 @@ def _other(layer: nn.Module, units: Tensor | None, before: int) -> nn.Module:
         made.num_features = _chosen(made, _flattened(units, before, made.num_features))
     elif isinstance(made, nn.LayerNorm) and len(made.normalized_shape) == 1:
         made.normalized_shape = (_chosen(made, _flattened(units, before, made.normalized_shape[0])),)
-    elif isinstance(made, nn.Unflatten | nn.GroupNorm) or any(value.numel() > 1 for value in layer.parameters()):
+    elif _fixed(made) or any(value.numel() > 1 for value in layer.parameters()):
         raise _unknown(layer)
     return made
+
+
+def _fixed(layer: nn.Module) -> bool:
+    """Whether it takes one number of features and no other."""
+    return isinstance(layer, nn.Unflatten) or (isinstance(layer, nn.GroupNorm) and layer.num_groups > 1)
 
 
 def _chosen(made: nn.Module, features: Tensor) -> int:

@@ -14,7 +14,7 @@ from onward.core import InvalidInput
 from onward.learners.continual._checks import keys_of
 from onward.learners.neural import folder_of, keep, kept, put_together, taken_apart, text, whole
 
-from ._columns import check_finite, check_parts, classes_of, picked, rows_for
+from ._columns import check_finite, check_parts, groups_of, picked, rows_for
 from ._policy import By, Ledger, Offer, Policy, Reservoir, check_by
 from ._rank import distinct, leading
 from ._table import Sample, Table
@@ -106,12 +106,10 @@ class Buffer:
         """Refuse examples (n, ...) that could not be added, before anything is learned from them.
 
         Raises:
-            InvalidInput: they do not fit what is there, or the policy divides by classes, and they have none.
+            InvalidInput: they do not fit what is there.
         """
         parts, columns = {"x": x, "y": y}, self._table.columns
         check_parts({name: columns[name] for name in parts if columns}, parts, len(x))
-        if self.policy.by == "class":
-            classes_of(y, self.policy.by)
 
     def add(
         self,
@@ -194,7 +192,7 @@ class Buffer:
         return self.at((self._groups("task") == task).nonzero().squeeze(1))
 
     def counts(self, by: By = "class") -> dict[int, int]:
-        """How many there are of each class or task."""
+        """How many there are of each class or task; of real targets, of each task."""
         if not len(self):
             return {}
         numbers, counts = self._groups(by).unique(return_counts=True)
@@ -307,12 +305,12 @@ class Buffer:
             raise InvalidInput(f"{policy} asks what each example is worth.", mend="Give merit=, one for each.")
         groups = None
         if policy.by is not None:
-            groups = classes_of(parts["y" if policy.by == "class" else "task"], policy.by).cpu()
+            groups = groups_of(parts, policy.by).cpu()
         return Offer(count, groups, None if merit is None else merit.detach().double().cpu())
 
     def _groups(self, by: By) -> Tensor:
         check_by(by)
-        return classes_of(self._table.columns["y" if by == "class" else "task"][: len(self)], by)
+        return groups_of(self._table.columns, by)[: len(self)]
 
     def _refuse_empty(self) -> None:
         if not len(self):

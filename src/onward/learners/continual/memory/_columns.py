@@ -100,18 +100,11 @@ def stretch(numbers: Tensor) -> slice | None:
     return slice(first, last + 1)
 
 
-def classes_of(y: Tensor, by: str) -> Tensor:
-    """(n,) group numbers of classes or tasks.
-
-    Raises:
-        InvalidInput: they are no classes.
-    """
-    if y.ndim != 1 or y.is_floating_point():
-        raise InvalidInput(
-            f"Targets of type {y.dtype} and shape {tuple(y.shape[1:])} have no {by}.",
-            mend='Share between tasks: by="task", or recommended(classes=False).',
-        )
-    return y.long()
+def groups_of(parts: Mapping[str, Tensor], by: str) -> Tensor:
+    """(n,) numbers of the classes of examples, or of their tasks; targets that are no classes go by tasks, too."""
+    y = parts["y"]
+    classes = by == "class" and y.ndim == 1 and not y.is_floating_point()
+    return (y if classes else parts["task"]).long()
 
 
 def closed(gone: Tensor) -> tuple[Tensor, Tensor, int]:

@@ -111,6 +111,7 @@ def herding(view: View, count: int) -> Tensor:
     Raises:
         InvalidInput: as `gradient_norms`.
     """
+    _classes(view)
     features = nn.functional.normalize(_features(view).float(), dim=1)
     places = torch.full((len(features),), count, dtype=torch.long, device=features.device)
     for number in view.y.unique():
@@ -146,5 +147,8 @@ def _features(view: View) -> Tensor:
 
 def _classes(view: View) -> Tensor:
     if view.y.is_floating_point():
-        raise InvalidInput("Real targets have no classes to be uncertain of.", mend='Choose "gradient_magnitude".')
+        raise InvalidInput(
+            "Real targets have no classes for this policy to go by.",
+            mend='Choose "gradient_magnitude", or "random".',
+        )
     return view.scores

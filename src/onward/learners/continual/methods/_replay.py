@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
@@ -110,8 +109,6 @@ class _Replay:
             self._drawn = self.buffer.sample(self._count, self._course.generator, self._settings.balanced)
         if self._front is not None:
             self._front.settle()
-            if self._drawn is not None and len(self._drawn) == 1:  # batch norm cannot work on one
-                self._drawn = self.buffer.at(torch.tensor([0, 0]))
             return None
         return None if self._drawn is None else self._drawn.x
 

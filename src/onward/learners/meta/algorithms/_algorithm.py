@@ -54,7 +54,8 @@ class Adapted:
         losses: (steps + 1, T) support losses before each step and after the last; none of an algorithm without steps.
         accuracies: likewise the share of the support examples right, 0..1; `None` of real targets.
         support: what else predictions need, e.g. prototypes.
-        beside: (T, m, ...) examples that fewer queries go through the network with, where it norms over a batch.
+        beside: (T, m, ...) examples that few queries go through the network with, where it norms over a batch.
+        enough: so many queries go alone.
     """
 
     params: Params
@@ -62,6 +63,7 @@ class Adapted:
     accuracies: Tensor | None = None
     support: Params = field(default_factory=dict)
     beside: Tensor | None = None
+    enough: int = 0
 
 
 class Path:

@@ -9,6 +9,7 @@ from ._engine import Chance as Chance
 from ._engine import Engine as Engine
 from ._engine import Params as Params
 from ._engine import Step as Step
+from ._losses import Custom as Custom
 from ._losses import Loss as Loss
 from ._losses import LossFunction as LossFunction
 from ._losses import Scaled as Scaled

@@ -68,14 +68,13 @@ def choose_engine(
     'rules'
     """
     if not isinstance(module, nn.Module):
-        return _asked(module, loss)
+        return _asked(module, x, loss, y)
     with _taking(module, x):
         alone = stateless(module, x)
-    shape = partial(_shape, alone)
-    outputs = (int(y.max()) + 1,) if embeds and y is not None else shape(x)
+    shape, said = partial(_shape, alone), _answer(alone, x)
     if y is not None:
-        like = next(module.parameters())
-        loss = settled(loss, like.new_zeros(1, len(x), *outputs).detach(), y.unsqueeze(0))
+        scores = said.new_zeros(len(x), int(y.max()) + 1) if embeds else said
+        loss = settled(loss, scores.unsqueeze(0), y.unsqueeze(0))
 
     def general(why: object) -> Choice:
         engine, more = _general(module, alone, x, by_task=isinstance(loss, Custom) and loss.by_task)
@@ -93,16 +92,23 @@ def choose_engine(
     return Choice(rules, "rules, since every layer has some, and they agree with the module", loss, shape)
 
 
-def _asked(model: MetaTrainableModel, loss: Loss) -> Choice:
+def _asked(model: MetaTrainableModel, x: Tensor, loss: Loss, y: Tensor | None) -> Choice:
     """A model that is no torch module says itself what it gives."""
     engine = Model(model, frozenset(model.parameters()))
     params = {name: value.unsqueeze(0) for name, value in parameters_of(model).items()}
 
-    return Choice(engine, "model, since it is no torch module", loss, partial(_predicted, engine, params))
+    if y is not None:
+        loss = settled(loss, _predicted(engine, params, x), y.unsqueeze(0))
+    return Choice(engine, "model, since it is no torch module", loss, partial(_predicted_shape, engine, params))
 
 
-def _predicted(engine: Engine, params: Params, x: Tensor) -> tuple[int, ...]:
-    return tuple(engine.outputs(engine.prepare(params, x.unsqueeze(0), engine.names, Chance()), params).shape[2:])
+def _predicted(engine: Engine, params: Params, x: Tensor) -> Tensor:
+    """(1, n, ...) what a model says of (n, ...) inputs."""
+    return engine.outputs(engine.prepare(params, x.unsqueeze(0), engine.names, Chance()), params)
+
+
+def _predicted_shape(engine: Engine, params: Params, x: Tensor) -> tuple[int, ...]:
+    return tuple(_predicted(engine, params, x).shape[2:])
 
 
 @contextmanager
@@ -121,9 +127,14 @@ def _taking(module: nn.Module, x: Tensor) -> Iterator[None]:
         ) from error
 
 
-@torch.no_grad()
 def _shape(alone: Stateless, x: Tensor) -> tuple[int, ...]:
     """What a module gives for an example."""
+    return tuple(_answer(alone, x).shape[1:])
+
+
+@torch.no_grad()
+def _answer(alone: Stateless, x: Tensor) -> Tensor:
+    """What a module gives for (n, ...) examples."""
     with _taking(alone.asked, x):
         said: Any = alone({}, x, Mode())
     if not isinstance(said, Tensor) or said.shape[:1] != x.shape[:1]:
@@ -132,7 +143,8 @@ def _shape(alone: Stateless, x: Tensor) -> tuple[int, ...]:
             f"The network gives {gave} for {len(x)} examples.",
             mend="Give a module whose forward returns one tensor with a row for each example.",
         )
-    return tuple(said.shape[1:])
+    answer: Tensor = said
+    return answer
 
 
 def _general(module: nn.Module, alone: Stateless, x: Tensor, *, by_task: bool) -> tuple[Engine, str]:

@@ -64,27 +64,24 @@ class Stateless:
         trained: in training mode.
         random: whether it draws random numbers then.
         written: the buffers that a pass writes to; each call begins with them as they are here.
+        together: whether what it says of an example depends on those beside it: it norms over a batch.
     """
 
     asked: nn.Module
     trained: nn.Module
     random: bool = False
     written: Params = field(default_factory=dict)
+    together: bool = False
     _mine: threading.local = field(default_factory=threading.local, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Stateless, (self.asked, self.trained, self.random, self.written)
+        return Stateless, (self.asked, self.trained, self.random, self.written, self.together)
 
     def __call__(self, params: Params, x: Tensor, mode: Mode) -> Tensor:
         if not hasattr(self._mine, "modules"):  # a call puts its parameters into the module: no thread shares one
             self._mine.modules = copy.deepcopy((self.asked, self.trained))
         own = params | {name: value.clone() for name, value in self.written.items()}
         return cast("Tensor", functional_call(self._mine.modules[mode.training], own, (x,)))
-
-    @property
-    def together(self) -> bool:
-        """Whether what it says of an example depends on those beside it: it norms over a batch."""
-        return any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in self.asked.modules())  # noqa: SLF001
 
     def mode(self, chance: Chance) -> Mode:
         """That of a pass in training, if there is a chance, and what it draws from, if it draws."""
@@ -113,7 +110,19 @@ def stateless(module: nn.Module, x: Tensor) -> Stateless:
         random = _draws(partial(tried, x), x.device)
         after = dict(tried.named_buffers())
         written |= {name: value for name, value in before.items() if not torch.equal(value, after[name])}
-    return Stateless(asked, trained, random, written)
+    return Stateless(asked, trained, random, written, _together(asked, x))
+
+
+@torch.no_grad()
+def _together(asked: nn.Module, x: Tensor) -> bool:
+    """Whether it norms over a batch: by a layer that does, or, as is seen when it is given one example, by itself."""
+    if any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in asked.modules()):  # noqa: SLF001
+        return True
+    try:
+        copy.deepcopy(asked)(x[:1])
+    except ValueError:
+        return len(x) > 1
+    return False
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from torch.func import grad, grad_and_value, vmap
 
 from onward.core import InvalidInput
 
-WRONG: Final = (RuntimeError, ValueError, IndexError, TypeError)
+WRONG: Final = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
 """What torch raises where something does not fit."""
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 """(outputs, y) of one task -> a scalar."""
@@ -212,19 +212,28 @@ def settled(loss: Loss, outputs: Tensor, y: Tensor) -> Loss:
     """
     if not isinstance(loss, Custom):
         return loss
-    try:
-        loss.value(outputs, y)
-    except WRONG:
+    why = _why_not(loss, outputs, y)
+    if why:
         loss = replace(loss, by_task=True)
-    try:
-        loss.value(outputs, y)
-    except WRONG as error:
+        why = _why_not(loss, outputs, y)
+    if why:
         raise InvalidInput(
             f"The loss does not work on outputs {tuple(outputs.shape[1:])} and targets {tuple(y.shape[1:])} of a task.",
-            why=f"{error}.",
+            why=why,
             mend="Give a function of (outputs, y) whose value is one number, e.g. a mean over the examples.",
-        ) from error
+        )
     return loss
+
+
+def _why_not(loss: Loss, outputs: Tensor, y: Tensor) -> str:
+    """Why a loss does not work on these; empty where it does."""
+    try:
+        losses = loss.value(outputs, y)[0]
+    except torch.OutOfMemoryError:
+        raise
+    except WRONG as error:
+        return f"{error}."
+    return "" if losses.shape == outputs.shape[:1] else f"It gives tensors {tuple(losses.shape[1:])}."
 
 
 LOSSES: Final[dict[str, Loss]] = {"cross_entropy": CrossEntropy(), "mse": SquaredError()}
