@@ -204,6 +204,7 @@ def run(rank: int, folder: str, scenarios: dict[str, Callable[[], Said]] | None 
     dist.init_process_group("gloo", f"file://{place / 'meeting'}", timeout=late, rank=rank, world_size=2)
     for name, scenario in (scenarios or SCENARIOS).items():
         write(place / f"{name}.{rank}", scenario())
+    dist.barrier()  # nobody goes while the other still speaks
     dist.destroy_process_group()
 
 
