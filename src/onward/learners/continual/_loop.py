@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -236,19 +236,18 @@ class Loop:
             InvalidInput: it fails, or is no single number.
         """
         try:
-            loss: Any = self._course.loss(scores, y)
-            why = "" if loss.ndim == 0 else f"It gives a tensor {tuple(loss.shape)}."
+            loss = self._course.loss(scores, y)
+            if loss.ndim:
+                raise ValueError(f"It gives a tensor {tuple(loss.shape)}")
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
-            loss, why = None, f"{error}."
-        if loss is None or why:
             raise InvalidInput(
                 f"The loss does not work on scores {tuple(scores.shape)} and targets {tuple(y.shape)}, {y.dtype}.",
-                why=why,
+                why=f"{error}.",
                 mend="Give a function of (scores, y) whose value is one number: the mean over the examples.",
-            )
-        return cast("Tensor", loss)
+            ) from error
+        return loss
 
     def _adjusted(self, step: Step) -> Tensor:
         """The loss of the batch, of the scores as the methods want them for it."""

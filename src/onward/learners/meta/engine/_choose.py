@@ -83,8 +83,8 @@ def choose_engine(
     try:
         rules = Rules.of(program_of(nodes_of(module)), dict(module.named_parameters()))
         off = _difference(rules, module, x)
-    except Ruleless as said:
-        return general(said)
+    except Ruleless as ruleless:
+        return general(ruleless)
     except WRONG as error:
         return general(f"the rules do not fit the module ({error})")
     if not off <= TOLERANCE:
@@ -96,7 +96,6 @@ def _asked(model: MetaTrainableModel, x: Tensor, loss: Loss, y: Tensor | None) -
     """A model that is no torch module says itself what it gives."""
     engine = Model(model, frozenset(model.parameters()))
     params = {name: value.unsqueeze(0) for name, value in parameters_of(model).items()}
-
     if y is not None:
         loss = settled(loss, _predicted(engine, params, x), y.unsqueeze(0))
     return Choice(engine, "model, since it is no torch module", loss, partial(_predicted_shape, engine, params))
