@@ -237,16 +237,12 @@ class Loop:
         """
         try:
             loss = self._course.loss(scores, y)
-            if loss.ndim:
-                raise ValueError(f"It gives a tensor {tuple(loss.shape)}")
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise InvalidInput(
-                f"The loss does not work on scores {tuple(scores.shape)} and targets {tuple(y.shape)}, {y.dtype}.",
-                why=f"{error}.",
-                mend="Give a function of (scores, y) whose value is one number: the mean over the examples.",
-            ) from error
+            raise _no_loss(scores, y, str(error)) from error
+        if loss.ndim:
+            raise _no_loss(scores, y, f"It gives a tensor {tuple(loss.shape)}")
         return loss
 
     def _adjusted(self, step: Step) -> Tensor:
@@ -281,6 +277,14 @@ class Loop:
                 mend="Lower the rate or the strength of the methods, and begin again from a state before.",
             )
         return watch(at)
+
+
+def _no_loss(scores: Tensor, y: Tensor, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"The loss does not work on scores {tuple(scores.shape)} and targets {tuple(y.shape)}, {y.dtype}.",
+        why=f"{why}.",
+        mend="Give a function of (scores, y) whose value is one number: the mean over the examples.",
+    )
 
 
 def _plus(total: Tensor, objective: Any, step: Step, answer: Tensor | None) -> Tensor:
