@@ -518,7 +518,7 @@ def test_the_default_is_for_classes_under_a_loss_of_ones_own() -> None:
         (nn.Linear(64, 3), nn.functional.cross_entropy, torch.full((64,), 5), "Class 5 has no output"),
         (nn.Linear(64, 3), nn.CrossEntropyLoss(reduction="none"), torch.ones(64).long(), "The loss does not work"),
         (nn.Linear(64, 3), nn.BCEWithLogitsLoss(), torch.ones(64, 2), "The loss does not work"),
-        (nn.GRU(64, 3), "cross_entropy", torch.ones(64).long(), "gives no tensor"),
+        (nn.GRU(64, 3), "cross_entropy", torch.ones(64).long(), "let forward return one tensor"),
         (nn.Sequential(nn.Linear(64, 3), nn.Flatten(0)), "mse", torch.ones(64), r"gives a tensor \(3,\) for 1"),
     ],
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -85,22 +86,33 @@ def _finite(values: Tensor) -> bool:
     return bool(values.sum().isfinite()) or bool(values.isfinite().all())
 
 
+@contextmanager
+def taking(network: nn.Module, x: Tensor) -> Iterator[None]:
+    """Where a network is asked about (n, ...) examples.
+
+    Raises:
+        InvalidInput: it takes no such examples, or gives no tensor for them.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise InvalidInput(
+            f"A {type(network).__name__} takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}.",
+            why=f"{error}.",
+            mend="Look at its first layer, let prepare= make its inputs of them, and let forward return one tensor.",
+        ) from error
+
+
 def asked(course: Course, network: nn.Module, x: Tensor, task: int | Tensor | None = None) -> Tensor:
     """(n, C) raw outputs of (n, ...) examples.
 
     Raises:
         InvalidInput: the network takes no such examples, or gives no tensor with a row for each.
     """
-    try:
+    with taking(network, x):
         said: Any = course.outputs(x, network, task)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise InvalidInput(
-            f"The network takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}, or gives no tensor for them.",
-            why=f"{error}.",
-            mend="Look at its first layer, let prepare= make its inputs of them, and let forward return one tensor.",
-        ) from error
     if not said.ndim or len(said) != len(x):
         raise InvalidInput(
             f"The network gives a tensor {tuple(said.shape)} for {len(x)} examples.",

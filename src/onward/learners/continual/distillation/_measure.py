@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual._checks import check_experience, check_network, check_targets
+from onward.learners.continual._checks import check_experience, check_network, check_targets, taking
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Prepare
 
@@ -82,16 +82,8 @@ def outputs(network: nn.Module, x: Tensor, prepare: Prepare, *more: Any) -> Tens
     training = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), taking(network, x):
             return torch.cat([network(prepare(part), *more) for part in x.split(PART)])
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise InvalidInput(
-            f"A {type(network).__name__} takes no examples of shape {tuple(x.shape[1:])}, {x.dtype}.",
-            why=f"{error}.",
-            mend="Look at its first layer, or let prepare= make its inputs of them.",
-        ) from error
     finally:
         for module, mode in training:
             module.training = mode

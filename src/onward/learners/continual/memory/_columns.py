@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import is_classes
 
 
 def rows_for(parts: Mapping[str, Tensor], capacity: int | None, limit: int | None) -> int:
@@ -103,8 +104,7 @@ def stretch(numbers: Tensor) -> slice | None:
 def groups_of(parts: Mapping[str, Tensor], by: str) -> Tensor:
     """(n,) numbers of the classes of examples, or of their tasks; targets that are no classes go by tasks, too."""
     y = parts["y"]
-    classes = by == "class" and y.ndim == 1 and not y.is_floating_point()
-    return (y if classes else parts["task"]).long()
+    return (y if by == "class" and is_classes(y) else parts["task"]).long()
 
 
 def closed(gone: Tensor) -> tuple[Tensor, Tensor, int]:

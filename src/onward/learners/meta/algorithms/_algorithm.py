@@ -66,7 +66,7 @@ class Adapted:
     enough: int = 0
 
 
-class Path:
+class Trajectory:
     """Support losses of T tasks and the share of their examples right, step by step."""
 
     def __init__(self) -> None:

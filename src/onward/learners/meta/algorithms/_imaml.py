@@ -12,7 +12,7 @@ from onward.learners.meta.engine import Params
 from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import above, plain_numbers, whole
 
-from ._algorithm import Adapted, MetaGradient, Path, Setting, accuracy
+from ._algorithm import Adapted, MetaGradient, Setting, Trajectory, accuracy
 from ._solve import solve
 from ._stacked import asked, nothing_more, of_its_own, spread
 
@@ -59,7 +59,7 @@ class IMAML:
     def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
         engine, theta = setting.engine, spread(meta, len(batch))
         support = engine.prepare(theta, batch.support_x, engine.names, setting.chance)
-        found, path = self._descend(setting, theta, support, batch.support_y, self.inner_steps, self.inner_rate)
+        found, trajectory = self._descend(setting, theta, support, batch.support_y, self.inner_steps, self.inner_rate)
         tape = engine.gradient(support, found, batch.support_y, setting.loss, tape=True).tape
         query = engine.prepare(found, batch.query_x, engine.names, setting.chance)
         asked = engine.gradient(query, found, batch.query_y, setting.loss)
@@ -69,19 +69,21 @@ class IMAML:
             return {n: v.add(bent[n], alpha=1 / self.strength) if n in bent else v for n, v in along.items()}
 
         grads = solve(matrix, asked.grads, self.cg_steps)
-        return MetaGradient(grads, torch.stack([*path.losses, asked.loss]), accuracy(asked.outputs, batch.query_y))
+        return MetaGradient(
+            grads, torch.stack([*trajectory.losses, asked.loss]), accuracy(asked.outputs, batch.query_y)
+        )
 
     def _descend(
         self, setting: Setting, theta: Params, support: Any, y: Tensor, steps: int, rate: float
-    ) -> tuple[Params, Path]:
+    ) -> tuple[Params, Trajectory]:
         """Where gradient descent comes to, and how it went on its way."""
-        params, path = theta, Path()
+        params, trajectory = theta, Trajectory()
         for _ in range(steps):
             step = setting.engine.gradient(support, params, y, setting.loss)
-            path.add(step.loss, step.outputs, y)
+            trajectory.add(step.loss, step.outputs, y)
             pulled = {n: g.add(params[n] - theta[n], alpha=self.strength) for n, g in step.grads.items()}
             params = params | {n: torch.add(params[n], g, alpha=-rate) for n, g in pulled.items()}
-        return params, path
+        return params, trajectory
 
     def adapt_tasks(
         self, setting: Setting, meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | None
@@ -89,5 +91,5 @@ class IMAML:
         engine, theta = setting.engine, spread(meta, len(x))
         support = engine.prepare(theta, x, engine.names, setting.chance)
         steps, rate = self.inner_steps if steps is None else steps, self.inner_rate if rate is None else rate
-        params, path = self._descend(setting, theta, support, y, steps, rate)
-        return path.to(params, setting, engine.outputs(support, params), y)
+        params, trajectory = self._descend(setting, theta, support, y, steps, rate)
+        return trajectory.to(params, setting, engine.outputs(support, params), y)

@@ -15,7 +15,7 @@ from onward.learners.meta.engine import Params, Scaled
 from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import above, plain_numbers, whole
 
-from ._algorithm import Adapted, MetaGradient, Path, Setting, accuracy
+from ._algorithm import Adapted, MetaGradient, Setting, Trajectory, accuracy
 from ._stacked import asked
 
 RATE: Final = "inner_rate:"
@@ -146,14 +146,14 @@ class MAML:
         self, setting: Setting, meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | None
     ) -> Adapted:
         walk = _Walk(self, setting, meta, len(x), rate)
-        prepared, path = walk.prepare(x), Path()
+        prepared, trajectory = walk.prepare(x), Trajectory()
         count = self.inner_steps if steps is None else steps
         for k in range(count):
             step = setting.engine.gradient(prepared, walk.at(k), y, setting.loss)
-            path.add(step.loss, step.outputs, y)
+            trajectory.add(step.loss, step.outputs, y)
             walk.move(step.grads, k)
         after = walk.at(count)
-        return path.to(after, setting, setting.engine.outputs(prepared, after), y)
+        return trajectory.to(after, setting, setting.engine.outputs(prepared, after), y)
 
 
 def _check_pattern(name: str, pattern: str | None) -> None:

@@ -15,7 +15,7 @@ from onward.learners.meta.engine import Params, Step
 from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import above, plain_numbers, seed_of_torch, whole
 
-from ._algorithm import Adapted, MetaGradient, Path, Setting, accuracy
+from ._algorithm import Adapted, MetaGradient, Setting, Trajectory, accuracy
 from ._stacked import asked, nothing_more, of_its_own, spread
 
 OPTIMIZERS: Final = ("adam", "sgd")
@@ -97,12 +97,12 @@ class Reptile:
         size = self.batch_size if self.adapt_batch_size is None else self.adapt_batch_size
         count = self.adapt_steps if steps is None else steps
         parts = self._minibatches(x.shape[1], count, size, setting.at)
-        path = Path()
+        trajectory = Trajectory()
         for part in parts:
             target = _of(y, part)
             step = walk.step(_of(x, part), target)
-            path.add(step.loss, step.outputs, target)
-        return path.to(walk.params, setting, asked(self, setting, Adapted(walk.params, torch.empty(0)), x), y)
+            trajectory.add(step.loss, step.outputs, target)
+        return trajectory.to(walk.params, setting, asked(self, setting, Adapted(walk.params, torch.empty(0)), x), y)
 
     def _minibatches(self, count: int, steps: int, size: int, at: int) -> Iterator[Tensor | None]:
         """Positions of the examples of each step; `None` for all of them."""

@@ -26,9 +26,7 @@ def of_its_own(algorithm: object, name: str) -> None:
 
 def asked(algorithm: object, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:  # noqa: ARG001
     """(T, n, ...) outputs of the network at the learned parameters."""
-    engine, beside = setting.engine, adapted.beside
-    more = 0 if beside is None or x.shape[1] >= adapted.enough else beside.shape[1]
-    together = torch.cat([beside, x], 1) if beside is not None and more else x
-    return engine.outputs(engine.prepare(adapted.params, together, engine.names, setting.chance), adapted.params)[
-        :, more:
-    ]
+    engine, beside, params = setting.engine, adapted.beside, adapted.params
+    together = x if beside is None or x.shape[1] >= adapted.enough else torch.cat([beside, x], 1)
+    said = engine.outputs(engine.prepare(params, together, engine.names, setting.chance), params)
+    return said[:, -x.shape[1] :]
