@@ -181,6 +181,10 @@ def test_the_script_of_the_guide_is_the_same_alone_and_under_torchrun(tmp_path: 
     assert furthest(one, other) < 1e-5
 
 
+def test_nothing_of_a_group_outlives_it(place: Path) -> None:
+    assert [one["threads"] for one in both(place, "left")] == [[], []]
+
+
 # Alone -------------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,11 @@ from onward.core import InvalidInput
 
 LONGEST: Final = 2048
 
+if dist.is_available():
+    # The first optimiser imports it anyway. Imported after a group has begun, its functions' default arguments hold
+    # that group (torch 2.13): its threads outlive destroy_process_group, and at times abort the interpreter's end.
+    import torch.distributed.nn
+
 
 def processes() -> tuple[int, int]:
     """This process's rank, and how many there are: (0, 1) where `torch.distributed` does not run.
