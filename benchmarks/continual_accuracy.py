@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 
 from benchmarks.continual_workloads.record import run_of, store
-from benchmarks.continual_workloads.runs import MEMORY, NAMES, PLANS, STRENGTHS, measure
+from benchmarks.continual_workloads.runs import MEMORY, NAMES, PLANS, STRENGTHS, course, measure, plan_of
 
 
 def once(workload: str, method: str, seed: int, folder: Path, steps: int | None) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def once(workload: str, method: str, seed: int, folder: Path, steps: int | None)
     def tell(said: dict[str, Any]) -> None:
         store(workload, protocol, method, seed, said)
 
-    return measure(workload, method, seed, folder, steps, tell)
+    return measure(plan_of(workload, steps), course(workload, method, seed), folder, tell)
 
 
 def main() -> None:

@@ -67,13 +67,16 @@ class Plan:
         hidden = [nn.Linear(inputs, self.units), nn.ReLU(), nn.Linear(self.units, self.units), nn.ReLU()]
         return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(self.units, self.outputs))
 
-    def stream(self, seed: int, examples: int | None = None) -> Stream:
+    def stream(self, seed: int, examples: int | None = None, held_out: int = 0) -> Stream:
         """The tasks of a seed.
 
         Args:
             examples: to learn from, of all digits together; all if not said.
+            held_out: so many of the last are not learned from: they are judged on, in place of the test.
         """
         (x, y), test = digits()
+        if held_out:
+            (x, y), test = (x[:-held_out], y[:-held_out]), (x[-held_out:], y[-held_out:])
         x, y = x[:examples], y[:examples]
         if self.split:
             return from_arrays(x, y, 5, kind=Heads(self.kind).kind, test=test, seed=seed)

@@ -20,9 +20,9 @@ T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 Found = dict[str, Any]
 
 
-def stored() -> Found:
+def stored(name: str = NAME) -> Found:
     """What has been measured so far."""
-    file = RESULTS / f"{NAME}.json"
+    file = RESULTS / f"{name}.json"
     return json.loads(file.read_text(encoding="utf8")) if file.exists() else {}
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
@@ -43,26 +43,34 @@ PLANS = {
 }
 
 
-# The strengths are those that the source's code sets by default for each scenario, found there by a grid search.
+class Strengths(NamedTuple):
+    """Of the penalties on parameters, and what online EWC keeps of the past."""
+
+    ewc: float
+    online: float
+    decay: float
+    si: float
+
+
+# Those that the source's code sets by default for each scenario, found there by a grid search.
 STRENGTHS = {
-    "split, task": (1e7, 1e8, 0.8, 50.0),
-    "split, domain": (1e6, 1e8, 0.7, 500.0),
-    "split, class": (1e8, 1e9, 0.8, 0.5),
-    "split, class, one pass": (1e8, 1e9, 0.8, 0.5),
-    "permuted, domain": (500.0, 1000.0, 0.9, 5.0),
+    "split, task": Strengths(1e7, 1e8, 0.8, 50.0),
+    "split, domain": Strengths(1e6, 1e8, 0.7, 500.0),
+    "split, class": Strengths(1e8, 1e9, 0.8, 0.5),
+    "split, class, one pass": Strengths(1e8, 1e9, 0.8, 0.5),
+    "permuted, domain": Strengths(500.0, 1000.0, 0.9, 5.0),
 }
 NAMES = ("onward", "fine-tuning", "EWC", "online EWC", "SI", "LwF", "replay", "replay, 1/t", "DER++", "joint")
 
 
-def method(workload: str, name: str) -> Method:
+def method(name: str, strengths: Strengths) -> Method:
     """A method with its settings."""
-    ewc, online, decay, si = STRENGTHS[workload]
     settings: dict[str, Callable[[], Method]] = {
         "onward": lambda: recommended(MEMORY),
         "fine-tuning": FineTuning,
-        "EWC": lambda: EWC(ewc),
-        "online EWC": lambda: EWC(online, online=True, decay=decay),
-        "SI": lambda: SynapticIntelligence(si),
+        "EWC": lambda: EWC(strengths.ewc),
+        "online EWC": lambda: EWC(strengths.online, online=True, decay=strengths.decay),
+        "SI": lambda: SynapticIntelligence(strengths.si),
         "LwF": lambda: LearningWithoutForgetting(squared=False),
         "replay": lambda: ExperienceReplay(MEMORY),
         "replay, 1/t": lambda: ExperienceReplay(MEMORY, weight="tasks", balanced="class"),
@@ -108,15 +116,15 @@ class Course:
         return float((scores.argmax(1) == one.y).double().mean())
 
 
-def course(workload: str, name: str, seed: int) -> Course:
-    """A new learner for a method and a seed."""
+def course(workload: str, name: str, seed: int, strengths: Strengths | None = None, held_out: int = 0) -> Course:
+    """A new learner for a method and a seed; `held_out` as in `Plan.stream`."""
     plan = PLANS[workload]
-    stream = plan.stream(seed)
+    stream = plan.stream(seed, held_out=held_out)
     told, apart = plan.kind == "task", plan.kind == "task" and name == "joint"
     torch.manual_seed(seed)
     learner = ContinualLearner(
         plan.network(),
-        [FineTuning() if apart else method(workload, name)],
+        [FineTuning() if apart else method(name, strengths or STRENGTHS[workload])],
         scenario=Heads("domain" if apart else stream.kind).kind,
         loss=within_pairs([one.classes for one in stream.test]) if apart else "cross_entropy",
         rate=plan.rate,
@@ -129,14 +137,12 @@ def course(workload: str, name: str, seed: int) -> Course:
     return Course(learner, experiences, stream.test, told)
 
 
-def measure(workload: str, name: str, seed: int, folder: Path, steps: int | None, tell: Told) -> dict[str, Any]:
+def measure(plan: Plan, own: Course, folder: Path, tell: Told) -> dict[str, Any]:
     """Learn all tasks and judge after each; go on from the checkpoint in `folder` where there is one.
 
     Args:
-        steps: on each task, instead of the plan's.
         tell: is told after every task what it has come to.
     """
-    plan, own = replace(PLANS[workload], steps=steps or PLANS[workload].steps), course(workload, name, seed)
     done = own.learner.resume(folder)
     record = folder / "rows.json"
     rows = json.loads(record.read_text(encoding="utf8")) if done and record.exists() else []
@@ -152,6 +158,11 @@ def measure(workload: str, name: str, seed: int, folder: Path, steps: int | None
         said = figures(rows, plan, at + 1 == len(own.experiences))
         tell(said)
     return said
+
+
+def plan_of(workload: str, steps: int | None) -> Plan:
+    """Its plan, or that with so many steps on each task."""
+    return replace(PLANS[workload], steps=steps or PLANS[workload].steps)
 
 
 def figures(rows: Sequence[Sequence[float]], plan: Plan, whole: bool) -> dict[str, Any]:
