@@ -31,7 +31,7 @@ def once(workload: str, method: str, strength: float, steps: int | None) -> None
     plan, strengths = plan_of(workload, steps), STRENGTHS[workload]._replace(**{FIELDS[method]: strength})
     own = course(workload, method, SEED, strengths, HELD_OUT)
     with tempfile.TemporaryDirectory() as folder:
-        said = measure(plan, own, Path(folder), lambda said: None)
+        said = measure(plan, own, Path(folder), lambda _: None)
     with alone():
         found = stored(NAME)
         found.pop("machine", None)
