@@ -60,7 +60,10 @@ STRENGTHS = {
     "split, class, one pass": Strengths(1e8, 1e9, 0.8, 0.5),
     "permuted, domain": Strengths(500.0, 1000.0, 0.9, 5.0),
 }
-NAMES = ("onward", "fine-tuning", "EWC", "online EWC", "SI", "LwF", "replay", "replay, 1/t", "DER++", "joint")
+NAMES = (
+    "onward", "fine-tuning", "EWC", "EWC, a fifth", "online EWC", "online EWC, a tenth", "SI", "LwF", "replay",
+    "replay, 1/t", "DER++", "joint",
+)  # fmt: skip
 
 
 def method(name: str, strengths: Strengths) -> Method:
@@ -69,7 +72,9 @@ def method(name: str, strengths: Strengths) -> Method:
         "onward": lambda: recommended(MEMORY),
         "fine-tuning": FineTuning,
         "EWC": lambda: EWC(strengths.ewc),
+        "EWC, a fifth": lambda: EWC(strengths.ewc / 5),
         "online EWC": lambda: EWC(strengths.online, online=True, decay=strengths.decay),
+        "online EWC, a tenth": lambda: EWC(strengths.online / 10, online=True, decay=strengths.decay),
         "SI": lambda: SynapticIntelligence(strengths.si),
         "LwF": lambda: LearningWithoutForgetting(squared=False),
         "replay": lambda: ExperienceReplay(MEMORY),

@@ -23,7 +23,7 @@ from onward.learners.meta._identity import Named
 from onward.learners.meta._standing import Plan
 from onward.learners.meta._watch import Recorder
 from onward.learners.meta.algorithms import Algorithm
-from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, from_arrays
+from onward.learners.meta.tasks import Examples, GaussianBlobs, Sinusoid, from_arrays
 from onward.learners.neural import keep, kept, put_together
 from onward.schedules import one_cycle
 
@@ -195,6 +195,21 @@ def test_a_checkpoint_of_another_training_is_refused(
     assert all(torch.equal(before[n], value) for n, value in other.meta_parameters().items())
 
 
+def test_a_checkpoint_judged_by_other_tasks_is_refused(tmp_path: Path) -> None:
+    def trained(steps: int, validation: Any) -> int:
+        return learner().fit(blobs(), steps=steps, validation=validation, checkpoints=tmp_path, **SETTINGS).steps
+
+    tasks = list(blobs().split("v").sample_batch(4))
+    query = (tasks[3].query_set.x.clone(), tasks[3].query_set.y)
+    again = MetaLearningTask(tasks[3].support_set, Examples(*query), "again")
+    assert trained(1, tasks) == 1
+    assert trained(2, [*tasks[:3], again]) == 2
+    again.query_set.x[0, 0] += 1
+    for other in ([*tasks[:3], again], tasks[:3], tasks[::-1], blobs(), None):
+        with pytest.raises(InvalidInput, match="another training: validation differs"):
+            trained(3, other)
+
+
 @pytest.mark.parametrize(
     "changed",
     [{}, {"seed": 9}, {"split": (13, 7)}, {"x": 7.0}, {"shots": 2}, {"y": 2}],
@@ -288,10 +303,10 @@ def test_a_record_of_something_else_is_noticed(tmp_path: Path, card: Any) -> Non
 def test_a_state_without_its_parts_is_noticed(tmp_path: Path) -> None:
 
     made = learner()
-    training = Training(made, blobs(), Plan(steps=1, checkpoints=tmp_path), print, Recorder(None, "x"))
-    write_checkpoint(tmp_path, training._training(), {"standing": {"done": 1}})
+    training = Training(made, blobs(), None, Plan(steps=1, checkpoints=tmp_path), print, Recorder(None, "x"))
+    write_checkpoint(tmp_path, training.what, {"standing": {"done": 1}})
     with pytest.raises(Damaged, match="not whole"):
-        training.begin(None)
+        training.begin()
 
 
 def test_what_cut_off_writes_left_is_removed(tmp_path: Path) -> None:

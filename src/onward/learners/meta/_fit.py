@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from onward.core import Damaged, InvalidInput
+from onward.core import Damaged, InvalidInput, content_hash
 from onward.learners.neural import Progress, check_writable, deferred, shown, text
 
 from ._checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
-from ._identity import named
+from ._identity import digest, named
 from ._processes import anywhere, exchanged, processes, same_everywhere, share, together
 from ._standing import UNCHANGED, FitReport, Plan, Row, Standing, Stopped
 from ._watch import Recorder, Tracker
@@ -44,8 +45,8 @@ def fit(
         raise InvalidInput("patience waits for validation.", mend="Give validation tasks as well.")
     recorder = Recorder(tracker, f"meta-learning/{named(learner.algorithm).kind}")
     with shown(None if processes()[0] else progress) as watch, deferred() as interrupted:
-        training = Training(learner, tasks, plan, watch, recorder)
-        training.begin(validation)
+        training = Training(learner, tasks, validation, plan, watch, recorder)
+        training.begin()
         try:
             stopped = _gone_on(training, interrupted, recorder)
             report = training.end(stopped)
@@ -69,9 +70,15 @@ class Training:
     """One call of `fit`, in every process the same but for its share of the tasks."""
 
     def __init__(
-        self, learner: MetaLearner, tasks: TaskDistribution, plan: Plan, progress: Progress, recorder: Recorder
+        self,
+        learner: MetaLearner,
+        tasks: TaskDistribution,
+        validation: Judges | None,
+        plan: Plan,
+        progress: Progress,
+        recorder: Recorder,
     ) -> None:
-        self._learner, self._tasks, self._plan = learner, tasks, plan
+        self._learner, self._tasks, self._validation, self._plan = learner, tasks, validation, plan
         self._progress, self._recorder = progress, recorder
         self._at = Standing()
         self._judges: Sequence[MetaLearningTask] = ()
@@ -81,25 +88,28 @@ class Training:
         self._began = time.perf_counter()
         self._before = 0.0
 
-    def begin(self, validation: Judges | None) -> None:
+    def begin(self) -> None:
         """From the checkpoint, or from the start."""
         folder = self._plan.checkpoints
         with together(self._learner.device):
             if folder is not None and processes()[0] == 0:
                 check_writable(folder, CHECKPOINT)
-            found = None if folder is None else read_checkpoint(folder, self._training())
-            self._draw(validation, found)
+            found = None if folder is None else read_checkpoint(folder, self.what)
+            self._draw(found)
             if found is not None:
                 self._resume(found)
         _refuse_apart(self._at.done, self._learner.device)
 
-    def _training(self) -> dict[str, str]:
+    @cached_property
+    def what(self) -> dict[str, str]:
         """What decides the training, as texts."""
         plan = {f"fit {n}": repr(v) for n, v in dataclasses.asdict(self._plan).items() if n not in UNCHANGED}
-        return self._learner.describe() | plan | {"tasks": _told_by(self._tasks)}
+        tasks = {"tasks": _told_by(self._tasks), "validation": _told_by(self._validation)}
+        return self._learner.describe() | plan | tasks
 
-    def _draw(self, validation: Judges | None, found: Mapping[str, Any] | None) -> None:
+    def _draw(self, found: Mapping[str, Any] | None) -> None:
         """The validation tasks: the same ones when a training goes on."""
+        validation = self._validation
         if validation is None:
             return
         if isinstance(validation, Sequence):
@@ -135,7 +145,7 @@ class Training:
                 self._recorder.flush()
                 standing = {f.name: getattr(self._at, f.name) for f in dataclasses.fields(self._at)}
                 state = {"learner": self._learner.state_dict(), "tasks": _state_of(self._tasks)}
-                write_checkpoint(folder, self._training(), state | {"origin": self._origin, "standing": standing})
+                write_checkpoint(folder, self.what, state | {"origin": self._origin, "standing": standing})
 
     def go_on(self, interrupted: Any) -> Stopped:
         """Step after step, until something says stop."""
@@ -229,8 +239,13 @@ class Training:
             self._learner.set_meta_parameters(self._at.best_parameters)
 
 
-def _told_by(tasks: object) -> str:
-    """What tasks say that they are: by their `identity` where they have one, else by their `repr`."""
+def _told_by(tasks: Judges | None) -> str:
+    """What tasks are: what they hold; of a distribution its `identity` where it has one, else its `repr`."""
+    if tasks is None:
+        return "none"
+    if isinstance(tasks, Sequence):
+        held = [digest(part) for task in tasks for part in (*task.support_set, *task.query_set)]
+        return f"{len(tasks)} tasks, contents {content_hash(repr(held).encode())[:16]}"
     return getattr(tasks, "identity", None) or text(tasks)
 
 

@@ -51,10 +51,11 @@ def _default(field: Field[Any]) -> Any:
 
 def digests(frozen: Params) -> dict[str, str]:
     """What parameters that stay as they are hold, in short."""
-    return {f"frozen {name}": _digest(value) for name, value in frozen.items()}
+    return {f"frozen {name}": digest(value) for name, value in frozen.items()}
 
 
-def _digest(value: Tensor) -> str:
+def digest(value: Tensor) -> str:
+    """Shape, type and contents of a tensor, in short."""
     data = value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
     return f"{tuple(value.shape)} {value.dtype} {hashlib.sha256(data).hexdigest()[:16]}"
 

@@ -340,8 +340,8 @@ class MetaLearner:
             progress: `True` for a bar on standard error, or what is called with (steps done, steps, note).
             tracker: an `onward.LearningProgressTracker`, or the like: gets the figures of every step, and a learning
                 event with every validation.
-            checkpoints: a folder. With a checkpoint of this very training in it, the training goes on from there, and
-                comes to the same parameters, bit for bit, as one without interruption.
+            checkpoints: a folder. With a checkpoint of this very training in it (its validation tasks included), the
+                training goes on from there, and comes to the same parameters, bit for bit, as one without interruption.
             checkpoint_every: steps between two checkpoints; there is one at the end as well.
 
         Raises:
