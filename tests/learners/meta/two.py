@@ -160,9 +160,11 @@ def apart() -> Said:
         shutil.copytree("checkpoints", here)
 
     def call() -> None:
+        tasks = Sinusoid(seed=7)
         learner(seed=3).fit(
-            Sinusoid(seed=7), steps=9, batch_size=5, validate_every=3, validation_tasks=3, checkpoints=here
-        )
+            tasks, steps=9, batch_size=5, validation=tasks.split("v"), validate_every=3, validation_tasks=3,
+            checkpoints=here,
+        )  # fmt: skip
 
     return {"raised": raised(call)}
 
