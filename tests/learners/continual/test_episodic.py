@@ -104,3 +104,10 @@ def test_whole_numbers_of_any_type_are_classes() -> None:
     system.update_memory(x, y.int())
     system.update_memory(x, y)
     assert system.get_representative_samples(5).y.dtype == torch.int64
+
+
+def test_targets_of_one_number_each_are_weighed() -> None:
+    x = examples(0)[0]
+    memory = EpisodicMemorySystem(nn.Linear(x.shape[1], 1), 20)
+    memory.update_memory(x, x.sum(1))
+    assert len(memory.get_representative_samples(20).x) == 20

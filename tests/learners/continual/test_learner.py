@@ -598,3 +598,32 @@ def test_token_ids_beyond_a_table_are_named() -> None:
     net = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(12, 2))
     with pytest.raises(InvalidInput, match="takes no examples"):
         ContinualLearner(net, [FineTuning()]).predict(torch.full((2, 3), 9))
+
+
+def test_a_state_can_be_gone_back_to_again_and_again() -> None:
+    first, cut = digits()[0], learner(FineTuning())
+
+    def interrupt(done: int, steps: int, note: str) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        cut.learn(first, epochs=3, progress=interrupt)
+    state, reports = cut.state_dict(), []
+    for _ in range(2):
+        one = learner(FineTuning())
+        one.load_state_dict(state)
+        reports.append(one.learn(first, epochs=3))
+    assert len(reports[1].losses) == 3
+    assert (reports[0].losses, reports[0].accuracies) == (reports[1].losses, reports[1].accuracies)
+
+
+def test_real_values_are_not_taken_for_classes() -> None:
+    first = digits()[0]
+    one = ContinualLearner(nn.Linear(64, 1), [FineTuning()], loss="mse", scenario="domain")
+    one.learn(Experience(first.x, first.x.sum(1)))
+    with pytest.raises(InvalidInput, match=r"real values, not classes\. Ask `scores`"):
+        one.predict(first.x)
+    flat = nn.Sequential(nn.Linear(64, 1), nn.Flatten(0))
+    own = ContinualLearner(flat, [FineTuning()], loss=nn.MSELoss(), scenario="domain")
+    with pytest.raises(InvalidInput, match="real values"):
+        own.predict(first.x)

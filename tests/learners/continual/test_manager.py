@@ -330,3 +330,25 @@ def test_what_a_user_said_leaves_buffers_and_what_is_held_out():
     assert manager.learn_new_task("one", Experience(x, y, 0, "third", keys)).accepted
     with pytest.raises(InvalidInput, match="no collection of keys"):
         manager.forget("user 1")
+
+
+def test_the_default_share_of_replay_is_of_the_agents_own_batches():
+    manager = ContinualLearningManager()
+    learner = manager.setup_agent_continual_learning("small", net(), batch_size=16)
+    assert learner.methods == (ExperienceReplay(500, batch_size=4, weight="examples"),)
+    with pytest.raises(InvalidInput, match="batch_size is 0"):
+        manager.setup_agent_continual_learning("none", net(), batch_size=0)
+
+
+def test_networks_of_one_output_without_a_row_may_learn_real_targets():
+    manager = ContinualLearningManager(margin=1e3, batch_size=16)
+    manager.setup_agent_continual_learning("price", nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)), loss="mse")
+    x = torch.randn(200, 2)
+    for shift in (0, 1):
+        assert manager.learn_new_task("price", (x + shift, (x + shift).sum(1))).accepted
+
+
+def test_labels_that_are_no_numbers_are_told_apart_from_inputs():
+    x, y = blobs([0, 1])
+    with pytest.raises(InvalidInput, match="y is of dtype <U1"):
+        agent().learn_new_task("support", (x, np.array(["a", "b"])[y]))

@@ -132,3 +132,10 @@ def test_real_targets_go_by_their_loss():
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(InvalidInput):
         choose_strength(make, *halves(0), **{"strongest": 1.0, **settings})
+
+
+def test_a_rate_that_diverges_is_none():
+    found = choose_strength(steep, *halves(0), strongest=1.0, rates=[1e30, 0.1, 1e31], epochs=4)
+    assert (found.rate, found.met) == (0.1, True)
+    with pytest.raises(InvalidInput, match="diverged"):
+        choose_strength(steep, *halves(0), strongest=1.0, rates=[1e30, 1e31], epochs=4)

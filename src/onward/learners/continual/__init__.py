@@ -24,6 +24,7 @@ from ._retention import follow as follow
 from ._strength import StrengthChoice as StrengthChoice
 from ._strength import StrengthTrial as StrengthTrial
 from ._strength import choose_strength as choose_strength
+from ._trial import Attempt as Attempt
 from .methods import AGEM as AGEM
 from .methods import CLSER as CLSER
 from .methods import EMA as EMA

@@ -172,7 +172,7 @@ def outcomes(learner: Any, experience: Experience) -> Tensor:
     """
     scores: Tensor = learner.scores(experience.x, experience.task)
     if experience.y.is_floating_point():
-        return -(scores - experience.y.view_as(scores)).square().flatten(1).mean(1).double().cpu()
+        return -(scores - experience.y.view_as(scores)).square().unsqueeze(-1).flatten(1).mean(1).double().cpu()
     return (scores.argmax(1) == experience.y).double().cpu()
 
 

@@ -50,6 +50,11 @@ class Heads:
         """All classes met so far, sorted."""
         return tuple(sorted({number for classes in self.classes.values() for number in classes}))
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether some output did not count when scores were last asked for."""
+        return self._excluded is not None and not (self.kind == "class" and self._all_count)
+
     def learn(self, experience: Experience) -> None:
         """Meet an experience: its classes count from now on."""
         known = set(self.classes.get(experience.task, ()))

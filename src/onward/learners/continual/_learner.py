@@ -27,6 +27,7 @@ from onward.learners.neural import (
     put_together,
     refuse_closure,
     refuse_foreign,
+    seed_of_torch,
     shown,
     taken_apart,
     text,
@@ -45,7 +46,7 @@ from ._checks import (
 )
 from ._experience import Experience
 from ._heads import Heads, Kind
-from ._loop import Loop, Plan, Standing, Training, batches, clock, draw_again
+from ._loop import Loop, Plan, Standing, Training, batches, clock, draw_again, refuse_diverged
 from ._losses import LossFunction, loss_of
 from ._method import Course, Hooks, Method, Prepare, unchanged
 from ._report import LearnReport, Stopped
@@ -108,7 +109,7 @@ class ContinualLearner:
         whole(0, seed=seed)
         if not callable(optimizer) and optimizer not in OPTIMIZERS:
             raise InvalidInput(f"No optimizer is called {optimizer!r}.", mend="Name one.", options=OPTIMIZERS)
-        generator = torch.Generator().manual_seed(int(seed))
+        generator = torch.Generator().manual_seed(seed_of_torch(seed))
         self._loss, self._rate, self._seed, self._fresh = loss, plain_number(rate), int(seed), fresh_optimizer
         self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
         self.methods = (recommended(),) if methods is None else methods_of(methods)
@@ -143,7 +144,7 @@ class ContinualLearner:
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return next((p.device for p in self._course.network.parameters()), torch.device("cpu"))
+        return self._course.device
 
     def learn(
         self,
@@ -197,7 +198,7 @@ class ContinualLearner:
         """Dropout draws by this learner's seed, and nobody else's draws change."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            torch.manual_seed(self._seed * 1_000_003 + self.learned)
+            torch.manual_seed(seed_of_torch(self._seed * 1_000_003 + self.learned))
             yield
 
     @contextmanager
@@ -264,6 +265,7 @@ class ContinualLearner:
 
         def reached(at: Standing) -> None:
             if every is not None and at.step % every == 0 and at.step < training.plan.steps:
+                refuse_diverged(self._course, at.step)  # what was kept before stays
                 self._keep(training)
 
         if self._optimizer is None:
@@ -271,6 +273,7 @@ class ContinualLearner:
         done = Loop(self._course, self._hooks, self._optimizer, training.experience, training.plan).run(
             training.at, stop, reached
         )
+        refuse_diverged(self._course, training.at.step)
         return "steps" if done else said[0]
 
     def _end(self, experience: Experience) -> None:
@@ -311,8 +314,15 @@ class ContinualLearner:
         return self.heads.scores(asked(self._course, self.serving, x, task), task)
 
     def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
-        """(n,) classes of (n, ...) examples; see `scores`."""
-        return self.scores(x, task).argmax(1)
+        """(n,) classes of (n, ...) examples; see `scores`.
+
+        Raises:
+            InvalidInput: as there; or the network learns real targets.
+        """
+        scores = self.scores(x, task)
+        if self._loss == "mse" or scores.ndim < 2:
+            raise InvalidInput("The network gives real values, not classes.", mend="Ask `scores` for them.")
+        return scores.argmax(1)
 
     def evaluate(self, experience: Experience) -> dict[str, float]:
         """Mean loss on an experience, and the share right, 0..1, where it has classes.
@@ -370,7 +380,7 @@ class ContinualLearner:
             self._course.network.load_state_dict(state["network"])
             self.heads.restore(state["heads"])
             self._course.generator.set_state(state["generator"].cpu())
-            self._course.learned, self._under_way = int(state["learned"]), state["under_way"]
+            self._course.learned, self._under_way = int(state["learned"]), copy.deepcopy(state["under_way"])
             if tuple(state["trained"]):
                 named = dict(self._course.network.named_parameters())
                 parameters = {name: named[name] for name in state["trained"]}  # others may be frozen since

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.neural import seed_of_torch
 
 from ._checks import is_classes
 from ._experience import Experience
@@ -64,7 +65,7 @@ class Plan:
 
     def order(self, count: int, epoch: int) -> Tensor:
         """(count,) the order of the examples in an epoch: that of its number, whenever it is asked for."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        generator = torch.Generator().manual_seed(seed_of_torch(self.seed * 1_000_003 + epoch))
         return torch.randperm(count, generator=generator)
 
 
@@ -265,18 +266,33 @@ class Loop:
     def _stop(self, at: Standing, watch: Callable[[Standing], bool]) -> bool:
         latest = at.losses[-1] if at.seen == 0 else float(at.sums[0])
         if not isfinite(latest):
-            if all(bool(value.isfinite().all()) for value in self._course.network.parameters()):
+            refuse_diverged(self._course, at.step)
+            if self._course.heads.leaves_out:
                 raise InvalidInput(
                     f"The loss is no number by step {at.step}, though all parameters are.",
                     why="The scores of classes that do not count are -inf: a loss must not average over them.",
                     mend='Give a loss without label smoothing and the like, or take scenario="domain".',
                 )
-            raise InvalidInput(
-                f"The learning of experience {self._course.learned} diverged by step {at.step}.",
-                why="Its loss is no longer a number, and neither are the parameters.",
-                mend="Lower the rate or the strength of the methods, and begin again from a state before.",
-            )
+            raise _diverged(self._course, at.step, "Its loss is no longer a number.")
         return watch(at)
+
+
+def refuse_diverged(course: Course, step: int) -> None:
+    """Say where what is trained is no longer made of numbers.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    if not all(bool(value.isfinite().all()) for value in course.parameters().values()):
+        raise _diverged(course, step, "Its parameters are no longer numbers.")
+
+
+def _diverged(course: Course, step: int, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"The learning of experience {course.learned} diverged by step {step}.",
+        why=why,
+        mend="Lower the rate or the strength of the methods, and begin again from a state before.",
+    )
 
 
 def _no_loss(scores: Tensor, y: Tensor, why: str) -> InvalidInput:

@@ -160,10 +160,11 @@ class ContinualLearningManager:
             raise InvalidInput(f"The agent is called {given!r}.", mend="Give its name as a text.")
         if agent_type in self._agents:
             raise InvalidInput(f"There is an agent {agent_type!r} already.", mend="Choose another name.")
-        chosen = (self.memory_replay(),) if methods is None else methods_of(methods)
+        settings = {"batch_size": self._batch_size, "seed": self._seed, **settings}
+        chosen = (self._replay(settings["batch_size"]),) if methods is None else methods_of(methods)
         grows = any(isinstance(method, Progressive) for method in chosen)
         usual = "task" if grows else "domain" if settings.get("loss") == "mse" else "class"
-        settings = {"scenario": usual, "batch_size": self._batch_size, "seed": self._seed, **settings}
+        settings = {"scenario": usual, **settings}
         began = copy.deepcopy(model)
         if grows and not isinstance(began, ProgressiveNetwork):
             began = ProgressiveNetwork(began)
@@ -231,7 +232,8 @@ class ContinualLearningManager:
 
         Args:
             replay_ratio: share of the examples of a training step that are old ones, above 0 and below 1; each counts
-                as much as a new one.
+                as much as a new one. The step is one with the manager's `batch_size`; an agent with its own that is
+                set up without methods replays the default share of that.
             settings: of `ExperienceReplay`.
 
         Raises:
@@ -240,9 +242,13 @@ class ContinualLearningManager:
         >>> ContinualLearningManager().memory_replay(replay_ratio=0.2).batch_size
         32
         """
+        return self._replay(self._batch_size, replay_ratio, **settings)
+
+    def _replay(self, batch_size: int, replay_ratio: float = 0.2, **settings: Any) -> ExperienceReplay:
         above(replay_ratio=replay_ratio)
         above(new_ratio=1 - replay_ratio)
-        old = max(1, round(self._batch_size * replay_ratio / (1 - replay_ratio)))
+        whole(1, batch_size=batch_size)
+        old = max(1, round(batch_size * replay_ratio / (1 - replay_ratio)))
         return ExperienceReplay(**{"memory": self._memory, "batch_size": old, "weight": "examples", **settings})
 
     def knowledge_distillation_continual(

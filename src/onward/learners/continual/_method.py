@@ -45,6 +45,11 @@ class Course:
     batch_size: int
     learned: int = 0
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next((value.device for value in self.network.parameters()), torch.device("cpu"))
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """Those that are trained, by name."""
         return {name: value for name, value in self.network.named_parameters() if value.requires_grad}

@@ -114,9 +114,7 @@ def choose_strength(  # noqa: PLR0913 - what is tried, on what, and how long
         learner.learn(experience, epochs=epochs)
         return learner
 
-    scores = [_score(learned(0.0, rate), validation) for rate in rates]
-    plastic = max(scores)
-    rate = rates[scores.index(plastic)]
+    plastic, rate = _most_plastic(learned, rates, validation)
     least = plastic - margin * abs(plastic)
     trials: list[StrengthTrial] = []
     for at in range(tries):
@@ -126,6 +124,21 @@ def choose_strength(  # noqa: PLR0913 - what is tried, on what, and how long
         if score >= least or at == tries - 1:
             break
     return _chosen(learner, rate, plastic, trials, met=score >= least)
+
+
+def _most_plastic(
+    learned: Callable[[float, float], ContinualLearner], rates: Sequence[float], validation: Experience
+) -> tuple[float, float]:
+    """The best score without a penalty, and its rate; a rate with which the learning diverges is none."""
+    scores: dict[float, float] = {}
+    for rate in rates:
+        try:
+            scores[rate] = _score(learned(0.0, rate), validation)
+        except InvalidInput:
+            if rate == rates[-1] and not scores:  # none was any better
+                raise
+    best = max(scores, key=lambda rate: scores[rate])
+    return scores[best], best
 
 
 def _tried(

@@ -291,3 +291,8 @@ def test_averages_that_cannot_follow_are_refused(wrong: dict[str, float]) -> Non
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(wrong))):
         CLSER(**wrong)
+
+
+def test_the_closer_teacher_may_give_one_number_each() -> None:
+    said = [torch.tensor([1.0, 5.0]), torch.tensor([3.0, 4.0])]
+    assert better(said, said, torch.tensor([1.0, 4.0])).tolist() == [1.0, 4.0]

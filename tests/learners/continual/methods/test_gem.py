@@ -8,7 +8,7 @@ from tests.learners.continual.streams import digits, network, same
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual import ContinualLearner, Experience, Hooks, Method
+from onward.learners.continual import ContinualLearner, Experience, Hooks, Joint, Method
 from onward.learners.continual.memory import Buffer, Random
 from onward.learners.continual.methods._gem import AGEM, GEM
 
@@ -170,3 +170,18 @@ def test_wrong_settings_of_the_averaged_are_refused() -> None:
         AGEM(10, batch_size=0)
     with pytest.raises(InvalidInput, match="memory"):
         AGEM(0)
+
+
+@pytest.mark.parametrize("method", [GEM(each=8), Joint()])
+def test_examples_that_were_kept_come_to_where_the_network_is(method: Method) -> None:
+    first = digits()[0]
+    one = ContinualLearner(network(), [method])
+    one.learn(first, steps=1)
+    kept = one.state_dict()["methods"]
+    elsewhere = ContinualLearner(network().to("meta"), [method])
+    hooks = elsewhere._hooks[0]
+    assert hooks.restore
+    assert hooks.state
+    hooks.restore(kept[0])
+    held = hooks.state().get("memories", [hooks.state()])[0]
+    assert held["x"].device.type == held["y"].device.type == "meta"

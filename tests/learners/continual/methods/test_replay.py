@@ -310,3 +310,19 @@ def test_a_feature_that_is_drawn_alone_is_any_of_those_kept() -> None:
         seen.add(float(hook._drawn.x.sum()))
         assert len(hook._drawn) == 1
     assert len(seen) > 1
+
+
+def test_features_go_with_inputs_that_are_augmented() -> None:
+    noisy = learner(ExperienceReplay(20, features="0"), split(), prepare=lambda x: x + 0.1 * torch.randn_like(x))
+    assert noisy.learn(part(0)).steps > 0
+
+
+@pytest.mark.parametrize("policy", ["gradient_magnitude", "reservoir"])
+@pytest.mark.parametrize("flat", [True, False])
+def test_targets_of_one_number_each_are_remembered(policy: str, flat: bool) -> None:
+    x = part(0).x
+    net = nn.Sequential(nn.Linear(x[0].numel(), 1), *([nn.Flatten(0)] if flat else []))
+    one = ContinualLearner(net, [ExperienceReplay(20, policy)], loss="mse", scenario="domain")
+    for _ in range(2):
+        one.learn(Experience(x.flatten(1), x.flatten(1).sum(1)))
+    assert one.evaluate(Experience(x.flatten(1), x.flatten(1).sum(1)))["loss"] >= 0

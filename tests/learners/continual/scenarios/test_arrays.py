@@ -187,3 +187,9 @@ def test_holding_out(counts, share, seed):
     for number, count in enumerate(counts):
         taken = int((held.y == number).sum())
         assert taken == (min(max(1, round(share * count)), count - 1) if count > 1 else 0)
+
+
+def test_numbers_of_numpy_are_numbers():
+    x, y = torch.zeros(40, 2), torch.arange(40) % 4
+    stream = from_arrays(x, y, np.int64(2), test=np.float32(0.25))
+    assert [(len(one), len(held)) for one, held in zip(stream.train, stream.test, strict=True)] == [(16, 4)] * 2

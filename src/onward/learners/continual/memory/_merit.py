@@ -55,7 +55,7 @@ def errors(view: View) -> Tensor:
     tensor([0.7071])
     """
     if view.y.is_floating_point():
-        wrong = view.scores.flatten(1) - view.y.flatten(1)
+        wrong = (view.scores - view.y.view_as(view.scores)).unsqueeze(-1).flatten(1)
     else:
         wrong = view.scores.softmax(1)
         wrong[torch.arange(len(wrong), device=wrong.device), view.y] -= 1

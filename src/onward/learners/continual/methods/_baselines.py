@@ -118,4 +118,5 @@ class _Everything:
         return {"x": self._all.x, "y": self._all.y, "keys": keys}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._all = Experience(state["x"], state["y"], keys=state["keys"]) if state else None
+        here = self._course.device
+        self._all = Experience(state["x"].to(here), state["y"].to(here), keys=state["keys"]) if state else None

@@ -147,7 +147,7 @@ def better(said: Sequence[Tensor], scores: Sequence[Tensor], y: Tensor) -> Tenso
             [0., 0.]])
     """
     if y.is_floating_point():
-        errors = [(outputs - y.view_as(outputs)).square().flatten(1).sum(1) for outputs in said]
+        errors = [(outputs - y.view_as(outputs)).square().unsqueeze(-1).flatten(1).sum(1) for outputs in said]
         chosen = errors[0] < errors[1]
     else:
         true = [given.log_softmax(1).gather(1, y.unsqueeze(1)).squeeze(1) for given in scores]

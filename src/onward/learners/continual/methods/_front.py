@@ -44,9 +44,12 @@ class Front:
 
     def features(self, x: Tensor) -> Tensor:
         """(n, ...) features of (n, ...) examples."""
+        return self._features(self._course.prepare(x))
+
+    def _features(self, inputs: Tensor) -> Tensor:
         self.settle()
         with torch.no_grad():
-            return self._answer(self._module, self._course.prepare(x))
+            return self._answer(self._module, inputs)
 
     def rest(self, features: Tensor) -> Tensor:
         """(n, C) outputs of the network for (n, ...) features, with graph."""
@@ -69,8 +72,8 @@ class Front:
         network.eval()
         try:
             with torch.no_grad():
-                whole = self._answer(network, self._course.prepare(x))
-                parts = self.rest(self.features(x))
+                inputs = self._course.prepare(x)  # once: it may augment
+                whole, parts = self._answer(network, inputs), self.rest(self._features(inputs))
             same = whole.shape == parts.shape and torch.allclose(whole, parts, rtol=1e-3, atol=1e-5)
         except (RuntimeError, TypeError, ValueError):  # the rest takes nothing of the kind
             same = False

@@ -137,7 +137,10 @@ class _Episodes:
         return {"memories": [_told(kept) for kept in self._memories]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._memories = [Experience(**kept) for kept in state["memories"]]
+        here = self._course.device
+        self._memories = [
+            Experience(**{**kept, "x": kept["x"].to(here), "y": kept["y"].to(here)}) for kept in state["memories"]
+        ]
 
 
 def _rows(experience: Experience, rows: Tensor) -> Experience:

@@ -24,12 +24,12 @@ from ._quadratic import Quadratic, gradients_of
 class KroneckerLaplace:
     """Online structured Laplace approximation (Ritter, Botev and Barber 2018, arXiv:1805.07810).
 
-    As online EWC, but for every linear layer and convolution without groups the Fisher information is a Kronecker
-    product, which knows how the parameters of the layer act together: for the move D (out, in) of a layer's weight and
-    bias, strength / 2 times tr(G D A D') is added to the loss, around where the last experience left it. Other
-    parameters have the diagonal. A sum over experiences is kept as the nearest product (as Kao et al. 2021,
-    arXiv:2106.08085), so that state and step cost the same however many there were. The state of a layer is
-    in^2 + out^2 numbers beside its parameters, and a step multiplies by both matrices.
+    As online EWC, but for every linear layer, and every convolution without groups whose padding is zeros and a number,
+    the Fisher information is a Kronecker product, which knows how the parameters of the layer act together: for the
+    move D (out, in) of a layer's weight and bias, strength / 2 times tr(G D A D') is added to the loss, around where
+    the last experience left it. Other parameters have the diagonal. A sum over experiences is kept as the nearest
+    product (as Kao et al. 2021, arXiv:2106.08085), so that state and step cost the same however many there were. The
+    state of a layer is in^2 + out^2 numbers beside its parameters, and a step multiplies by both matrices.
 
     Args:
         strength: of the penalty, at least 0; 1 is Bayes' rule where an experience stands for as many examples as it

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.continual._heads import Kind
-from onward.learners.neural import classes_of, inputs_of, whole
+from onward.learners.neural import classes_of, inputs_of, is_number, whole
 
 from ._build import Cut, Holding, build
 from ._parts import Examples, Rows, is_real, targets_of
@@ -73,9 +74,10 @@ def from_arrays(  # noqa: PLR0913 - the data, how it is cut, and what is held ou
         ...
     onward.core._errors.InvalidInput: No example has the class 'a'. Name classes of `y`.
     """
-    holding = Holding(test if isinstance(test, float | int) else 0.0, validation, seed)
+    share: Any = test if is_number(test, Real) else None
+    holding = Holding(0.0 if share is None else float(share), validation, seed)
     data = examples_of(x, y, keys, encoder, device)
-    held = None if isinstance(test, float | int) else _tested(test, encoder, device, data.labels)
+    held = _tested(test, encoder, device, data.labels) if share is None else None
     if data.y.is_floating_point():
         return _stretches(data, held, experiences, kind, holding)
     groups = _groups(data.labels, experiences, np.random.default_rng([seed, 0]) if shuffle else None)
@@ -119,6 +121,10 @@ def examples_of(
     if is_real(y):
         return Examples(inputs, targets_of(y).to(inputs.device), kept)
     if numbered:
+        if not isinstance(y, Tensor) and np.asarray(y).dtype.kind not in "iub":
+            raise InvalidInput(
+                f"y is of dtype {np.asarray(y).dtype}.", mend="Number the classes from 0, or give reals."
+            )
         return Examples(inputs, inputs_of(y).long().to(inputs.device), kept)
     own, codes = classes_of(y)
     if labels is not None:
@@ -160,7 +166,7 @@ def _groups(labels: Sequence[Hashable], experiences: Any, random: np.random.Gene
     Args:
         random: what draws their order.
     """
-    if isinstance(experiences, int):
+    if not isinstance(experiences, Iterable):
         whole(1, experiences=experiences)
         if experiences > len(labels):
             raise InvalidInput(
