@@ -270,3 +270,55 @@ def test_real_targets_of_any_shape():
     learner = ContinualLearner(net, [StreamingRidge(1e-6)], loss="mse", scenario="domain")
     learner.learn(Experience(x, y))
     assert torch.allclose(learner.scores(x), y, atol=1e-2)
+
+
+def test_fewer_examples_than_features_of_any_scale_are_learned():
+    torch.manual_seed(60)
+    x, rule = torch.randn(30, 60) * 1e4, torch.randn(60, 1) / 1e4
+    new = torch.randn(500, 60) * 1e4
+    for method in (StreamingRidge(), StreamingRidge(1e-8)):
+        learner = taught(method, [Experience(x, x @ rule)], nn.Linear(60, 1), loss="mse", scenario="domain")
+        assert learner.evaluate(Experience(x, x @ rule))["loss"] < 0.1
+        assert learner.evaluate(Experience(new, new @ rule))["loss"] < (new @ rule).var()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4, 1e7])
+def test_features_that_go_together_change_no_class(scale):
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(200) % 4
+    x = 2 * torch.randn(4, 3, generator=generator)[y] + torch.randn(200, 3, generator=generator)
+    mixed = scale * (x.double() @ torch.randn(3, 12, generator=generator, dtype=torch.float64))
+    expected = taught(SLDA(), [Experience(x, y)], nn.Linear(3, 4)).predict(x)
+    found = taught(SLDA(), [Experience(mixed.float(), y)], nn.Linear(12, 4)).predict(mixed.float())
+    assert (found == expected).double().mean() > 0.97
+
+
+class Overflowing(nn.Module):
+    """Features that are too large for their precision where an input is."""
+
+    def forward(self, x):
+        return 1e38 * x
+
+
+@pytest.mark.parametrize("method", [SLDA, StreamingRidge])
+def test_what_could_not_be_solved_was_not_counted(method):
+    first, second = digits()[:2]
+    learner = taught(method(encoder=Overflowing(), keep_features=True), [])
+    wrong = Experience(1e3 + second.x, second.y, keys=["user"] * len(second))
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match="features of these examples hold what is no finite number"):
+            learner.learn(wrong)
+    assert learner.state_dict()["methods"] == [{}]
+    learner = taught(method(keep_features=True), [first])
+    before = learner.state_dict()["methods"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.linalg, "cholesky_ex", fail)
+        with pytest.raises(RuntimeError, match="no"):
+            learner.learn(Experience(second.x, second.y, keys=["user"] * len(second)))
+    found = learner.state_dict()["methods"]
+    assert torch.equal(found[0]["sums"]["count"], before[0]["sums"]["count"])
+    assert found[0]["kept"] is None
+
+
+def fail(*given):
+    raise RuntimeError("no")

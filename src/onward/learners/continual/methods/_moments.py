@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,11 @@ class Moments:
     count: Tensor
     mean: Tensor
     scatter: Tensor
+
+    @property
+    def finite(self) -> bool:
+        """Whether all of them are finite numbers."""
+        return all(bool(part.isfinite().all()) for part in (self.mean, self.scatter))
 
     @classmethod
     def of(cls, rows: Tensor, group: Tensor | None = None, groups: int = 1) -> Moments:
@@ -84,3 +89,26 @@ class Moments:
     def restored(cls, state: Mapping[str, Any], device: torch.device) -> Moments:
         """The way back."""
         return cls(*(state[name].to(device) for name in ("count", "mean", "scatter")))
+
+
+def solved(matrix: Tensor, right: Tensor, inverse: Callable[[Tensor], Tensor]) -> Tensor:
+    """What times a (d, d) symmetric matrix is `right` (d, m), where no eigenvalue is below 0 but for rounding.
+
+    By Cholesky where no row is that of the others together, up to rounding; else by the eigenvalues, which takes
+    several times as long.
+
+    Args:
+        inverse: (d,) eigenvalues in order -> what is taken as one over each; those within `rounding` may be anything.
+    """
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    own = factor.diagonal().square() > len(matrix) * torch.finfo(matrix.dtype).eps * matrix.diagonal()
+    if not bool(failed) and bool(own.all()):
+        return torch.cholesky_solve(right, factor)
+    values, vectors = torch.linalg.eigh(matrix)
+    found: Tensor = vectors @ (inverse(values)[:, None] * (vectors.T @ right))
+    return found
+
+
+def rounding(values: Tensor) -> Tensor:
+    """How far rounding may have moved the eigenvalues (d,), in order, of a matrix."""
+    return len(values) * torch.finfo(values.dtype).eps * values[-1]

@@ -14,7 +14,7 @@ from onward.core import InvalidInput
 from onward.learners.continual._method import Course, Hooks
 from onward.learners.neural import above, share, whole
 
-from ._moments import Moments
+from ._moments import Moments, rounding, solved
 from ._streaming import Plan, Streaming
 
 RIDGES: Final = tuple(10.0**power for power in range(-8, 9))
@@ -86,11 +86,16 @@ class _Gaussians:
         total, part = sums.count.sum().clamp_min(1), self._settings.shrinkage
         covariance = sums.scatter * ((1 - part) / total)
         covariance.diagonal().add_(part)
-        weight = torch.cholesky_solve(sums.mean.T, torch.linalg.cholesky(covariance)).T
+        weight = solved(covariance, sums.mean.T, _least_variance).T
         bias = (weight * sums.mean).sum(1) / -2
         if self._settings.priors:
             bias = bias + (sums.count / total).clamp_min(1e-300).log()
         return weight, bias.masked_fill(sums.count == 0, -torch.inf)
+
+
+def _least_variance(values: Tensor) -> Tensor:
+    """One over eigenvalues, none of which is taken for smaller than rounding lets one tell."""
+    return 1 / values.clamp_min(rounding(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +168,7 @@ class _NormalEquations:
         scatter = held.scatter + held.count.sum() * torch.outer(gap, gap)
         errors = []
         for ridge in self._ridges:
-            weight = vectors @ (turned / (values.clamp_min(0) + ridge)[:, None])
+            weight = vectors @ (_where_told(values + ridge)[:, None] * turned)
             both = torch.cat([-weight, torch.eye(outputs, dtype=weight.dtype, device=weight.device)])
             errors.append(float(((scatter @ both) * both).sum()))
         self.chosen = self._ridges[errors.index(min(errors))]
@@ -172,6 +177,11 @@ class _NormalEquations:
         width = sums.mean.shape[1] - outputs
         among = sums.scatter[:width, :width].clone()
         among.diagonal().add_(self.chosen)
-        weight = torch.cholesky_solve(sums.scatter[:width, width:], torch.linalg.cholesky(among)).T
+        weight = solved(among, sums.scatter[:width, width:], _where_told).T
         mean = sums.mean[0]
         return weight, mean[width:] - weight @ mean[:width]
+
+
+def _where_told(values: Tensor) -> Tensor:
+    """One over eigenvalues; 0 where they are rounding alone, as of directions in which no feature varies."""
+    return torch.where(values > rounding(values), 1 / values, 0)

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor, nn
 
+from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks
 
@@ -100,16 +101,13 @@ class Streaming:
         if self._plan.held_out:
             order = torch.randperm(len(experience), generator=self._course.generator)
         held = order[: int(self._plan.held_out * len(experience))]
-        self._take(self._summed(experience, order[len(held) :]))
+        sums, kept = self._summed(experience, order[len(held) :])
+        sums = sums if self._sums is None else self._sums.joined(sums)
         if len(held):
-            out = self._summed(experience, held)
-            assert self._sums is not None
-            self._rule.choose(self._sums, out, self._outputs)
-            self._take(out)
-        self._solve()
-
-    def _take(self, sums: Moments) -> None:
-        self._sums = sums if self._sums is None else self._sums.joined(sums)
+            out, more = self._summed(experience, held)
+            self._rule.choose(sums, out, self._outputs)
+            sums, kept = sums.joined(out), _both(kept, more)
+        self._hold(sums, _both(self._kept, kept))
 
     def _begin(self, x: Tensor) -> None:
         """Look at how many features and outputs there are, and draw the projection."""
@@ -120,23 +118,35 @@ class Streaming:
             weight = torch.randn(features.shape[1], self._plan.projection, generator=self._course.generator)
             self._features = Projected(self._encoder, weight.to(x.device, _precise(features.dtype)))
 
-    def _summed(self, experience: Experience, order: Tensor) -> Moments:
-        """Sums over rows of an experience."""
+    def _summed(self, experience: Experience, order: Tensor) -> tuple[Moments, _Kept | None]:
+        """Sums over rows of an experience, and what is kept of them.
+
+        Raises:
+            InvalidInput: the features are no finite numbers.
+        """
         total: Moments | None = None
+        kept: _Kept | None = None
         for part in order.split(PART):
             at = part.to(experience.x.device)
             rows, y = self._course.outputs(experience.x[at], self._features), experience.y[at]
             sums = self._rule.moments(rows, y, self._outputs)
             total = sums if total is None else total.joined(sums)
             if self._plan.keep_features and experience.keys is not None:
-                kept = _Kept(tuple(experience.keys[number] for number in part.tolist()), rows, y)
-                self._kept = kept if self._kept is None else self._kept.joined(kept)
+                keys = tuple(experience.keys[number] for number in part.tolist())
+                kept = _both(kept, _Kept(keys, rows, y))
         assert total is not None
-        return total
+        if not total.finite:
+            raise InvalidInput(
+                "The features of these examples hold what is no finite number.",
+                mend="Scale the inputs by prepare=, or give another encoder=.",
+            )
+        return total, kept
 
-    def _solve(self) -> None:
-        assert self._sums is not None
-        self._answer_by(*self._rule.solve(self._sums, self._outputs))
+    def _hold(self, sums: Moments, kept: _Kept | None) -> None:
+        """Go by these sums from now on, once they are solved."""
+        layer = self._rule.solve(sums, self._outputs)
+        self._sums, self._kept = sums, kept
+        self._answer_by(*layer)
 
     def _answer_by(self, weight: Tensor, bias: Tensor) -> None:
         """Answer by this layer, in the precision of the network but at least in single."""
@@ -151,10 +161,9 @@ class Streaming:
         gone = [at for at, key in enumerate(self._kept.keys) if key in keys]
         if gone:
             out = self._kept.at(gone)
-            self._sums = self._sums.without(self._rule.moments(out.rows, out.y, self._outputs))
             left = set(range(len(self._kept.keys))) - set(gone)
-            self._kept = self._kept.at(sorted(left))
-            self._solve()
+            sums = self._sums.without(self._rule.moments(out.rows, out.y, self._outputs))
+            self._hold(sums, self._kept.at(sorted(left)))
         return len(gone)
 
     def state(self) -> dict[str, Any]:
@@ -184,6 +193,11 @@ class Streaming:
         self._answer_by(state["weight"].to(device), state["bias"].to(device))
         kept = state["kept"]
         self._kept = kept and _Kept(tuple(kept["keys"]), kept["rows"].to(device), kept["y"].to(device))
+
+
+def _both(one: _Kept | None, other: _Kept | None) -> _Kept | None:
+    """What is kept of both."""
+    return other if one is None else one if other is None else one.joined(other)
 
 
 def _precise(kind: torch.dtype) -> torch.dtype:
