@@ -1,6 +1,7 @@
 """The learner: it learns, forgets when nothing holds it, and goes on bit for bit."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from tests.learners.continual.streams import digits, network, same, same_state
 from torch import nn
 
 from onward.core import InvalidInput
-from onward.learners.continual import ContinualLearner, Experience, FineTuning, Joint, NoLearning
+from onward.learners.continual import ContinualLearner, Experience, ExperienceReplay, FineTuning, Joint, NoLearning
 
 
 def learner(*methods: object, **settings: object) -> ContinualLearner:
@@ -220,6 +221,43 @@ def test_one_example_that_a_batch_norm_cannot_work_on_was_never_met() -> None:
     assert replaying.heads.seen == (*first.classes, *single.classes)
 
 
+def normed() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 10))
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_joint_does_not_keep_what_was_refused(keyed: bool) -> None:
+    first, second = digits()[:2]
+    single = Experience(first.x[:1], first.y[:1], keys=["user"] if keyed else None)
+    one, other = (ContinualLearner(normed(), [Joint()]) for _ in range(2))
+    with pytest.raises(InvalidInput, match="no batch of one example"):
+        one.learn(single)
+    for each in (one, other):
+        each.network[1].num_batches_tracked.zero_()  # which the norm counts before it refuses
+        each.learn(second)
+    same(one, other)
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_joint_goes_back_to_what_it_kept_before(keyed: bool) -> None:
+    first, second = digits()[:2]
+    keys = [f"user {at}" for at in range(len(first))] if keyed else None
+    one, other = learner(Joint()), learner(Joint(), loss=lambda scores, y: scores - float(y.max()))
+    one.learn(replace(first, keys=keys), steps=3)
+    other.load_state_dict(one.state_dict())
+    with pytest.raises(InvalidInput, match="The loss does not work"):
+        other.learn(replace(second, keys=["user 0"] * len(second)))
+    same(one, other)
+
+
+def test_what_one_method_refuses_another_does_not_keep() -> None:
+    one = learner(Joint(), ExperienceReplay(20, policy="herding"), loss="mse", scenario="domain")
+    with pytest.raises(InvalidInput, match="Real targets"):
+        one.learn(Experience(digits()[0].x, torch.zeros(len(digits()[0]), 10)))
+    assert one.state_dict()["methods"][0] == {}
+
+
 def test_errors_that_are_not_about_one_example_stay_what_they_are() -> None:
     class Odd(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -388,6 +426,37 @@ def test_goes_back_to_before_a_layer_was_frozen() -> None:
     for each in (one, other):
         each.learn(second, steps=3)
     same(one, other)
+
+
+def test_joint_forgets_nobody_by_an_empty_key() -> None:
+    first, second = digits()[:2]
+    one = learner(Joint())
+    for experience in (first, second):
+        one.learn(experience, steps=1)
+    assert one.forget({""}) == 0
+    assert one.state_dict()["methods"][0]["keys"] is None
+
+
+def test_joint_keeps_keys_beside_examples_without(tmp_path: Path) -> None:
+    first, second, third = (Experience(one.x[:20], one.y[:20]) for one in digits()[:3])
+    keys = np.array([f"user {at % 2}" for at in range(20)])
+    one = learner(Joint())
+    for experience in (first, replace(second, keys=keys), replace(third, keys=keys)):
+        one.learn(experience, steps=1)
+    one.save(tmp_path)
+    other = learner(Joint())
+    assert other.resume(tmp_path) == 3
+    same(one, other)
+    assert other.forget(["user 1"]) == 20
+    assert other.state_dict()["methods"][0]["keys"] == [None] * 20 + ["user 0"] * 20
+
+
+def test_keys_of_any_sequence_are_kept_as_they_were_given() -> None:
+    keys = ["a", None, "b"]
+    one = Experience(torch.zeros(3, 2), torch.zeros(3), keys=keys)
+    keys[0] = "c"
+    assert one.keys == ("a", None, "b")
+    assert Experience(torch.zeros(2, 2), torch.zeros(2), keys=np.array(["a", "b"])).keys == ("a", "b")  # type: ignore[arg-type]
 
 
 def test_joint_forgets_by_key() -> None:

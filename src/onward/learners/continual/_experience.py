@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from onward.core import InvalidInput
@@ -21,7 +22,7 @@ class Experience:
         y: (n,) class numbers from 0, of any whole type, or (n, ...) real targets; on the device of `x`.
         task: number of the task that they belong to, from 0; where nobody tells tasks apart, 0.
         name: for people.
-        keys: a text for each example by which it can be forgotten, or `None`.
+        keys: a text, or `None`, for each example by which it can be forgotten; or `None`.
 
     Raises:
         InvalidInput: they are no tensors, or their lengths or devices differ.
@@ -36,7 +37,7 @@ class Experience:
     y: Tensor
     task: int = 0
     name: str = ""
-    keys: Sequence[str] | None = None
+    keys: Sequence[str | None] | None = None
 
     def __post_init__(self) -> None:
         given: tuple[Any, Any] = (self.x, self.y)
@@ -65,6 +66,10 @@ class Experience:
             raise InvalidInput(f"x is on {self.x.device}, y on {self.y.device}.", mend="Move both to one device.")
         whole(0, task=self.task)
         object.__setattr__(self, "task", int(self.task))
+        if self.keys is not None:
+            given_keys: Any = self.keys
+            own = given_keys.tolist() if isinstance(given_keys, np.ndarray) else given_keys
+            object.__setattr__(self, "keys", tuple(own))
         for name in ("x", "y"):  # who made them is not trained here
             object.__setattr__(self, name, getattr(self, name).detach())
 

@@ -120,6 +120,7 @@ class ContinualLearner:
         self._trained: tuple[str, ...] = ()
         self._under_way: dict[str, Any] | None = None
         self._at = Standing()
+        self._begun: list[Hooks] = []
 
     @property
     def network(self) -> nn.Module:
@@ -203,13 +204,18 @@ class ContinualLearner:
 
     @contextmanager
     def _unmet(self) -> Iterator[None]:
-        """What is refused before its first step was not met: its classes do not count."""
-        before, self._at = self.heads.state(), Standing()
+        """What is refused before its first step was not met: its classes do not count, nor what methods began."""
+        before, self._at, self._begun = self.heads.state(), Standing(), []
+        optimizer = self._trained, self._optimizer
         try:
             yield
         except InvalidInput:
             if not self._at.step:
                 self.heads.restore(before)
+                self._trained, self._optimizer = optimizer
+                for hook in reversed(self._begun):
+                    if hook.unmet:
+                        hook.unmet()
             raise
 
     def _begin(self, experience: Experience, epochs: int, steps: int | None, folder: Path | None) -> Training:
@@ -220,6 +226,7 @@ class ContinualLearner:
             for hook in self._hooks:
                 if hook.begin:
                     hook.begin(experience)
+                self._begun.append(hook)
             self.heads.learn(experience)
         chosen = experience
         for hook in self._hooks:

@@ -119,6 +119,7 @@ class Hooks:
 
     Args:
         begin: before the first step, and before the heads meet the experience; not again after an interruption.
+        unmet: go back to before `begin`: the experience was refused before its first step.
         material: what to take the steps on instead; it changes nothing.
         recall: more examples (m, ...) to send through the network together with the batch.
         objective: what to add to the loss, given the raw outputs (m, C) of what `recall` gave.
@@ -135,6 +136,7 @@ class Hooks:
     """
 
     begin: Callable[[Experience], None] | None = None
+    unmet: Callable[[], None] | None = None
     material: Callable[[Experience], Experience] | None = None
     recall: Callable[[Step], Tensor | None] | None = None
     objective: Callable[[Step, Tensor | None], Tensor | None] | None = None

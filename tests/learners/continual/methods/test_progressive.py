@@ -287,3 +287,23 @@ def test_a_refused_task_leaves_no_column() -> None:
     with pytest.raises(InvalidInput, match="Class 50"):
         one.learn(Experience(digits()[1].x, torch.full_like(digits()[1].y, 50), 1))
     assert len(one.network.growth().columns) == 1
+
+
+@pytest.mark.parametrize("known", [0, 1, 2])
+def test_a_task_refused_at_its_first_step_leaves_no_column(known: int) -> None:
+    def normed() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 10))
+
+    one, other = grown(normed(), known), grown(normed(), known)
+    x, y = digits()[known].x, digits()[known].y
+    with pytest.raises(InvalidInput, match="no batch of one example"):
+        one.learn(Experience(x[:1], y[:1], known))
+    assert sorted(one.network.tasks) == list(range(known))
+    for each in (one, other):  # what a norm counts before it refuses
+        each.network.columns["0"].stages[0][1].num_batches_tracked.zero_()
+    same(one, other)
+    for each in (one, other):
+        for task in (max(known - 1, 0), known, known + 1):
+            each.learn(digits()[task], steps=3)
+    same(one, other)

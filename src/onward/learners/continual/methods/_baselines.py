@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -70,13 +70,21 @@ class Joint:
 
     def start(self, course: Course) -> Hooks:
         kept = _Everything(course)
-        return Hooks(begin=kept.add, material=kept.material, state=kept.state, restore=kept.restore, forget=kept.forget)
+        return Hooks(
+            begin=kept.add,
+            unmet=kept.drop_latest,
+            material=kept.material,
+            state=kept.state,
+            restore=kept.restore,
+            forget=kept.forget,
+        )
 
 
 class _Everything:
     def __init__(self, course: Course) -> None:
         self._course = course
         self._all: Experience | None = None
+        self._earlier: tuple[int, Sequence[str | None] | None] = (0, None)
 
     def material(self, experience: Experience) -> Experience:
         return experience if self._all is None else self._all
@@ -96,11 +104,21 @@ class _Everything:
                     f" together with those before, {tuple(before.x.shape[1:])} with {tuple(before.y.shape[1:])}.",
                     mend="Bring them to one shape.",
                 )
-            keys = (*(before.keys or [""] * len(before)), *(experience.keys or [""] * len(experience)))
+            keys = None
+            if before.keys is not None or experience.keys is not None:
+                keys = (*_named(before), *_named(experience))
             x, y = torch.cat([before.x, experience.x]), torch.cat([before.y, experience.y])
             self._all = replace(experience, x=x, y=y, keys=keys)
         else:  # a copy: whose tensors these are may write into them
             self._all = replace(experience, x=experience.x.clone(), y=experience.y.clone())
+        self._earlier = (0, None) if before is None else (len(before), before.keys)
+
+    def drop_latest(self) -> None:
+        """As if the experience that was added last had never come."""
+        count, keys = self._earlier
+        if self._all is not None:
+            x, y = (part[:count].clone() for part in (self._all.x, self._all.y))
+            self._all = replace(self._all, x=x, y=y, keys=keys) if count else None
 
     def forget(self, keys: Collection[str]) -> int:
         if self._all is None or self._all.keys is None:
@@ -120,3 +138,8 @@ class _Everything:
     def restore(self, state: Mapping[str, Any]) -> None:
         here = self._course.device
         self._all = Experience(state["x"].to(here), state["y"].to(here), keys=state["keys"]) if state else None
+
+
+def _named(experience: Experience) -> Sequence[str | None]:
+    """A key, or none, for each example."""
+    return [None] * len(experience) if experience.keys is None else experience.keys

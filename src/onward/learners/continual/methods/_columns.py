@@ -239,6 +239,13 @@ class ProgressiveNetwork(nn.Module):
         heard = {name: list(self.column(name).elders) for name in self.columns}
         return {"columns": heard, "tasks": dict(self.tasks), "next": self._next}
 
+    def shrink(self, structure: Mapping[str, Any]) -> None:
+        """Drop the columns and tasks that came since `structure` said this."""
+        for name in [name for name in self.columns if name not in structure["columns"]]:
+            del self.columns[name]
+        self.tasks, self._next = dict(structure["tasks"]), structure["next"]
+        self._settle()
+
     def rebuild(self, structure: Mapping[str, Any]) -> None:
         """Columns as `structure` said, with weights that are still to be loaded."""
         with torch.random.fork_rng(devices=[]):

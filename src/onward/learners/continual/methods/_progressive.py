@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
@@ -43,10 +42,21 @@ class Progressive:
                 mend='Use scenario="task", or another method.',
             )
 
-        return Hooks(begin=partial(_grow, network), state=network.structure, restore=network.rebuild)
+        growing = _Growing(network)
+        return Hooks(begin=growing.begin, unmet=growing.unmet, state=network.structure, restore=network.rebuild)
 
 
-def _grow(network: ProgressiveNetwork, experience: Experience) -> None:
-    """A column for a task that has none, or not the newest."""
-    if network.tasks.get(experience.task) != network.newest:
-        network.grow(experience.task)
+class _Growing:
+    def __init__(self, network: ProgressiveNetwork) -> None:
+        self._network = network
+        self._before = network.structure()
+
+    def begin(self, experience: Experience) -> None:
+        """A column for a task that has none, or not the newest."""
+        network = self._network
+        self._before = network.structure()
+        if network.tasks.get(experience.task) != network.newest:
+            network.grow(experience.task)
+
+    def unmet(self) -> None:
+        self._network.shrink(self._before)

@@ -59,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
-    keys: tuple[str, ...]
+    keys: tuple[str | None, ...]
     rows: Tensor
     y: Tensor
 

@@ -31,7 +31,7 @@ class Examples:
 
     x: Tensor
     y: Tensor
-    keys: Sequence[str] | None = None
+    keys: Sequence[str | None] | None = None
     labels: tuple[Hashable, ...] = ()
 
     def experience(self, rows: Rows, task: int, name: str, y: Tensor | None = None) -> Experience:
