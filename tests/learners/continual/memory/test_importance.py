@@ -16,6 +16,7 @@ from onward.learners.continual.memory import (
     Scored,
     Uncertainty,
     View,
+    merits_for,
     policy_of,
     view_of,
 )
@@ -174,3 +175,18 @@ def test_only_some_policies_ask() -> None:
         if isinstance(policy_of(name), Scored)
     }
     assert asking == {"gradient_magnitude", "uncertainty", "herding"}
+
+
+@pytest.mark.parametrize("policy", [Herding(), GradientMagnitude(drawn=False)])
+def test_a_bound_in_bytes_is_known_before_the_first_example(policy: Policy) -> None:
+    network, x, y = nn.Linear(4, 2), torch.randn(120, 4, generator=chance()), torch.arange(120) % 2
+    each = 16 + 8 + 8
+    scores = torch.no_grad()(network)
+    for held, more, kept in ((None, {}, each), (torch.zeros(1, 9), {}, each + 20), (None, {"logits": x}, each + 16)):
+        merits = [
+            merits_for(buffer, network, scores, x, y, held, **more)
+            for buffer in (Buffer(50, policy), Buffer(bytes=50 * kept + 3, policy=policy))
+        ]
+        assert torch.equal(*merits)
+    with pytest.raises(InvalidInput, match="An example takes 32 bytes"):
+        merits_for(Buffer(bytes=31, policy=policy), network, scores, x, y)

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
-from tests.learners.continual.streams import digits, network, same
+from tests.learners.continual.streams import digits, network, same, same_state
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual import ContinualLearner, Experience, ExperienceReplay, FineTuning
-from onward.learners.continual.memory import POLICIES, Buffer, ClassBalanced, GradientMagnitude, Reservoir, Ring
+from onward.learners.continual import (
+    AGEM,
+    ContinualLearner,
+    DarkExperienceReplay,
+    Experience,
+    ExperienceReplay,
+    FineTuning,
+)
+from onward.learners.continual.memory import (
+    POLICIES,
+    Buffer,
+    ClassBalanced,
+    GradientMagnitude,
+    Herding,
+    Reservoir,
+    Ring,
+)
 
 
 def learner(method: Any, net: nn.Module | None = None, **settings: Any) -> ContinualLearner:
@@ -326,3 +342,27 @@ def test_targets_of_one_number_each_are_remembered(policy: str, flat: bool) -> N
     for _ in range(2):
         one.learn(Experience(x.flatten(1), x.flatten(1).sum(1)))
     assert one.evaluate(Experience(x.flatten(1), x.flatten(1).sum(1)))["loss"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("method", "each"),
+    [
+        (ExperienceReplay, 272),
+        (partial(ExperienceReplay, features="0"), 144),
+        (DarkExperienceReplay, 312),
+        (AGEM, 272),
+    ],
+)
+def test_bytes_keep_what_as_many_examples_would(method: Callable[..., Any], each: int) -> None:
+    """Of one class that comes twice: as much of its first time as of its second."""
+    first = digits(1)[0]
+    held = []
+    for memory in (Buffer(50, Herding()), Buffer(bytes=50 * each, policy=Herding())):
+        net = network()
+        net[0].requires_grad_(False)  # type: ignore[index]
+        made = learner(method(memory=memory), net)
+        for rows in (slice(0, 80), slice(80, 160)):
+            made.learn(Experience(first.x[rows], first.y[rows]), steps=2)
+        state = made.state_dict()["methods"][0]
+        held.append(state.get("buffer", state.get("memory", state))["rows"])
+    same_state(*held)

@@ -123,3 +123,13 @@ def test_what_cannot_blur():
         blurry(uneven)
     with pytest.raises(InvalidInput, match="share is 2"):
         blurry(uneven, 2)
+
+
+@pytest.mark.parametrize("sizes", [[2000] * 2, [2000, 1500, 500], [3000, *[1] * 1000], [60] * 60])
+def test_partners_are_looked_for_many_at_a_time(sizes, monkeypatch):
+    looks, look = [], np.flatnonzero
+    monkeypatch.setattr(np, "flatnonzero", lambda values: looks.append(len(values)) or look(values))
+    blurred = blurry(sharp(sizes), 1.0, 1)
+    assert len(looks) < 40
+    stuck = max(0, 2 * max(sizes) - sum(sizes))
+    assert sum(int((one.y == task).sum()) for task, one in enumerate(blurred.train)) == stuck

@@ -97,6 +97,15 @@ class Buffer:
         """Rows at most; unknown before the first `add` where only bytes are bounded."""
         return self._table.ledger.capacity or (self._bounds[0] if self._bounds[1] is None else None)
 
+    def room(self, x: Tensor, y: Tensor, **extra: Tensor) -> int:
+        """Rows at most; where nothing was added yet, of such examples (n, ...), as `add` is to be given them.
+
+        Raises:
+            InvalidInput: one takes more bytes than all may.
+        """
+        parts = {"x": x, "y": y, "task": torch.empty(1, dtype=torch.int64), **extra}
+        return self.capacity or rows_for(parts, *self._bounds)
+
     @property
     def bytes(self) -> int:
         """Taken by all columns, used or not."""

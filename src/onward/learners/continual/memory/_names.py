@@ -60,18 +60,26 @@ def buffer_of(
 
 
 def merits_for(
-    buffer: Buffer, network: nn.Module, scores: Callable[[Tensor], Tensor], x: Tensor, y: Tensor
+    buffer: Buffer,
+    network: nn.Module,
+    scores: Callable[[Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    held: Tensor | None = None,
+    **extra: Tensor,
 ) -> Tensor | None:
     """(n,) what examples are worth to the policy of a buffer; `None` where it does not ask.
 
     Args:
         scores: (n, ...) examples -> (n, C), by way of `network`, without gradients.
+        held: what is kept in the place of x, and `extra`, further columns: how many rows some bytes are depends on it.
 
     Raises:
-        InvalidInput: the network, or targets of this kind, give it nothing to look at.
+        InvalidInput: the network, or targets of this kind, give it nothing to look at; or no example has room.
 
     >>> merits_for(Buffer(3), nn.Linear(2, 2), nn.Linear(2, 2), torch.zeros(1, 2), torch.zeros(1))
     """
     if not isinstance(buffer.policy, Scored):
         return None
-    return buffer.policy.merits(view_of(network, scores, x, y), buffer.capacity or len(x))
+    room = buffer.room(x if held is None else held, y, **extra)
+    return buffer.policy.merits(view_of(network, scores, x, y), room)

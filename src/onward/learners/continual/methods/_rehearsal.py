@@ -39,16 +39,23 @@ def check_kept(buffer: Buffer, course: Course, x: Tensor, y: Tensor, held: Tenso
     """
     buffer.check(x if held is None else held, y)
     if not getattr(course.network, "by_task", False):  # one that grows may have no outputs for them yet
-        merits_for(buffer, course.network, course.outputs, x, y)
+        merits_for(buffer, course.network, course.outputs, x, y, held)
 
 
-def merit_of(buffer: Buffer, course: Course, experience: Experience) -> Tensor | None:
-    """(n,) what the examples are worth to the policy of a buffer, by the network as it is; `None`: it does not ask."""
+def merit_of(
+    buffer: Buffer, course: Course, experience: Experience, held: Tensor | None = None, **extra: Tensor
+) -> Tensor | None:
+    """(n,) what the examples are worth to the policy of a buffer, by the network as it is; `None`: it does not ask.
+
+    Args:
+        held: what is kept in the place of x; one will do.
+        extra: further columns.
+    """
 
     def scores(x: Tensor) -> Tensor:
         return course.heads.scores(course.outputs(x), experience.task)
 
-    return merits_for(buffer, course.network, scores, experience.x, experience.y)
+    return merits_for(buffer, course.network, scores, experience.x, experience.y, held, **extra)
 
 
 class Rehearsal:
@@ -84,6 +91,6 @@ class Rehearsal:
 
     def offer_all(self, experience: Experience, **extra: Tensor) -> None:
         """All of an experience that is over, with further columns."""
-        x, y, keys, merit = experience.x, experience.y, experience.keys, merit_of(self.buffer, self._course, experience)
-        chance = self._course.generator
+        x, y, keys, chance = experience.x, experience.y, experience.keys, self._course.generator
+        merit = merit_of(self.buffer, self._course, experience, **extra)
         self.buffer.add(x, y, experience.task, chance, keys=keys, merit=merit, check=False, **extra)

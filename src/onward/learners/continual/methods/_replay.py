@@ -151,7 +151,8 @@ class _Replay:
         self._keep(step.x[:count], step.y[:count], step.task, keys=named)
 
     def end(self, experience: Experience) -> None:
-        merit = merit_of(self.buffer, self._course, experience)
+        held = None if self._front is None else self._front.features(experience.x[:1])
+        merit = merit_of(self.buffer, self._course, experience, held)
         self._keep(experience.x, experience.y, experience.task, keys=experience.keys, merit=merit)
 
     def _keep(self, x: Tensor, y: Tensor, task: int, **more: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from onward.learners.neural import whole
 
 from ._parts import Rows
 from ._stream import Stream
+
+DRAWS: Final = 8
+"""Times that partners are drawn from all before those left are looked for."""
 
 
 def blurry(stream: Stream, share: float = 0.1, seed: int = 0) -> Stream:
@@ -60,15 +64,29 @@ def _exchanged(owner: Rows, random: np.random.Generator) -> Rows:
         owner: (m,) of each place.
     """
     taken = random.permutation(len(owner))
-    for place in np.flatnonzero(owner[taken] == owner):
-        mine = owner[place]
-        if owner[taken[place]] != mine:
-            continue
-        others = np.flatnonzero((owner != mine) & (owner[taken] != mine))
-        if len(others):
-            other = random.choice(others)
-            taken[place], taken[other] = taken[other], taken[place]
+    for _ in range(DRAWS):
+        places = _unchanged(owner, taken)
+        partners = random.integers(len(owner), size=len(places)) if len(places) else places
+        fit = (owner[partners] != owner[places]) & (owner[taken[partners]] != owner[places])
+        fit &= owner[taken[partners]] != owner[partners]  # who looks for a partner itself is none
+        partners, first = np.unique(partners[fit], return_index=True)
+        _swap(taken, places[fit][first], partners)
+    for mine in np.unique(owner[_unchanged(owner, taken)]):  # few: of most, hardly a draw fails
+        places = np.flatnonzero((owner == mine) & (owner[taken] == mine))
+        partners = random.permutation(np.flatnonzero((owner != mine) & (owner[taken] != mine)))
+        count = min(len(places), len(partners))
+        _swap(taken, places[:count], partners[:count])
     return taken
+
+
+def _unchanged(owner: Rows, taken: Rows) -> Rows:
+    """The places that get what their owner had."""
+    return np.flatnonzero(owner[taken] == owner)
+
+
+def _swap(taken: Rows, places: Rows, others: Rows) -> None:
+    """What different places get, with that of as many others."""
+    taken[places], taken[others] = taken[others], taken[places]
 
 
 def _dealt(experiences: Sequence[Experience], rows: Rows, sizes: Sequence[int]) -> tuple[Experience, ...]:
