@@ -423,6 +423,14 @@ def test_a_median_stays_among_the_honest(honest: list[float], poison: float, at:
     assert min(honest) - 1e-4 <= found <= max(honest) + 1e-4
 
 
+@given(st.integers(3, 40), st.integers(3, 9), st.data())
+def test_fewer_poisoned_tasks_than_half_of_the_groups_move_no_median(tasks: int, groups: int, data: Any) -> None:
+    few = st.sets(st.integers(0, tasks - 1), max_size=(min(groups, tasks) - 1) // 2)
+    grads = torch.ones(tasks, 1)
+    grads[sorted(data.draw(few))] = 1e6
+    assert float(Aggregate("median_of_means", groups=groups)({"w": grads})["w"]) == 1
+
+
 @pytest.mark.parametrize(
     "settings", [{"kind": "trimmed"}, {"bound": 0}, {"bound": -1}, {"bound": math.nan}, {"groups": 2}]
 )

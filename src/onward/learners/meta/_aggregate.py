@@ -89,7 +89,7 @@ class Aggregate:
 
 
 def _median(value: Tensor, groups: int) -> Tensor:
-    parts: Sequence[Tensor] = value.chunk(min(groups, len(value)))
+    parts: Sequence[Tensor] = value.tensor_split(min(groups, len(value)))
     return torch.stack([part.mean(0) for part in parts]).quantile(0.5, dim=0)
 
 
