@@ -58,6 +58,18 @@ def test_whole_numbers_become_floats_and_floats_keep_their_type() -> None:
     assert restored.value["f"].dtype == np.float32
 
 
+@pytest.mark.parametrize("corrected", [False, True])
+def test_arrays_without_a_dimension_stay_arrays(corrected: bool) -> None:
+    average = ExponentialMovingAverage(0.5, corrected=corrected)
+    for seen in range(4):
+        found = average.update({"batches": np.array(seen), "scale": np.array(seen, np.float32)})
+    assert [(type(found[key]), found[key].shape, found[key].dtype) for key in found] == [
+        (np.ndarray, (), np.float64),
+        (np.ndarray, (), np.float32),
+    ]
+    assert float(found["batches"]) == exponential_moving_average([0.0, 1, 2, 3], 0.5, corrected=corrected)[-1]
+
+
 def test_nothing_is_shared() -> None:
     average, value = ExponentialMovingAverage(0.5, corrected=False), {"w": np.ones(2)}
     assert average.value is None

@@ -135,6 +135,8 @@ def _finite(value: Any, where: str) -> Any:
 
 
 def _mixed(average: Any, value: Any, share: float, where: str) -> Any:
+    import numpy as np
+
     if isinstance(average, dict) and isinstance(value, dict) and average.keys() == value.keys():
         return {key: _mixed(average[key], value[key], share, f"{where}[{key!r}]") for key in average}
     if isinstance(average, dict) or isinstance(value, dict) or _shape(average) != _shape(value):
@@ -142,7 +144,10 @@ def _mixed(average: Any, value: Any, share: float, where: str) -> Any:
             f"{where} is {_shape(value)}, and was {_shape(average)}.",
             mend="Give values of one shape, with the same keys.",
         )
-    return (1 - share) * average + share * value
+    mixed = (1 - share) * average + share * value
+    if isinstance(value, float):
+        return mixed
+    return np.asarray(mixed, np.promote_types(average.dtype, value.dtype))  # of 0-d arrays it is a bare number
 
 
 def _shape(value: Any) -> str:
