@@ -67,6 +67,25 @@ def test_a_batch_is_its_tasks():
         batch[5]
 
 
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        (
+            ((4, 6, 2), (4, 4), (4, 3, 2), (4, 3)),
+            r"support sets of 4 tasks have inputs \(4, 6, 2\) and targets \(4, 4\)",
+        ),
+        (((4, 6, 2), (3, 6), (4, 3, 2), (4, 3)), r"support sets of 4 tasks .* targets \(3, 6\)"),
+        (((4, 6, 2), (4, 6), (4, 3, 2), (3, 3)), r"query sets of 4 tasks .* targets \(3, 3\)"),
+        (((4, 6, 2), (4, 6), (4, 3, 2), (4, 5)), r"query sets of 4 tasks .* targets \(4, 5\)"),
+        (((4, 6, 2), (4, 6), (3, 3, 2), (3, 3)), r"query sets of 4 tasks have inputs \(3, 3, 2\)"),
+        (((4,), (4,), (4,), (4,)), r"support sets of 4 tasks have inputs \(4,\)"),
+    ],
+)
+def test_batches_that_are_uneven(shapes, said):
+    with pytest.raises(InvalidInput, match=f"The {said}.* Give \\(T, n, \\.\\.\\.\\) of each"):
+        TaskBatch(*(torch.zeros(shape) for shape in shapes))
+
+
 def test_tasks_of_several_shapes_are_grouped():
     tasks = [task(4), task(2), task(4)]
     with pytest.raises(InvalidInput, match="3 tasks of 2 shapes"):

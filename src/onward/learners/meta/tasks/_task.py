@@ -81,6 +81,10 @@ class TaskBatch(Sequence[MetaLearningTask]):
         query_x: (T, Q, ...); query_y: (T, Q, ...).
         task_ids: T names; empty names where there are none.
         metadata: T mappings, or none at all.
+
+    Raises:
+        InvalidInput: inputs and targets, or support and query sets, are not of as many tasks, or inputs and targets not
+            of as many examples.
     """
 
     support_x: Tensor
@@ -89,6 +93,16 @@ class TaskBatch(Sequence[MetaLearningTask]):
     query_y: Tensor
     task_ids: Sequence[str] = ()
     metadata: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
+        tasks = self.support_x.shape[:1]
+        for name, x, y in (("support", self.support_x, self.support_y), ("query", self.query_x, self.query_y)):
+            if x.ndim < 2 or x.shape[:2] != y.shape[:2] or x.shape[:1] != tasks:
+                raise InvalidInput(
+                    f"The {name} sets of {tasks.numel()} tasks have inputs {tuple(x.shape)} and targets "
+                    f"{tuple(y.shape)}.",
+                    mend="Give (T, n, ...) of each: as many targets as inputs, and support and query sets of T tasks.",
+                )
 
     @staticmethod
     def of(tasks: Sequence[MetaLearningTask]) -> TaskBatch:
