@@ -65,7 +65,12 @@ def test_learns_what_tasks_share() -> None:
     assert tuned < 0.8 * fresh
 
 
-@pytest.mark.parametrize("wrong", [{"inner_steps": 0}, {"inner_rate": 0.0}])
+def test_what_matches_nothing_is_refused_before_anything_is_learned() -> None:
+    with pytest.raises(InvalidInput, match=r"adapt is '\^haed', which matches no parameter.*Known: bias, weight"):
+        MetaLearner(nn.Linear(2, 3), FineTuning(adapt="^haed"))
+
+
+@pytest.mark.parametrize("wrong", [{"inner_steps": 0}, {"inner_rate": 0.0}, {"adapt": "["}])
 def test_bad_settings(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(wrong))):
         FineTuning(**wrong)

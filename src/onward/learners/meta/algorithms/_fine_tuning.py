@@ -13,8 +13,8 @@ from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import above, plain_numbers, whole
 
 from ._algorithm import Adapted, MetaGradient, Setting, accuracy
-from ._maml import MAML
-from ._stacked import asked, nothing_more, of_its_own, spread
+from ._maml import MAML, check_pattern
+from ._stacked import asked, of_its_own, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,18 @@ class FineTuning:
     def __post_init__(self) -> None:
         whole(1, inner_steps=self.inner_steps)
         above(inner_rate=self.inner_rate)
+        check_pattern("adapt", self.adapt)
         plain_numbers(self)
 
-    start = nothing_more
     like = of_its_own
     outputs = asked
+
+    @property
+    def _descent(self) -> MAML:
+        return MAML(self.inner_steps, self.inner_rate, adapt=self.adapt)
+
+    def start(self, params: Params) -> Params:
+        return self._descent.start(params)
 
     def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
         engine, theta = setting.engine, spread(meta, len(batch))
@@ -66,5 +73,4 @@ class FineTuning:
     def adapt_tasks(
         self, setting: Setting, meta: Params, x: Tensor, y: Tensor, steps: int | None, rate: float | None
     ) -> Adapted:
-        descent = MAML(self.inner_steps, self.inner_rate, adapt=self.adapt)
-        return descent.adapt_tasks(setting, meta, x, y, steps, rate)
+        return self._descent.adapt_tasks(setting, meta, x, y, steps, rate)

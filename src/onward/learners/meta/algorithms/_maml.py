@@ -70,7 +70,7 @@ class MAML:
         if self.rates not in get_args(Rates):
             raise InvalidInput(f"rates is {self.rates!r}.", mend="Choose one.", options=get_args(Rates))
         for name in ("adapt", "per_step_norm"):
-            _check_pattern(name, getattr(self, name))
+            check_pattern(name, getattr(self, name))
         plain_numbers(self)
 
     outputs = asked
@@ -156,7 +156,12 @@ class MAML:
         return trajectory.to(after, setting, setting.engine.outputs(prepared, after), y)
 
 
-def _check_pattern(name: str, pattern: str | None) -> None:
+def check_pattern(name: str, pattern: str | None) -> None:
+    """Refuse what is no regular expression.
+
+    Raises:
+        InvalidInput: it is none.
+    """
     try:
         re.compile(pattern or "")
     except re.error as error:
