@@ -280,6 +280,14 @@ def test_of_real_targets_the_first_examples() -> None:
     assert torch.equal(answers(learner, x, y, 4), expected)
 
 
+def test_of_classes_of_several_places_the_first_examples() -> None:
+    learner = MetaLearner(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 3)))
+    x, y = torch.randn(6, 4, 2), torch.arange(24).view(6, 4) % 3
+    expected = learner.adapt(MetaLearningTask((x[:2], y[:2]), (x, y)))(x)
+    assert torch.equal(answers(learner, x, y, 2), expected)
+    assert torch.equal(answers(learner, x, y, 99), learner.adapt(MetaLearningTask((x, y), (x, y)))(x))
+
+
 @pytest.mark.parametrize("shots", [0, -1, 1.5, True, None])
 def test_shots_that_are_no_number_are_refused(shots: Any) -> None:
     learner = MetaLearningFramework().meta_train(blobs(), steps=0)

@@ -152,10 +152,10 @@ class MetaLearningFramework:
 
         Args:
             meta_model: what `meta_train` gave, or another `MetaLearner`; it is not changed.
-            new_task: a task, or a support set (x, y) alone: (n, ...) inputs, and (n,) class indices from 0 on or
-                (n, ...) real targets.
-            num_shots: support examples that are looked at, of each class, or in all for real targets; fewer where there
-                are no more. At least 1.
+            new_task: a task, or a support set (x, y) alone: (n, ...) inputs, and (n,) class indices from 0 on,
+                (n, places) of them, or (n, ...) real targets.
+            num_shots: support examples that are looked at: of each class; in all, for real targets and where an example
+                has a class at each of its places. Fewer where there are no more. At least 1.
 
         Returns:
             The model of the task: called with (n, ...) inputs it gives scores of classes, or real values.
@@ -192,8 +192,8 @@ def _task_of(given: MetaLearningTask | tuple[Tensor, Tensor]) -> MetaLearningTas
 
 
 def _first_shots(y: Tensor, shots: int) -> Tensor:
-    """Positions of the first examples of each class, in their order; or of the first examples of real targets."""
-    if y.is_floating_point():
+    """Positions of the first examples of each class, in their order; or of the first, where none is of one class."""
+    if y.is_floating_point() or y.ndim != 1:
         return torch.arange(min(shots, len(y)), device=y.device)
     earlier = (y.unsqueeze(0) == y.unsqueeze(1)).tril(-1).sum(1)
     return (earlier < shots).nonzero().flatten()
