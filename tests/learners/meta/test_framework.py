@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.meta import MAML, MetaLearner, MetaLearningFramework, MetaLearningTask, Prototypical
+from onward.learners.meta import MAML, MetaLearner, MetaLearningFramework, MetaLearningTask, Prototypical, Reptile
 from onward.learners.meta._framework import ALGORITHMS, known
 from onward.learners.meta._networks import default_network
 from onward.learners.meta.tasks import GaussianBlobs, Sinusoid, digits, from_arrays
@@ -154,6 +154,13 @@ def test_a_model_of_ones_own_is_trained_and_not_changed() -> None:
     assert all(torch.equal(before[n], value) for n, value in net.state_dict().items())
 
 
+@pytest.mark.parametrize("name", ["maml", "relation", "matching"])
+def test_a_model_that_does_not_take_the_examples_is_refused(name: str) -> None:
+    x, y = torch.rand(30, 2, dtype=torch.float64), torch.arange(30) % 3
+    with pytest.raises(InvalidInput, match=r"does not take the examples .* torch\.float64 .* its type: torch\.float32"):
+        MetaLearningFramework().meta_train(from_arrays(x, y, 3, 1, 2), name, nn.Linear(2, 4), steps=1)
+
+
 def test_the_same_seed_gives_the_same_model_and_no_other_does() -> None:
     def weights(seed: int) -> Tensor:
         torch.manual_seed(seed * 100)
@@ -170,6 +177,22 @@ def test_the_same_seed_gives_the_same_model_and_no_other_does() -> None:
     )
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
+
+
+@pytest.mark.parametrize("name", ["relation", "matching", "reptile"])
+def test_the_seed_is_that_of_all_that_an_algorithm_draws(name: str) -> None:
+    def made(seed: int) -> MetaLearner:
+        return MetaLearningFramework(seed=seed).meta_train(blobs(), name, steps=0)
+
+    said = MetaLearningFramework(seed=7).meta_train(blobs(), name, steps=0, seed=2)
+    assert said.algorithm == made(2).algorithm != made(3).algorithm
+    one, same, other = (made(seed).meta_parameters() for seed in (2, 2, 3))
+    assert all(torch.equal(value, same[each]) for each, value in one.items())
+    assert not any(torch.equal(value, other[each]) for each, value in one.items())
+
+
+def test_an_algorithm_that_is_handed_in_keeps_its_seed() -> None:
+    assert MetaLearningFramework(seed=3).meta_train(blobs(), Reptile(seed=5), steps=0).algorithm == Reptile(seed=5)
 
 
 @pytest.mark.parametrize("seed", [2**70, -(2**70), 2**64 - 1])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from math import prod
 from typing import Any, Final, cast
 
 import torch
@@ -21,6 +21,7 @@ from ._learner import MetaLearner
 from ._networks import default_network
 from ._standing import FitReport
 from .algorithms import ANIL, MAML, Algorithm
+from .engine import choose_engine
 from .tasks import Examples, MetaLearningTask, TaskDistribution
 
 HERE: Final = "onward.learners.meta"
@@ -86,7 +87,8 @@ class MetaLearningFramework:
 
     Args:
         device: where to work; the CPU if not said.
-        seed: of first weights and of dropout.
+        seed: of first weights, of dropout and of Reptile's order of examples; an algorithm that is handed in keeps its
+            own.
 
     >>> from onward.learners.meta.tasks import GaussianBlobs
     >>> tasks = GaussianBlobs(ways=3, shots=5, dimensions=4)
@@ -141,7 +143,7 @@ class MetaLearningFramework:
         net = default_network(tasks, embeds=name in EMBEDS, seed=seed) if model is None else model
         if isinstance(algorithm, str) and name in SIZED:
             rest.setdefault("features", _width(net, task))
-        learner = MetaLearner(net, _made(name, rest) if isinstance(algorithm, str) else algorithm, **ours)
+        learner = MetaLearner(net, _made(name, rest, seed) if isinstance(algorithm, str) else algorithm, **ours)
         self.report = learner.fit(task_distribution, steps=steps, **fits)
         return learner
 
@@ -232,12 +234,13 @@ def _handed_in(algorithm: Algorithm, settings: Mapping[str, Any]) -> str:
     return _plain(kind)
 
 
-def _made(name: str, settings: Mapping[str, Any]) -> Algorithm:
+def _made(name: str, settings: Mapping[str, Any], seed: int) -> Algorithm:
     make = _loaded(name)
+    own = set(inspect.signature(make).parameters) - {"settings"}
+    drawn_by = {"seed": seed} if "seed" in own else {}
     try:
-        return cast("Algorithm", make(**settings))
+        return cast("Algorithm", make(**drawn_by, **settings))
     except TypeError as error:
-        own = set(inspect.signature(make).parameters) - {"settings"}
         raise InvalidInput(
             f"{name} does not take these settings: {error}.",
             mend="Settings are those of the algorithm, of MetaLearner and of its fit.",
@@ -263,6 +266,6 @@ def _first(tasks: TaskDistribution, count: int) -> Sequence[MetaLearningTask]:
 def _width(net: nn.Module, task: MetaLearningTask) -> int:
     """How many numbers a network gives for an example."""
     device = next((p.device for p in net.parameters()), torch.device("cpu"))
-    with torch.no_grad():
-        embedded: Tensor = copy.deepcopy(net).eval()(task.query_set.x.to(device))
-    return embedded.flatten(1).shape[1]
+    x = task.query_set.x[:1].to(device)
+    two = torch.cat([x, x])  # some networks norm over a batch
+    return prod(choose_engine(net, two).shape(two))
