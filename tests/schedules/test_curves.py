@@ -208,6 +208,13 @@ def test_one_cycle_stays_at_its_end() -> None:
     assert one_cycle(1.0, 10).at(9) == pytest.approx(1 / 25 / 1e4)
 
 
+@pytest.mark.parametrize(("steps", "warm_up"), [(3, 0.3), (4, 0.25), (10, 0.1)])
+def test_one_cycle_whose_warm_up_is_no_step_starts_at_the_peak(steps: int, warm_up: float) -> None:
+    assert one_cycle(1.0, steps, warm_up=warm_up).at(0) == 1.0
+    assert one_cycle(1.0, steps, warm_up=warm_up, three_phase=True).at(0) == 1 / 25
+    assert one_cycle(1.0, steps + 1, warm_up=warm_up).at(0) == 1 / 25
+
+
 def test_one_cycle_without_warm_up_starts_at_the_peak() -> None:
     for three_phase in (False, True):
         curve = one_cycle(1.0, 10, warm_up=0, three_phase=three_phase, shape="linear")

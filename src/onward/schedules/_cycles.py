@@ -112,13 +112,16 @@ def one_cycle(
 ) -> Curve:
     """Up from start to peak, then down to end, once (Smith and Topin 2019, arXiv 1708.07120); torch's OneCycleLR.
 
+    Where `warm_up * steps` is at most 1 no step is left for the way up: the value begins at the peak, or, with three
+    phases, at start and falls from there (torch's begins a little further down, or is an error).
+
     Past the last step the value stays at the end. For a momentum that goes the other way, give a start and an end
     above the peak.
 
     Args:
         peak: the highest value.
         steps: of the whole training, at least 2; the last is number steps - 1.
-        start: value at step 0; peak / 25 if left out.
+        start: value at step 0, where there is a way up; peak / 25 if left out.
         end: value at the last step; start / 10,000 if left out.
         warm_up: share of the steps on the way up: at least 0 and below 1, at most 0.5 with three phases.
         shape: "cosine" or "linear".
@@ -130,6 +133,8 @@ def one_cycle(
     >>> rate = one_cycle(1.0, steps=101, start=0.1, end=0.0, warm_up=0.5, shape="linear")
     >>> [round(rate.at(step), 2) for step in (0, 24.75, 49.5, 75, 100, 500)]
     [0.1, 0.55, 1.0, 0.5, 0.0, 0.0]
+    >>> one_cycle(1.0, steps=3).at(0)
+    1.0
     """
     peak = number(peak, "peak")
     start = number(peak / 25 if start is None else start, "start")
