@@ -349,3 +349,7 @@ def test_without_judgements_confidence_is_chance():
 def test_what_is_no_task_is_refused_before_anything_is_known() -> None:
     with pytest.raises(InvalidInput, match="int is no task"):
         StrategyPredictor().predict_optimal_strategy(3)
+    predictor = StrategyPredictor()
+    with pytest.raises(InvalidInput, match="tuple is no task"):
+        predictor.record((1, 2), {}, 1.0)
+    assert not len(predictor.buffer)

@@ -99,10 +99,10 @@ class StrategyPredictor:
                 outcomes of one predictor are of one kind.
 
         Raises:
-            InvalidInput: the configuration is none, or the outcome is no finite number.
+            InvalidInput: it is no task, the configuration is none, or the outcome is no finite number.
         """
-        strategy = strategy_of(configuration, self.defaults)
-        self._buffer.add(task.task_id, self.encoder.encode(task), strategy, outcome)
+        strategy, vector = strategy_of(configuration, self.defaults), self.encoder.encode(task)
+        self._buffer.add(task.task_id, vector, strategy, outcome)
 
     def predict_optimal_strategy(self, task: MetaLearningTask) -> Strategy:
         """The strategy expected to do best on a task, or the defaults."""
