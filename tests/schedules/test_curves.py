@@ -230,8 +230,8 @@ def test_any_function_is_a_curve() -> None:
     curve = Curve(lambda step: np.float32(step) ** 2, "square")
     assert [curve.step() for _ in range(3)] == [1.0, 4.0, 9.0]
     assert type(curve.value) is float
-    assert repr(curve) == "square() at step 3"
-    assert repr(step_decay(1, 0.5, 2)) == "step_decay(start=1.0, factor=0.5, every=2, floor=0.0) at step 0"
+    assert repr(curve) == "square()"
+    assert repr(step_decay(1, 0.5, 2)) == "step_decay(start=1.0, factor=0.5, every=2, floor=0.0)"
 
 
 def test_a_function_that_gives_no_number_is_told() -> None:

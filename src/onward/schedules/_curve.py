@@ -38,7 +38,7 @@ class Curve:
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{key}={value!r}" for key, value in self._settings.items())
-        return f"{self._name}({settings}) at step {self._steps}"
+        return f"{self._name}({settings})"
 
     @property
     def value(self) -> float:

@@ -195,6 +195,14 @@ def test_a_checkpoint_of_another_training_is_refused(
     assert all(torch.equal(before[n], value) for n, value in other.meta_parameters().items())
 
 
+def test_a_curve_that_went_on_elsewhere_is_the_same_schedule(tmp_path: Path) -> None:
+    curve = one_cycle(1.0, steps=20)
+    for steps in (1, 2):
+        made = learner(outer_schedule=curve.at)
+        assert made.fit(blobs(), steps=steps, checkpoints=tmp_path, **SETTINGS).steps == steps
+        curve.step()
+
+
 def test_a_checkpoint_judged_by_other_tasks_is_refused(tmp_path: Path) -> None:
     def trained(steps: int, validation: Any) -> int:
         return learner().fit(blobs(), steps=steps, validation=validation, checkpoints=tmp_path, **SETTINGS).steps
