@@ -28,8 +28,8 @@ class MAML:
     """MAML (Finn, Abbeel and Levine 2017, arXiv:1703.03400) and its relatives.
 
     The inner loop runs forward and keeps each step's parameters; the gradient of the outer loss is then carried back
-    through the steps, v <- v - H (rate * v), with products of Hessian and vector. Nothing is ever unrolled, so memory
-    does not grow with a graph.
+    through the steps, v <- v - H (rate * v), with products of Hessian and vector. There is no graph of the steps, but
+    memory grows with them: by what the products need of each layer, which `first_order` does without.
 
     Args:
         inner_steps: gradient steps on the support set, at least 1.
