@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 
 from onward.learners.neural import at_least, plain_numbers, whole
 
-from ._stream import Stream, Told, halves
+from ._stream import Endless, Stream, Told, halves
 from ._task import TaskBatch
 
 
 @dataclass(frozen=True, slots=True)
-class GaussianBlobs:
+class GaussianBlobs(Endless):
     """Tasks of `ways` Gaussian clouds whose centres are drawn anew each time.
 
     Args:
@@ -69,19 +67,3 @@ class GaussianBlobs:
         y = torch.arange(self.ways, device=points.device).repeat(batch_size, each)
         parts = halves(points.flatten(1, 2), y, self.ways * self.shots)
         return TaskBatch(*parts, ids, Told({"centres": centres[:, 0]}))
-
-    def split(self, name: str, *, seed: int | None = None) -> GaussianBlobs:
-        """An independent stream of tasks: they are endless, so every name is a split."""
-        return replace(self, name=name, seed=self.seed if seed is None else seed)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the stream of tasks stands."""
-        return self._stream.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict` was taken.
-
-        Raises:
-            InvalidInput: it is no such state.
-        """
-        self._stream.load_state_dict(state)

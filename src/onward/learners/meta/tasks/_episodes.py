@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,11 +13,11 @@ from onward.core import NotFound, content_hash
 
 from ._groups import Episode, Group, Rules, usable
 from ._pool import Pool
-from ._stream import Stream, Told, distinct
+from ._stream import Stream, Streamed, Told, distinct
 from ._task import Examples, MetaLearningTask, TaskBatch
 
 
-class Episodes:
+class Episodes(Streamed):
     """Samples tasks of one shape from the classes of a split; made by `from_arrays`, `from_frame` and their like.
 
     A task has `ways` different classes, and of each `shots` support and `queries` query examples, no example twice;
@@ -182,15 +181,3 @@ class Episodes:
     def _shuffled(self, number: int) -> Tensor:
         generator, size = self._stream.generator, self._pool.counts[number]
         return self._pool.starts[number] + torch.randperm(size, generator=generator, device=generator.device)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the stream of tasks stands: with it a checkpointed training goes on with the very same tasks."""
-        return self._stream.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict` was taken.
-
-        Raises:
-            InvalidInput: it is no such state.
-        """
-        self._stream.load_state_dict(state)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field, replace
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 
 from onward.learners.neural import plain_numbers, whole
 
-from ._stream import Stream, Told, halves
+from ._stream import Endless, Stream, Told, halves
 from ._task import TaskBatch
 
 
 @dataclass(frozen=True, slots=True)
-class Sinusoid:
+class Sinusoid(Endless):
     """Tasks y = amplitude * sin(x - phase), drawn anew each time (Finn, Abbeel and Levine 2017, section 5.1).
 
     Amplitudes are uniform in 0.1..5, phases in 0..pi, inputs in -5..5; no noise.
@@ -61,19 +59,3 @@ class Sinusoid:
         y = amplitude * torch.sin(x - phase)
         told = Told({"amplitude": amplitude.flatten(), "phase": phase.flatten()})
         return TaskBatch(*halves(x, y, self.shots), ids, told)
-
-    def split(self, name: str, *, seed: int | None = None) -> Sinusoid:
-        """An independent stream of tasks: they are endless, so every name is a split."""
-        return replace(self, name=name, seed=self.seed if seed is None else seed)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the stream of tasks stands."""
-        return self._stream.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict` was taken.
-
-        Raises:
-            InvalidInput: it is no such state.
-        """
-        self._stream.load_state_dict(state)

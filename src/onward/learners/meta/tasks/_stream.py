@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import Field, replace
+from typing import Any, ClassVar, Final, Self
 
 import torch
 from torch import Tensor
@@ -71,6 +72,38 @@ class Stream:
                 f"This is no state of a task distribution on {self.generator.device.type}: {error}.",
                 mend="Give what `state_dict()` of the same distribution returned.",
             ) from error
+
+
+class Streamed:
+    """What draws its tasks from a stream, and so can be gone on with."""
+
+    __slots__ = ()
+    _stream: Stream
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream of tasks stands: with it a checkpointed training goes on with the very same tasks."""
+        return self._stream.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state_dict` was taken.
+
+        Raises:
+            InvalidInput: it is no such state.
+        """
+        self._stream.load_state_dict(state)
+
+
+class Endless(Streamed):
+    """A frozen record of how tasks are made, with a stream of its own `name` and `seed`."""
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    seed: int
+    name: str
+
+    def split(self, name: str, *, seed: int | None = None) -> Self:
+        """An independent stream of tasks: they are endless, so every name is a split."""
+        return replace(self, name=name, seed=self.seed if seed is None else seed)
 
 
 def seeded(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
