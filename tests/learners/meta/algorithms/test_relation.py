@@ -55,13 +55,22 @@ def test_any_whole_number_is_a_seed(seed: int) -> None:
     assert all(torch.equal(value, again[name]) for name, value in one.items())
 
 
-def test_relations_are_between_0_and_1_and_nothing_for_an_absent_class() -> None:
+def test_relations_are_between_0_and_1_and_the_least_possible_for_an_absent_class() -> None:
     of, x = learner(Relation(features=WIDTH), "rules", width=WIDTH), tasks(1).support_x[0]
     said = of.adapt(MetaLearningTask((x, torch.tensor([0, 0, 2, 2, 0, 2])), (x, torch.zeros(6, dtype=torch.long))))(x)
     assert said.shape == (6, 3)
-    assert bool(((said >= 0) & (said <= 1)).all())
-    assert said[:, 1].tolist() == [0] * 6
-    assert bool((said[:, 0] > 0).all())
+    assert bool(((said[:, ::2] > 0) & (said[:, ::2] < 1)).all())
+    assert said[:, 1].tolist() == [torch.finfo(said.dtype).min] * 6
+
+
+def test_stacked_tasks_may_differ_in_classes() -> None:
+    """Two classes beside three, in one batch: neither learns nor is judged otherwise for it."""
+    of, x = learner(Relation(features=WIDTH), "rules", width=WIDTH), tasks(1).support_x[0]
+    both = [MetaLearningTask((x, y), (x, y)) for y in (torch.arange(6) % 2, torch.arange(6) % 3)]
+    apart = [of.meta_gradient([one]) for one in both]
+    for name, value in of.meta_gradient(both).items():
+        torch.testing.assert_close(value, (apart[0][name] + apart[1][name]) / 2)
+    assert of.evaluate_tasks(both)["loss"] == pytest.approx([of.evaluate_tasks([one])["loss"][0] for one in both])
 
 
 def test_width_is_said() -> None:

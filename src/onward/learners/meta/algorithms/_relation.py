@@ -14,7 +14,7 @@ from onward.learners.meta.tasks import TaskBatch
 from onward.learners.neural import plain_numbers, whole
 
 from ._algorithm import MetaGradient, Setting
-from ._metric import answers, check_width, compared, kept, prototypes, uniform
+from ._metric import answers, check_width, compared, kept, only_known, prototypes, uniform
 from ._stacked import of_its_own
 
 OWN = "relation:"
@@ -69,13 +69,16 @@ class Relation:
         hidden = (centres.unsqueeze(1) + torch.bmm(query, for_query).unsqueeze(2)).relu()
         weight = own[f"{OWN}2.weight"].transpose(1, 2)
         said = torch.baddbmm(own[f"{OWN}2.bias"].unsqueeze(1), hidden.flatten(1, 2), weight)
-        known = marks.sum(1).gt(0).unsqueeze(1)
-        return said.view(hidden.shape[:3]).sigmoid() * known
+        return only_known(said.view(hidden.shape[:3]).sigmoid(), marks)
 
     def meta_gradient(self, setting: Setting, meta: Params, batch: TaskBatch) -> MetaGradient:
         return compared(self, setting, meta, batch, _squares)
 
 
 def _squares(scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    losses, gradient, _ = loss_of("mse").value(scores, F.one_hot(y.long(), scores.shape[-1]).to(scores.dtype))
-    return losses, gradient
+    """The mean over the classes that a task has: the others, which stacked tasks may have, score the least possible."""
+    known = scores.ne(torch.finfo(scores.dtype).min)
+    right = F.one_hot(y.long(), scores.shape[-1]).to(scores.dtype)
+    losses, gradient, _ = loss_of("mse").value(scores.where(known, right), right)
+    share = known.flatten(1).to(scores.dtype).mean(1)
+    return losses / share, gradient / share.view(-1, 1, 1)
