@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, nn
 
-from onward.learners.meta.engine import Rules, choose_engine
+from onward.learners.meta.engine import Chance, Rules, choose_engine
 from onward.learners.meta.engine._pointwise import Relu
 from onward.learners.meta.engine._pool import MaxPool
 from onward.learners.meta.engine._trace import Ruleless, nodes_of
@@ -54,23 +54,13 @@ class Own(nn.Module):
         return self.layer(x) * self.scale
 
 
-class Early(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.one, self.other = nn.Linear(3, 4), nn.Linear(4, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.one(x)
-        self.other(x)
-        return x
-
-
 class Itself(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(3, 4)
 
     def forward(self, x: Tensor) -> Tensor:
+        self.layer(x)
         return x
 
 
@@ -78,7 +68,6 @@ RULELESS = {
     "its forward takes more than one input": Two(),
     "cannot be traced": Branches(),
     "reads scale directly": Own(),
-    "value of its last layer": Early(),
     "return what a layer gives": Itself(),
     "mul has no rules": Says(lambda x: x * 2),
     r"is no value of a layer": Says(lambda x: x + 1),
@@ -147,6 +136,34 @@ def test_maxima_come_before_the_relu_that_nobody_else_reads() -> None:
 
     assert isinstance(nodes_of(Skips())[1].op, Relu)
     assert isinstance(choose_engine(Skips(), torch.randn(5, 2, 6, 6)).engine, Rules)
+
+
+class Aside(nn.Module):
+    """A layer that nothing depends on, before the last one or behind it."""
+
+    def __init__(self, *, behind: bool) -> None:
+        super().__init__()
+        self.body, self.aux, self.head = nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+        self.behind = behind
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.body(x))
+        if self.behind:
+            said: Tensor = self.head(x)
+            self.aux(x)
+            return said
+        return self.head(x.view(self.aux(x).size(0), -1))
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_layer_that_nothing_depends_on_is_left_out(behind: bool) -> None:
+    net, x = Aside(behind=behind), torch.randn(5, 3)
+    engine = choose_engine(net, x).engine
+    assert isinstance(engine, Rules)
+    params = engine.pack({name: value.detach().unsqueeze(0) for name, value in net.named_parameters()})
+    for wrt in (frozenset({"aux.weight", "aux.bias"}), engine.names):
+        said = engine.outputs(engine.prepare(params, x.unsqueeze(0), wrt, Chance()), params)
+        torch.testing.assert_close(said[0], net(x).detach())
 
 
 def test_coarse_products_do_not_decide() -> None:

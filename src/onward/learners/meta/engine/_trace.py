@@ -97,11 +97,10 @@ class _Reading:
         raise Ruleless("its forward returns nothing")
 
     def _finished(self, result: Any) -> list[Node]:
-        if not isinstance(result, fx.Node) or result not in self._value or not self._nodes:
+        last = self._value.get(result, INPUT) if isinstance(result, fx.Node) else INPUT
+        if last == INPUT:
             raise Ruleless("its forward does not return what a layer gives")
-        if self._value[result] != len(self._nodes):
-            raise Ruleless("its forward does not return the value of its last layer")
-        return _pooled_first(self._nodes)
+        return _pooled_first(_needed(self._nodes, last))
 
     def _add(self, node: fx.Node, *ops: Op) -> None:
         """Layers one after the other on the node's input."""
@@ -167,6 +166,17 @@ class _Reading:
         if len(shape) == 1 and isinstance(shape[0], tuple):
             shape = shape[0]
         return node.target in RESHAPE and len(shape) == 2 and shape[0] in self._sizes and shape[1] == -1
+
+
+def _needed(nodes: Sequence[Node], last: int) -> list[Node]:
+    """The nodes that value `last` depends on, which is then the last one's."""
+    needed = {last}
+    for value in range(last, INPUT, -1):
+        if value in needed:
+            needed.update(nodes[value - 1].inputs)
+    order = sorted(needed - {INPUT})
+    number = {INPUT: INPUT} | {old: new for new, old in enumerate(order, 1)}
+    return [Node(nodes[old - 1].op, tuple(number[i] for i in nodes[old - 1].inputs)) for old in order]
 
 
 def _pooled_first(nodes: list[Node]) -> list[Node]:
