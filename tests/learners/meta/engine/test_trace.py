@@ -64,11 +64,25 @@ class Itself(nn.Module):
         return x
 
 
+class Trains(nn.Module):
+    """In training it does something more."""
+
+    def __init__(self, more: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.more = nn.Linear(3, 4), more
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        return self.more(x) if self.training else x
+
+
 RULELESS = {
     "its forward takes more than one input": Two(),
     "cannot be traced": Branches(),
     "reads scale directly": Own(),
     "return what a layer gives": Itself(),
+    "is another one in training": Trains(torch.relu),
+    "draws random numbers": Trains(lambda x: x if torch.rand(()) < 0.5 else torch.relu(x)),
     "mul has no rules": Says(lambda x: x * 2),
     r"is no value of a layer": Says(lambda x: x + 1),
     r"a mean over \(1,\)|a mean over 1|has no rules": Says(lambda x: x.mean((1,), keepdim=True)),
@@ -92,6 +106,18 @@ RULELESS = {
 def test_what_has_no_rules_is_named(why: str) -> None:
     with pytest.raises(Ruleless, match=why):
         nodes_of(RULELESS[why])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_is_drawn_or_the_mode_at_hand_decides_no_engine(training: bool) -> None:
+    for seed in range(4):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        for net in (RULELESS["is another one in training"], RULELESS["draws random numbers"]):
+            with pytest.raises(Ruleless):
+                nodes_of(net.train(training))
+            assert net.training == training
+        assert torch.equal(before, torch.get_rng_state())
 
 
 def test_another_engine_takes_over_and_says_why() -> None:

@@ -107,7 +107,7 @@ def stateless(module: nn.Module, x: Tensor) -> Stateless:
     random = False
     for each in (asked, trained):
         tried = copy.deepcopy(each)
-        random = _draws(partial(tried, x), x.device)
+        random = draws(partial(tried, x), x.device)
         after = dict(tried.named_buffers())
         written |= {name: value for name, value in before.items() if not torch.equal(value, after[name])}
     return Stateless(asked, trained, random, written, _together(asked, x))
@@ -126,7 +126,7 @@ def _together(asked: nn.Module, x: Tensor) -> bool:
 
 
 @torch.no_grad()
-def _draws(call: Callable[[], object], device: torch.device) -> bool:
+def draws(call: Callable[[], object], device: torch.device) -> bool:
     """Whether a call draws from torch's own random numbers, which are as they were afterwards."""
     gpu = device.type == "cuda"
     with torch.random.fork_rng([device] if gpu else []):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, fx, nn
 
 from ._batch_norm import BatchNorm
+from ._functional import draws
 from ._layer_norm import Scale, Standardise
 from ._linear import Linear
 from ._maps import Flatten, MeanPool, Pair, SpatialMean, Unfold
@@ -63,11 +65,22 @@ def nodes_of(module: nn.Module) -> list[Node]:
     Raises:
         Ruleless: some part of it has no rules.
     """
+    traced: list[fx.GraphModule] = []
+    device = next((value.device for value in module.parameters()), torch.device("cpu"))
     try:
-        graph = fx.symbolic_trace(module).graph
+        by_chance = draws(lambda: traced.extend(_traced_in_both_modes(module)), device)
     except Exception as error:
         raise Ruleless(f"its forward cannot be traced ({type(error).__name__}: {error})") from error
-    return _Reading(module).read(graph)
+    if by_chance:
+        raise Ruleless("its forward draws random numbers itself")
+    training, asked = traced
+    if training.code != asked.code:
+        raise Ruleless("its forward is another one in training")
+    return _Reading(module).read(asked.graph)
+
+
+def _traced_in_both_modes(module: nn.Module) -> list[fx.GraphModule]:
+    return [fx.symbolic_trace(copy.deepcopy(module).train(training)) for training in (True, False)]
 
 
 class _Reading:
