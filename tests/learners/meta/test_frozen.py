@@ -1,4 +1,4 @@
-"""Parameters with `requires_grad` off stay as they are: in the inner loop, in the outer step, and when kept."""
+"""Parameters with `requires_grad` off, and buffers, stay as they are: in the inner and outer loop, and when kept."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ def unrolled(asked: Asked, meta: Mapping[str, Tensor], task: MetaLearningTask) -
     return grads(F.cross_entropy(asked(params, task.query_set.x), task.query_set.y), dict(meta))
 
 
+class Stream:
+    def sample_batch(self, batch_size: int) -> list[MetaLearningTask]:
+        return list(tasks(batch_size))
+
+    def __repr__(self) -> str:
+        return "pictures"
+
+
 @kinds
 @pytest.mark.parametrize("part", PARTS)
 def test_gradients_are_those_of_the_others_alone(engine: str, part: str) -> None:
@@ -122,15 +130,53 @@ def test_they_are_saved_and_come_back(engine: str, tmp_path: Path) -> None:
 
 @kinds
 def test_a_training_goes_on_with_the_same_ones_only(engine: str, tmp_path: Path) -> None:
-    class Stream:
-        def sample_batch(self, batch_size: int) -> list[MetaLearningTask]:
-            return list(tasks(batch_size))
-
     MetaLearner(frozen(engine), MAML(1, 0.3)).fit(Stream(), steps=1, batch_size=2, checkpoints=tmp_path)
     same_ones = MetaLearner(frozen(engine), MAML(1, 0.3))
     assert same_ones.fit(Stream(), steps=2, batch_size=2, checkpoints=tmp_path).steps == 2
     with pytest.raises(InvalidInput, match=r"belongs to another training: frozen [01]"):
         MetaLearner(frozen(engine, seed=5), MAML(1, 0.3)).fit(Stream(), steps=2, batch_size=2, checkpoints=tmp_path)
+
+
+class Waves(nn.Module):
+    """Features that are drawn once and kept in a buffer; the others hold what is never kept, or nothing of use."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.register_buffer("drawn", torch.randn(1, 36, generator=generator, dtype=torch.float64))
+        self.register_buffer("seen", torch.zeros(1, dtype=torch.long).expand(3))
+        self.register_buffer("passing", torch.full((1,), float(seed)), persistent=False)
+        self.norm, self.head = nn.BatchNorm1d(36).double(), nn.Linear(36, WAYS).double()
+        assert self.norm.running_mean is not None
+        self.norm.running_mean.fill_(seed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.norm(torch.cos(x.flatten(1) * self.drawn)))
+        return out
+
+
+def test_buffers_are_saved_and_come_back(tmp_path: Path) -> None:
+    of, task = MetaLearner(Waves(0), MAML(2, 0.3)), tasks(1)[0]
+    of.meta_train_step(tasks())
+    of.save(tmp_path)
+    other = Waves(1)
+    again = MetaLearner.load(tmp_path, other)
+    assert torch.equal(again.adapt(task)(task.query_set.x), of.adapt(task)(task.query_set.x))
+    found = dict(again.model().named_buffers())
+    assert torch.equal(found["drawn"], Waves(0).get_buffer("drawn"))
+    assert torch.equal(found["passing"], torch.ones(1))
+    assert torch.equal(other.get_buffer("drawn"), Waves(1).get_buffer("drawn"))
+
+
+def test_a_training_goes_on_with_the_same_buffers_only(tmp_path: Path) -> None:
+    settings = {"batch_size": 2, "checkpoints": tmp_path}
+    MetaLearner(Waves(0), MAML(1, 0.3)).fit(Stream(), steps=1, **settings)
+    same_ones = Waves(0)
+    assert same_ones.norm.running_var is not None
+    same_ones.norm.running_var.fill_(3)  # nothing uses it
+    assert MetaLearner(same_ones, MAML(1, 0.3)).fit(Stream(), steps=2, **settings).steps == 2
+    with pytest.raises(InvalidInput, match=r"belongs to another training: frozen drawn differs"):
+        MetaLearner(Waves(1), MAML(1, 0.3)).fit(Stream(), steps=2, **settings)
 
 
 def test_what_is_frozen_below_what_learns_is_worked_on_once() -> None:

@@ -50,7 +50,7 @@ def _default(field: Field[Any]) -> Any:
 
 
 def digests(frozen: Params) -> dict[str, str]:
-    """What parameters that stay as they are hold, in short."""
+    """What parameters and buffers that stay as they are hold, in short."""
     return {f"frozen {name}": digest(value) for name, value in frozen.items()}
 
 

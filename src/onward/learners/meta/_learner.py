@@ -63,7 +63,7 @@ class MetaLearner:
 
     Args:
         model: any torch module that takes (n, ...) inputs, or a `MetaTrainableModel`; it is not changed.
-            Parameters with `requires_grad` off stay as they are; they are no meta-parameters.
+            Buffers, and parameters with `requires_grad` off, stay as they are; they are no meta-parameters.
         algorithm: how; `MAML()` if not said.
         loss: "cross_entropy" for classes, "mse" for real targets, or a function of one task's (outputs, y).
         outer_rate: learning rate of the meta-parameters, above 0; the algorithm's own if not said.
@@ -476,7 +476,7 @@ class MetaLearner:
             self._meta[name].copy_(value)
 
     def model(self) -> nn.Module:
-        """A copy of the network with its parameters as they are now.
+        """A copy of the network with its parameters and buffers as they are now.
 
         Raises:
             InvalidInput: it is no torch module.
@@ -488,6 +488,9 @@ class MetaLearner:
         model = copy.deepcopy(self._model).to(self.device)
         for name, p in model.named_parameters():
             p.detach().copy_(self._meta[name] if name in self._meta else self._frozen[name])
+        for name, buffer in model.named_buffers():
+            if name in self._frozen:
+                buffer.data = self._frozen[name].clone()  # those that see a number many times cannot be copied into
         return model
 
     def state_dict(self) -> dict[str, Any]:
@@ -532,7 +535,7 @@ class MetaLearner:
         )
 
     def save(self, folder: str | Path) -> None:
-        """Keep the meta-parameters and those that stay as they are in a folder, as safetensors and JSON.
+        """Keep the meta-parameters, and the parameters and buffers that stay as they are, as safetensors and JSON.
 
         What was kept there before is replaced.
 
@@ -550,7 +553,7 @@ class MetaLearner:
         algorithm: Algorithm | None = None,
         **settings: Any,
     ) -> MetaLearner:
-        """A learner with the parameters that `save` kept.
+        """A learner with the parameters and buffers that `save` kept.
 
         Args:
             model: a network built like the one that was saved; nothing that could run is stored. Which parameters

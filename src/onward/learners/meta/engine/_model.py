@@ -74,14 +74,25 @@ def parameters_of(model: nn.Module | MetaTrainableModel) -> Params:
 
 
 def frozen_of(model: nn.Module | MetaTrainableModel) -> Params:
-    """The others: a module's parameters with `requires_grad` off, which stay as they are.
+    """What stays as it is: a module's parameters with `requires_grad` off, and its persistent buffers.
 
-    >>> sorted(frozen_of(nn.Linear(2, 3).requires_grad_(False)))
-    ['bias', 'weight']
+    But for the running statistics of norms, which nothing uses here.
+
+    >>> sorted(frozen_of(nn.Sequential(nn.Linear(2, 3).requires_grad_(False), nn.BatchNorm1d(3))))
+    ['0.bias', '0.weight']
     """
     if not isinstance(model, nn.Module):
         return {}
-    return {name: value.detach().clone() for name, value in model.named_parameters() if not value.requires_grad}
+    found: Params = {name: value for name, value in model.named_parameters() if not value.requires_grad}
+    kept = model.state_dict().keys() - _statistics(model)
+    found |= {name: value for name, value in model.named_buffers() if name in kept}
+    return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in found.items()}
+
+
+def _statistics(module: nn.Module) -> set[str]:
+    """The names of the running statistics of its norms."""
+    norms = [(n, m) for n, m in module.named_modules() if isinstance(m, nn.modules.batchnorm._NormBase)]  # noqa: SLF001
+    return {f"{name}.{own}" if name else own for name, norm in norms for own, _ in norm.named_buffers()}
 
 
 class Prepared(NamedTuple):
