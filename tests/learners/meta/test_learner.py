@@ -731,6 +731,20 @@ def test_where_nothing_steps_no_inner_rate_is_blamed(algorithm: Algorithm) -> No
         MetaLearner(net(), algorithm).meta_train_step(broken(1))
 
 
+@pytest.mark.parametrize("algorithm", [Prototypical(), Matching(features=3), Relation(features=3)])
+def test_queries_of_a_class_without_support_are_refused_in_judging_as_in_training(algorithm: Algorithm) -> None:
+    made, x = MetaLearner(net(), algorithm), torch.randn(4, 2)
+    task = MetaLearningTask((x, torch.tensor([0, 0, 2, 2])), (x[:3], torch.tensor([0, 1, 2])))
+    adapted = made.adapt(task)
+    for call in (
+        lambda: made.meta_train_step([task]),
+        lambda: made.evaluate_tasks([task]),
+        lambda: made.evaluate(adapted, task),
+    ):
+        with pytest.raises(InvalidInput, match="no example in the support set"):
+            call()
+
+
 @pytest.mark.parametrize("algorithm", [MAML(2, 0.2), IMAML(2), Reptile(2, adapt_steps=2), FineTuning(2)])
 def test_losses_and_accuracies_of_every_step(algorithm: Algorithm) -> None:
     made, task = MetaLearner(net(), algorithm), blobs(1)[0]

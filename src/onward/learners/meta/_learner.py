@@ -35,7 +35,7 @@ from ._processes import exchanged, processes, refuse_medians, same_everywhere, s
 from ._reduce import averaged, nothing, seed_of, sums
 from ._standing import FitReport, Plan
 from ._watch import Tracker
-from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy, laid_out
+from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy, check_known, laid_out
 from .engine import (
     Choice,
     LossFunction,
@@ -411,13 +411,24 @@ class MetaLearner:
             return self.algorithm.outputs(Setting(chosen.engine, chosen.loss), adapted, x)
 
     def evaluate(self, adapted: AdaptedModel, task: MetaLearningTask) -> dict[str, float]:
-        """loss, and accuracy (0..1, for classes), of a learned task on its query set."""
-        outputs, y = adapted(task.query_set.x).unsqueeze(0), task.query_set.y.unsqueeze(0).to(self.device)
-        loss = self._chosen().loss
-        loss.check(tuple(outputs.shape[2:]), y)
-        right = accuracy(outputs, y)
-        said = {"loss": float(loss.value(outputs, y)[0])}
+        """loss, and accuracy (0..1, for classes), of a learned task on its query set.
+
+        Raises:
+            InvalidInput: the query set does not fit the network, or what it says of one is no number; or, where
+                embeddings are compared, a query's class has no support.
+        """
+        (x, y), learned = task.query_set, adapted._adapted  # noqa: SLF001 - it is made here
+        losses, right = self._held(learned, adapted(x).unsqueeze(0), y.unsqueeze(0))
+        said = {"loss": float(losses)}
         return said if right is None else said | {"accuracy": float(right)}
+
+    def _held(self, adapted: Adapted, outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(T,) losses of what learned tasks say of their queries, and the share right of classes."""
+        loss, y = self._chosen().loss, y.to(self.device)
+        loss.check(tuple(outputs.shape[2:]), y)
+        if "y" in adapted.support:
+            check_known(adapted.support["y"], y)
+        return loss.value(outputs, y)[0], accuracy(outputs, y)
 
     def evaluate_tasks(
         self, tasks: Sequence[MetaLearningTask], num_steps: int | None = None, learning_rate: float | None = None
@@ -427,7 +438,8 @@ class MetaLearner:
         Both are NaN of a task that diverged; the log names it.
 
         Raises:
-            InvalidInput: a task does not fit the network.
+            InvalidInput: a task does not fit the network; or, where embeddings are compared, a query's class has no
+                support.
         """
         found: dict[str, list[float]] = {}
         for positions, batch in self._grouped(tasks):
@@ -442,9 +454,7 @@ class MetaLearner:
     def _judged(self, batch: TaskBatch, steps: int | None, rate: float | None) -> dict[str, Tensor]:
         """(T,) each, of tasks of one shape."""
         adapted = self._adapted(batch, steps, rate)
-        outputs, y, loss = self.outputs(adapted, batch.query_x), batch.query_y.to(self.device), self._chosen().loss
-        loss.check(tuple(outputs.shape[2:]), y)
-        losses, right = loss.value(outputs, y)[0], accuracy(outputs, y)
+        losses, right = self._held(adapted, self.outputs(adapted, batch.query_x), batch.query_y)
         path = torch.cat([adapted.losses[:-1], losses.unsqueeze(0)])
         held = path.isfinite().all(0)
         if bad := diverged_tasks(path, held, batch.task_ids):

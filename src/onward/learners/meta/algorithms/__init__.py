@@ -13,6 +13,7 @@ from ._maml import MAML as MAML
 from ._maml_plus_plus import MAMLPlusPlus as MAMLPlusPlus
 from ._matching import Matching as Matching
 from ._meta_sgd import MetaSGD as MetaSGD
+from ._metric import check_known as check_known
 from ._prototypical import Prototypical as Prototypical
 from ._relation import Relation as Relation
 from ._reptile import Reptile as Reptile

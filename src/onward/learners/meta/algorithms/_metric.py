@@ -49,7 +49,8 @@ def compared(
         InvalidInput: targets are no classes, or a class of the queries has no support.
     """
     engine, theta, shots = setting.engine, spread(meta, len(batch)), batch.support_x.shape[1]
-    marks = _marks(batch.support_y, batch.query_y)
+    marks = _marks(batch.support_y)
+    check_known(batch.support_y, batch.query_y)
     x = torch.cat([batch.support_x, batch.query_x], 1)
     embedded, tape = engine.run(engine.prepare(theta, x, engine.names, setting.chance), theta)
     own = {n: value.detach().requires_grad_() for n, value in theta.items() if n not in engine.names}
@@ -98,7 +99,7 @@ def answers(algorithm: Comparing, setting: Setting, adapted: Adapted, x: Tensor)
         return algorithm.scores(theta, embedded[:, :shots], marks.to(embedded.dtype), embedded[:, shots:])
 
 
-def _marks(support_y: Tensor, query_y: Tensor | None = None) -> Tensor:
+def _marks(support_y: Tensor) -> Tensor:
     """(T, S, ways) 1 where an example is of a class, and 0."""
     if support_y.is_floating_point() or support_y.ndim != 2:
         raise InvalidInput(
@@ -108,16 +109,20 @@ def _marks(support_y: Tensor, query_y: Tensor | None = None) -> Tensor:
         )
     if int(support_y.min()) < 0:
         raise InvalidInput(f"Class {int(support_y.min())} is none.", mend="Number the classes of a task from 0 on.")
-    marks = F.one_hot(support_y.long())
-    if query_y is not None:
-        ways = marks.shape[2]
-        known = marks.amax(1).gather(1, query_y.long().clamp(0, ways - 1)).bool() & (query_y < ways) & (query_y >= 0)
-        if not bool(known.all()):
-            raise InvalidInput(
-                "A query is of a class that has no example in the support set.",
-                mend="Give every class of a task at least one support example.",
-            )
-    return marks
+    return F.one_hot(support_y.long())
+
+
+def check_known(support_y: Tensor, query_y: Tensor) -> None:
+    """Refuse (T, Q) classes of queries of which (T, S) support examples have none.
+
+    Raises:
+        InvalidInput: there are some.
+    """
+    if not bool((query_y.unsqueeze(2) == support_y.unsqueeze(1)).any(2).all()):
+        raise InvalidInput(
+            "A query is of a class that has no example in the support set.",
+            mend="Give every class of a task at least one support example.",
+        )
 
 
 def prototypes(support: Tensor, marks: Tensor) -> Tensor:
