@@ -762,6 +762,20 @@ def test_real_targets_are_predicted_as_they_are() -> None:
     assert torch.equal(adapted.predict(task.query_set.x), adapted(task.query_set.x))
 
 
+def test_whole_numbers_that_are_no_classes_are_predicted_as_they_are() -> None:
+    x = torch.arange(8.0).view(8, 1)
+    for y in (3 * torch.arange(8).view(8, 1), 3 * torch.arange(8)):
+        adapted = regressor().adapt(MetaLearningTask((x, y), (x, y)))
+        assert torch.equal(adapted.predict(x), adapted(x))
+
+
+@pytest.mark.parametrize("algorithm", [MAML(1), Prototypical(), Reptile(1, adapt_steps=1)])
+def test_classes_are_predicted_by_their_numbers(algorithm: Algorithm) -> None:
+    task = blobs(1)[0]
+    adapted = MetaLearner(net(), algorithm).adapt(task)
+    assert torch.equal(adapted.predict(task.query_set.x), adapted(task.query_set.x).argmax(-1))
+
+
 @pytest.mark.parametrize("kind", [torch.int32, torch.uint8, torch.bool])
 @pytest.mark.parametrize("algorithm", [Relation(features=3), Prototypical(), Matching(features=3), MAML(1)])
 def test_classes_of_any_whole_type(algorithm: Algorithm, kind: torch.dtype) -> None:

@@ -20,7 +20,7 @@ class AdaptedModel:
 
     Batch norms take the statistics of the inputs of a call together: of MAML and its like those of the queries, as in
     the papers, so that what is said of a query depends on those beside it. Fewer queries than the task has classes (of
-    real targets, a single one) go through the network with the support examples, so that one alone is answered as
+    other targets, a single one) go through the network with the support examples, so that one alone is answered as
     well. Metric learners always do so.
 
     Args:
@@ -60,7 +60,7 @@ class AdaptedModel:
         return said
 
     def predict(self, x: Tensor) -> Tensor:
-        """(n,) classes of (n, ...) inputs; of a task with real targets, the values themselves.
+        """(n,) classes of (n, ...) inputs; of a task whose targets are none, the values themselves.
 
         Raises:
             InvalidInput: as a call.

@@ -35,7 +35,7 @@ from ._processes import exchanged, processes, refuse_medians, same_everywhere, s
 from ._reduce import averaged, nothing, seed_of, sums
 from ._standing import FitReport, Plan
 from ._watch import Tracker
-from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy, check_known, laid_out
+from .algorithms import MAML, Adapted, Algorithm, Setting, accuracy, are_classes, check_known, laid_out
 from .engine import (
     Choice,
     LossFunction,
@@ -390,7 +390,7 @@ class MetaLearner:
         if bad is not None:
             raise bad
         own = {name: value.clone() for name, value in found.params.items()}  # what did not move is the learner's
-        return AdaptedModel(self, replace(found, params=own), classes=not batch.support_y.is_floating_point())
+        return AdaptedModel(self, replace(found, params=own), classes=self._classes(batch.support_x, batch.support_y))
 
     def _adapted(self, batch: TaskBatch, steps: int | None = None, rate: float | None = None) -> Adapted:
         check_adapting(steps, rate)
@@ -400,7 +400,11 @@ class MetaLearner:
             found = self.algorithm.adapt_tasks(Setting(chosen.engine, chosen.loss), self._packed(), x, y, steps, rate)
             if not chosen.engine.together or self.algorithm.embeds:
                 return found
-            return replace(found, beside=x, enough=2 if y.is_floating_point() else max(2, len(y.unique())))
+            return replace(found, beside=x, enough=max(2, len(y.unique())) if self._classes(x, y) else 2)
+
+    def _classes(self, x: Tensor, y: Tensor) -> bool:
+        """Whether targets of a support set are classes: always where such are compared, else as `accuracy` has it."""
+        return self.algorithm.embeds or are_classes(self._shape(x, alone=True), y)
 
     def outputs(self, adapted: Adapted, x: Tensor) -> Tensor:
         """(T, n, ...) outputs of T learned tasks for (T, n, ...) inputs."""

@@ -5,6 +5,7 @@ from ._algorithm import Algorithm as Algorithm
 from ._algorithm import MetaGradient as MetaGradient
 from ._algorithm import Setting as Setting
 from ._algorithm import accuracy as accuracy
+from ._algorithm import are_classes as are_classes
 from ._algorithm import laid_out as laid_out
 from ._anil import ANIL as ANIL
 from ._fine_tuning import FineTuning as FineTuning

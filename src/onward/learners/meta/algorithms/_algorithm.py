@@ -150,15 +150,21 @@ def laid_out(algorithm: Algorithm, lay: Callable[[Params], Params], meta: Params
     return out
 
 
+def are_classes(outputs: tuple[int, ...], y: Tensor) -> bool:
+    """Whether (T, n, ...) targets are classes where the outputs of an example have such a shape.
+
+    Real targets are none, nor are whole numbers that a single output, or one output each, is held against.
+    """
+    return not y.is_floating_point() and outputs[-1:] not in {(), (1,)} and tuple(y.shape[2:]) == outputs[:-1]
+
+
 def accuracy(outputs: Tensor, y: Tensor) -> Tensor | None:
     """(T,) share of (T, n, ..., classes) outputs whose largest is that of (T, n, ...) classes; `None`: they are none.
-
-    Real targets are no classes, nor are whole numbers that a single output, or one output each, is held against.
 
     >>> import torch
     >>> accuracy(torch.tensor([[[0.1, 0.9], [0.8, 0.2]]]), torch.tensor([[1, 1]]))
     tensor([0.5000])
     """
-    if y.is_floating_point() or outputs.shape[-1] == 1 or y.shape != outputs.shape[:-1]:
+    if not are_classes(tuple(outputs.shape[2:]), y):
         return None
     return (outputs.argmax(-1) == y).float().flatten(1).mean(1)
