@@ -656,6 +656,15 @@ def test_one_query_beside_a_batch_norm_is_answered_with_the_support_set(norm: nn
     assert torch.allclose(alone, body.train()(asked[:3]), atol=1e-5)
 
 
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d(8), nn.Sequential(nn.BatchNorm1d(8), nn.Softsign())])
+def test_queries_beside_a_batch_norm_are_few_by_the_classes_of_their_own_task(norm: nn.Module) -> None:
+    torch.manual_seed(0)
+    made, x = MetaLearner(nn.Sequential(nn.Linear(2, 8), norm, nn.Linear(8, 5)), MAML(3, 0.1)), torch.randn(10, 2)
+    tasks = [MetaLearningTask((x, torch.arange(10) % ways), (x[:3], torch.arange(3) % 2)) for ways in (2, 5)]
+    apart = [made.evaluate_tasks([task])["loss"][0] for task in tasks]
+    assert made.evaluate_tasks(tasks)["loss"] == pytest.approx(apart, rel=1e-5)
+
+
 def test_a_batch_norm_cannot_adapt_to_one_example_whenever_it_comes() -> None:
     made = MetaLearner(nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)), MAML(1))
     x, y = torch.randn(6, 2), torch.arange(6) % 3

@@ -400,7 +400,8 @@ class MetaLearner:
             found = self.algorithm.adapt_tasks(Setting(chosen.engine, chosen.loss), self._packed(), x, y, steps, rate)
             if not chosen.engine.together or self.algorithm.embeds:
                 return found
-            return replace(found, beside=x, enough=max(2, len(y.unique())) if self._classes(x, y) else 2)
+            ways = [len(each.unique()) for each in y] if self._classes(x, y) else [2] * len(y)
+            return replace(found, beside=x, enough=tuple(max(2, each) for each in ways))
 
     def _classes(self, x: Tensor, y: Tensor) -> bool:
         """Whether targets of a support set are classes: always where such are compared, else as `accuracy` has it."""

@@ -55,7 +55,7 @@ class Adapted:
         accuracies: likewise the share of the support examples right, 0..1; `None` of real targets.
         support: what else predictions need, e.g. prototypes.
         beside: (T, m, ...) examples that few queries go through the network with, where it norms over a batch.
-        enough: so many queries go alone.
+        enough: for each task, so many queries go alone.
     """
 
     params: Params
@@ -63,7 +63,7 @@ class Adapted:
     accuracies: Tensor | None = None
     support: Params = field(default_factory=dict)
     beside: Tensor | None = None
-    enough: int = 0
+    enough: tuple[int, ...] = ()
 
 
 class Trajectory:

@@ -26,7 +26,15 @@ def of_its_own(algorithm: object, name: str) -> None:
 
 def asked(algorithm: object, setting: Setting, adapted: Adapted, x: Tensor) -> Tensor:  # noqa: ARG001
     """(T, n, ...) outputs of the network at the learned parameters."""
-    engine, beside, params = setting.engine, adapted.beside, adapted.params
-    together = x if beside is None or x.shape[1] >= adapted.enough else torch.cat([beside, x], 1)
-    said = engine.outputs(engine.prepare(params, together, engine.names, setting.chance), params)
-    return said[:, -x.shape[1] :]
+    few = torch.tensor([x.shape[1] < enough for enough in adapted.enough], device=x.device)
+    if adapted.beside is None or not few.any():
+        return _said(setting, adapted.params, x)
+    beside = _said(setting, adapted.params, torch.cat([adapted.beside, x], 1))[:, -x.shape[1] :]
+    if few.all():
+        return beside
+    return beside.where(few.view(-1, *[1] * (beside.ndim - 1)), _said(setting, adapted.params, x))
+
+
+def _said(setting: Setting, params: Params, x: Tensor) -> Tensor:
+    engine = setting.engine
+    return engine.outputs(engine.prepare(params, x, engine.names, setting.chance), params)
