@@ -35,6 +35,14 @@ def test_it_is_the_same_gradient_before_and_after_second_order() -> None:
         torch.testing.assert_close(fast.meta_parameters()[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="There is no C++ compiler.")
+def test_a_single_row_for_a_batch_norm_is_refused_before_anything_is_compiled() -> None:
+    of = MetaLearner(nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)), loss="mse", compile=True)
+    for tasks in (Sinusoid(shots=5, queries=1), Sinusoid(shots=1, queries=5)):
+        with pytest.raises(InvalidInput, match="batch norm is given a single row"):
+            of.meta_train_step(tasks.sample_batch(2))
+
+
 @pytest.mark.parametrize(
     ("algorithm", "module", "why"),
     [

@@ -672,11 +672,27 @@ def test_a_batch_norm_cannot_adapt_to_one_example_whenever_it_comes() -> None:
     for earlier in ([], [MetaLearningTask((x, y), (x, y))]):
         for task in earlier:
             made.adapt(task)
-        with pytest.raises(InvalidInput, match=r"does not take the examples .*\(1, 2\)"):
+        with pytest.raises(InvalidInput, match="batch norm is given a single row"):
             made.adapt(single)
     one_query = [MetaLearningTask((x, y), (x[:1], y[:1]))] * 2
     normed = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
     assert MetaLearner(normed, Reptile()).meta_train_step(one_query)["meta_loss"] > 0
+
+
+@pytest.mark.parametrize("after", [nn.Tanh(), nn.Softsign(), nn.Conv1d(4, 4, 1)])
+@pytest.mark.parametrize("algorithm", [MAML(1), IMAML(1), Reptile(1, batch_size=1)])
+def test_training_puts_no_single_row_through_a_batch_norm(algorithm: Algorithm, after: nn.Module) -> None:
+    made = MetaLearner(
+        nn.Sequential(nn.Unflatten(1, (2, 1)), nn.Conv1d(2, 4, 1), nn.BatchNorm1d(4), after, nn.Flatten())
+        if isinstance(after, nn.Conv1d)
+        else nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), after),
+        algorithm,
+    )
+    x, y = torch.randn(6, 2), torch.arange(6) % 3
+    for task in (MetaLearningTask((x, y), (x[:1], y[:1])), MetaLearningTask((x[:1], y[:1]), (x, y))):
+        with pytest.raises(InvalidInput, match="batch norm is given a single row"):
+            made.meta_train_step([task])
+    assert made.step == 0
 
 
 def test_networks_that_fill_in_what_is_missing_are_asked_as_they_are() -> None:

@@ -205,7 +205,8 @@ class MetaLearner:
         for shape, (_, batch) in enumerate(self._grouped(tasks)):
             mine = batch[share(seen)]
             seen += len(batch)
-            chosen = self._choose((batch.support_x, batch.support_y), (batch.query_x, batch.query_y))
+            sides = (batch.support_x, batch.support_y), (batch.query_x, batch.query_y)
+            chosen = self._choose(*sides, alone=self._compile)  # what is compiled refuses nothing itself
             if len(mine):
                 seed = seed_of(self._seed, self.step, shape, processes()[0])
                 found += gradient_of(self._work(chosen, seed), self._packed(), mine.to(self.device))
@@ -265,7 +266,7 @@ class MetaLearner:
         What the network does not take is refused, and targets that what it gives cannot be held against.
 
         Args:
-            alone: whether a support set of one example is all that goes through the network.
+            alone: whether a set of one example is all that goes through the network.
         """
         if self._choice is None:
             self._choice = self._first_choice(*support)

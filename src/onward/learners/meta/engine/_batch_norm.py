@@ -8,6 +8,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from onward.core import InvalidInput
+
 from ._engine import Chance, Params
 from ._op import Asked, Back, stacked
 
@@ -18,6 +20,15 @@ Its forward pass is not used: it sums in single precision, and errors of 1e-6 pu
 """
 
 native_backward = torch.ops.aten.native_batch_norm_backward.default
+
+
+def one_row() -> InvalidInput:
+    """What is to be said where there is nothing to take the statistics of."""
+    return InvalidInput(
+        "A batch norm is given a single row.",
+        why="It norms by the statistics of what goes through the network together, and those of one row are its own.",
+        mend="Give a task more support examples or queries, or norm by layers or groups.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,8 @@ class BatchNorm:
         x = inputs[0]
         rows = x.flatten(1, -2)
         count = rows.shape[1]
+        if count == 1:
+            raise one_row()
         mean = rows.sum(1, keepdim=True).div_(count)
         unit = rows.sub_(mean) if own else rows - mean
         scale = (unit * unit).sum(1, keepdim=True).div_(count).add_(self.eps).rsqrt_()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, grad_and_value, vmap
 
+from ._batch_norm import one_row
 from ._engine import Chance, Params, Step
 from ._losses import Loss, twice
 
@@ -81,7 +82,12 @@ class Stateless:
         if not hasattr(self._mine, "modules"):  # a call puts its parameters into the module: no thread shares one
             self._mine.modules = copy.deepcopy((self.asked, self.trained))
         own = params | {name: value.clone() for name, value in self.written.items()}
-        return cast("Tensor", functional_call(self._mine.modules[mode.training], own, (x,)))
+        try:
+            return cast("Tensor", functional_call(self._mine.modules[mode.training], own, (x,)))
+        except ValueError as error:
+            if "more than 1 value per channel" in str(error):
+                raise one_row() from error
+            raise
 
     def mode(self, chance: Chance) -> Mode:
         """That of a pass in training, if there is a chance, and what it draws from, if it draws."""
