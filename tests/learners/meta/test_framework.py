@@ -367,3 +367,17 @@ def test_targets_of_several_numbers() -> None:
     x = torch.rand(4, 3)
     task = MetaLearningTask((x, torch.rand(4, 2)), (x, torch.rand(4, 2)))
     assert default_network([task], embeds=False)(x).shape == (4, 2)
+    whole = MetaLearningTask((x, torch.full((4, 2), 21)), (x, torch.full((4, 2), 21)))
+    assert default_network([whole], embeds=False, real=True)(x).shape == (4, 2)
+
+
+def test_whole_numbers_are_learned_under_a_squared_error() -> None:
+    class Doubled:
+        def sample_batch(self, batch_size: int) -> list[MetaLearningTask]:
+            y = torch.arange(8).view(8, 1) * 3
+            return [MetaLearningTask((y.float(), y), (y.float(), y))] * batch_size
+
+    framework = MetaLearningFramework()
+    learner = framework.meta_train(Doubled(), loss="mse", steps=2, batch_size=2)
+    adapted = framework.few_shot_adapt(learner, Doubled().sample_batch(1)[0], num_shots=3)
+    assert adapted.predict(torch.ones(2, 1)).shape == (2, 1)

@@ -140,7 +140,9 @@ class MetaLearningFramework:
         seed = ours.setdefault("seed", self._seed)
         ours.setdefault("loss", "mse" if task.query_set.y.is_floating_point() else "cross_entropy")
         ours.setdefault("device", self._device)
-        net = default_network(tasks, embeds=name in EMBEDS, seed=seed) if model is None else model
+        net = model
+        if net is None:
+            net = default_network(tasks, embeds=name in EMBEDS, real=ours["loss"] == "mse", seed=seed)
         if isinstance(algorithm, str) and name in SIZED:
             rest.setdefault("features", _width(net, task))
         learner = MetaLearner(net, _made(name, rest, seed) if isinstance(algorithm, str) else algorithm, **ours)

@@ -21,7 +21,9 @@ LARGE: Final = 32
 BLOCKS: Final = 4
 
 
-def default_network(tasks: Sequence[MetaLearningTask], *, embeds: bool, seed: int = 0) -> nn.Sequential:
+def default_network(
+    tasks: Sequence[MetaLearningTask], *, embeds: bool, real: bool = False, seed: int = 0
+) -> nn.Sequential:
     """A network for tasks like these: a "body", and, unless it only embeds, a "head".
 
     Images (channels, height, width): up to four convolutions 3 x 3 with stride 2, batch norm and ReLU (the network of
@@ -32,6 +34,7 @@ def default_network(tasks: Sequence[MetaLearningTask], *, embeds: bool, seed: in
     Args:
         tasks: at least one; inputs and real targets are taken to have the shape of the first one's.
         embeds: whether an algorithm compares what the network gives; 64 numbers then, or what a convolution has left.
+        real: whether whole numbers are real targets, too.
         seed: of its first weights, any whole number; torch's own random numbers stay as they are.
 
     Raises:
@@ -57,14 +60,14 @@ def default_network(tasks: Sequence[MetaLearningTask], *, embeds: bool, seed: in
             width = body.eval()(torch.zeros(1, *shape)).shape[1]
         parts: OrderedDict[str, nn.Module] = OrderedDict(body=body.train())
         if not embeds:
-            parts["head"] = nn.Linear(width, outputs_of(tasks))
+            parts["head"] = nn.Linear(width, outputs_of(tasks, real))
         return nn.Sequential(parts).to(x.dtype)
 
 
-def outputs_of(tasks: Sequence[MetaLearningTask]) -> int:
-    """How many numbers a network has to give for an example: of classes or of a target."""
+def outputs_of(tasks: Sequence[MetaLearningTask], real: bool = False) -> int:
+    """How many numbers a network has to give for an example: of classes, or of a target where they are `real`."""
     targets = [examples.y for task in tasks for examples in (task.support_set, task.query_set)]
-    if targets[0].is_floating_point():
+    if real or targets[0].is_floating_point():
         return prod(targets[0].shape[1:])
     return 1 + max(int(y.max()) for y in targets)
 
