@@ -696,3 +696,9 @@ def test_real_values_are_not_taken_for_classes() -> None:
     own = ContinualLearner(flat, [FineTuning()], loss=nn.MSELoss(), scenario="domain")
     with pytest.raises(InvalidInput, match="real values"):
         own.predict(first.x)
+
+
+def test_keys_that_are_no_collection_are_refused() -> None:
+    first = digits()[0]
+    with pytest.raises(InvalidInput, match=r"keys is 5\. Give a list"):
+        Experience(first.x, first.y, keys=5)

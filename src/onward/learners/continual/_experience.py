@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +43,10 @@ class Experience:
         given: tuple[Any, Any] = (self.x, self.y)
         if not all(isinstance(each, Tensor) and each.ndim for each in given):
             raise InvalidInput("An experience wants tensors x (n, ...) and y (n, ...).", mend="Use torch.as_tensor.")
-        if isinstance(self.keys, str):
-            raise InvalidInput("keys is one text.", mend="Give a list with a text for each example, or None.")
+        named: Any = self.keys
+        if isinstance(named, str) or not (named is None or isinstance(named, Collection)):
+            told = "one text" if isinstance(named, str) else f"{named!r}"
+            raise InvalidInput(f"keys is {told}.", mend="Give a list with a text for each example, or None.")
         keys: Sequence[object] = () if self.keys is None else self.keys
         for key in keys:
             if not isinstance(key, str | None):
@@ -67,9 +69,7 @@ class Experience:
         whole(0, task=self.task)
         object.__setattr__(self, "task", int(self.task))
         if self.keys is not None:
-            given_keys: Any = self.keys
-            own = given_keys.tolist() if isinstance(given_keys, np.ndarray) else given_keys
-            object.__setattr__(self, "keys", tuple(own))
+            object.__setattr__(self, "keys", tuple(np.asarray(named, dtype=object).tolist()))
         for name in ("x", "y"):  # who made them is not trained here
             object.__setattr__(self, name, getattr(self, name).detach())
 
