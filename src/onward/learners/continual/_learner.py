@@ -18,14 +18,15 @@ from onward.learners.neural import (
     Progress,
     above,
     at_least,
+    check_optimizer,
     deferred,
     folder_of,
     is_kept,
     keep,
     kept,
+    optimizer_of,
     plain_number,
     put_together,
-    refuse_closure,
     refuse_foreign,
     seed_of_torch,
     shown,
@@ -53,10 +54,6 @@ from ._report import LearnReport, Stopped
 from .methods import recommended
 
 OptimizerOf = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-}
 RECORD: Final = "continual"
 
 
@@ -107,8 +104,7 @@ class ContinualLearner:
         above(rate=rate)
         whole(1, batch_size=batch_size)
         whole(0, seed=seed)
-        if not callable(optimizer) and optimizer not in OPTIMIZERS:
-            raise InvalidInput(f"No optimizer is called {optimizer!r}.", mend="Name one.", options=OPTIMIZERS)
+        check_optimizer(optimizer)
         generator = torch.Generator().manual_seed(seed_of_torch(seed))
         self._loss, self._rate, self._seed, self._fresh = loss, plain_number(rate), int(seed), fresh_optimizer
         self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
@@ -298,11 +294,7 @@ class ContinualLearner:
         self._optimizer = self._made(parameters.values()) if parameters else None
 
     def _made(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        if isinstance(self._optimizer_of, str):
-            return OPTIMIZERS[self._optimizer_of](parameters, lr=self._rate)
-        made = self._optimizer_of(parameters)
-        refuse_closure(made)
-        return made
+        return optimizer_of(self._optimizer_of, parameters, self._rate)
 
     def scores(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
         """(n, C) scores of (n, ...) examples: -inf where a class does not count; real values under "mse".

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput, log
-from onward.learners.neural import Progress, device_of, folder_of, plain_number, refuse_closure, shapes, text
+from onward.learners.neural import Progress, device_of, folder_of, optimizer_of, plain_number, shapes, text
 
 from ._adapted import AdaptedModel
 from ._aggregate import Aggregate
@@ -48,10 +48,6 @@ from .engine import (
 )
 from .tasks import MetaLearningTask, TaskBatch, TaskDistribution, grouped
 
-OPTIMIZERS: Final[dict[str, Callable[..., torch.optim.Optimizer]]] = {
-    "adam": torch.optim.Adam,
-    "sgd": torch.optim.SGD,
-}
 MANY_SHAPES: Final = 8
 EVALUATED: Final = 64
 Side = tuple[Tensor, Tensor]
@@ -130,7 +126,8 @@ class MetaLearner:
         self._seed, self._rate, self._clip = plain_number(seed), plain_number(rate), plain_number(clip)
         self._loss_name = loss if isinstance(loss, str) else ""
         self._schedule, self._aggregate, self._diverged = outer_schedule, aggregate or Aggregate(), diverged
-        self._optimizer = self._optimizer_of(self.algorithm.optimizer if optimizer is None else optimizer)
+        named = self.algorithm.optimizer if optimizer is None else optimizer
+        self._optimizer = optimizer_of(named, list(self._meta.values()), self._rate)
         own_rates = callable(optimizer) and outer_rate is None
         self._rates = [float(group["lr"]) if own_rates else self._rate for group in self._optimizer.param_groups]
         self._choice: Choice | None = None
@@ -139,15 +136,6 @@ class MetaLearner:
         self._together = self._told_slow = False
         self._shapes: dict[Any, tuple[int, ...]] = {}
         self.step = 0
-
-    def _optimizer_of(self, named: str | Callable[[Sequence[Tensor]], torch.optim.Optimizer]) -> torch.optim.Optimizer:
-        values = list(self._meta.values())
-        if callable(named):
-            refuse_closure(made := named(values))
-            return made
-        if named not in OPTIMIZERS:
-            raise InvalidInput(f"No optimiser is called {named!r}.", mend="Name one.", options=OPTIMIZERS)
-        return OPTIMIZERS[named](values, lr=self._rate)
 
     @property
     def engine(self) -> str | None:

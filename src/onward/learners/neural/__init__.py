@@ -23,7 +23,9 @@ from ._numbers import plain_numbers as plain_numbers
 from ._numbers import seed_of_torch as seed_of_torch
 from ._numbers import share as share
 from ._numbers import whole as whole
-from ._optimizer import refuse_closure as refuse_closure
+from ._optimizer import Adam as Adam
+from ._optimizer import check_optimizer as check_optimizer
+from ._optimizer import optimizer_of as optimizer_of
 from ._progress import Progress as Progress
 from ._progress import shown as shown
 from ._tree import put_together as put_together

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from onward.core import InvalidInput
 from onward.learners.continual._method import Prepare, unchanged
-from onward.learners.neural import above, plain_numbers, whole
+from onward.learners.neural import Adam, above, plain_numbers, whole
 
 from ._narrow import BatchNorm
 
@@ -65,7 +65,7 @@ def teach(
     trained = [value for value in network.parameters() if value.requires_grad]
     if not trained or not lessons.epochs:
         return
-    optimizer = torch.optim.Adam(trained, lr=lessons.rate)
+    optimizer = Adam(trained, lr=lessons.rate)
     generator = torch.Generator().manual_seed(lessons.seed)
     total = torch.zeros(())
     normed = any(isinstance(module, BatchNorm) for module in network.modules())

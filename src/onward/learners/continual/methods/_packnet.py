@@ -14,7 +14,7 @@ from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._loop import batches
 from onward.learners.continual._method import Course, Hooks, Step
-from onward.learners.neural import above, at_least, share
+from onward.learners.neural import Adam, above, at_least, share
 
 from ._packed import MOST, PackedNetwork
 
@@ -168,7 +168,7 @@ class _Packing:
         """Steps with what was pruned, and what other tasks own, held fast."""
         course, settings = self._course, self._settings
         held = self._hold(torch.eq)
-        optimizer = torch.optim.Adam(course.parameters().values(), lr=settings.rate)
+        optimizer = Adam(course.parameters().values(), lr=settings.rate)
         course.network.train()
         self._rest_norms()
         for rows in islice(self._rows(experience), round(settings.retrain * self._steps)):
