@@ -241,3 +241,23 @@ def test_a_batch_norm_is_never_given_one_example(name: str) -> None:
     one.forget({"yours"})
     one.learn(Experience(second.x[:33], second.y[:33], 1), epochs=2)
     assert one.learned == 2
+
+
+def of_several(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy of each label that an example may have."""
+    return nn.functional.binary_cross_entropy_with_logits(scores.nan_to_num(neginf=-9.0), y.to(scores.dtype))
+
+
+@pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
+def test_several_labels_an_example_are_learned_or_refused_as_they_were(methods: Callable[[], list[Method]]) -> None:
+    several = [Experience(each.x, nn.functional.one_hot(each.y, 10), each.task) for each in stream(3)]
+    one = learner(methods, loss=of_several)
+    before = one.state_dict()
+    try:
+        for experience in several:
+            report = one.learn(experience, steps=6)
+    except InvalidInput:
+        same_state(one.state_dict(), before)
+    else:
+        assert report.accuracies == ()
+        assert one.evaluate(several[0])["loss"] > 0

@@ -131,6 +131,8 @@ def test_outcomes_of_a_learner():
     real = ContinualLearner(nn.Identity(), scenario="domain", loss="mse")
     assert outcomes(real, Experience(x, x + torch.tensor([0.0, 3.0, 0.0]))).tolist() == [-3, -3, -3]
     assert outcomes(real, Experience(x[:, :1], x[:, 0] + 2)).tolist() == [-4, -4, -4]
+    labels = ContinualLearner(nn.Identity(), loss=nn.functional.mse_loss, scenario="domain")
+    assert outcomes(labels, Experience(torch.eye(2), torch.tensor([[1, 0], [0, 0]]))).tolist() == [0, -0.5]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.neural import above, at_least
 
+from ._checks import is_classes
 from ._experience import Experience
 from ._noninferiority import mean_above, more_often, surely_not_worse
 
@@ -171,7 +172,7 @@ def outcomes(learner: Any, experience: Experience) -> Tensor:
     (3,)
     """
     scores: Tensor = learner.scores(experience.x, experience.task)
-    if experience.y.is_floating_point():
+    if not is_classes(experience.y):
         return -(scores - experience.y.view_as(scores)).square().unsqueeze(-1).flatten(1).mean(1).double().cpu()
     return (scores.argmax(1) == experience.y).double().cpu()
 

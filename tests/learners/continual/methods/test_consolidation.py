@@ -389,3 +389,17 @@ def test_a_state_is_not_shared_with_whoever_gave_it():
 def test_settings_out_of_range_are_refused(make):
     with pytest.raises(InvalidInput):
         make()
+
+
+def smoothed(scores, y):
+    return F.cross_entropy(scores, y, label_smoothing=0.3)
+
+
+@pytest.mark.parametrize("loss", [smoothed, nn.CrossEntropyLoss(), nn.MultiMarginLoss()])
+def test_given_targets_are_weighed_by_the_loss_of_the_learner(loss):
+    course, lesson = small(), experience()
+    course.loss = loss_of(loss)
+    hooks = EWC(kind="empirical").start(course)
+    hooks.end(lesson)
+    wanted = moments(course.network, lesson.x, lambda said, row: [(1, loss(said, lesson.y[row : row + 1]))])
+    close(hooks.state()["weight"], wanted, 1e-9)

@@ -256,7 +256,7 @@ def test_settings_out_of_range(make):
 
 
 def test_what_cannot_be_learned():
-    with pytest.raises(InvalidInput, match=r"SLDA learns classes.*StreamingRidge"):
+    with pytest.raises(InvalidInput, match=r"SLDA learns one class.*StreamingRidge"):
         taught(
             SLDA(), [Experience(torch.zeros(3, 2), torch.zeros(3, 1))], nn.Linear(2, 1), loss="mse", scenario="domain"
         )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import is_classes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +55,7 @@ def errors(view: View) -> Tensor:
     >>> errors(View(torch.zeros(1, 2), torch.tensor([1])))
     tensor([0.7071])
     """
-    if view.y.is_floating_point():
+    if not is_classes(view.y):
         wrong = (view.scores - view.y.view_as(view.scores)).unsqueeze(-1).flatten(1)
     else:
         wrong = view.scores.softmax(1)
@@ -146,9 +147,9 @@ def _features(view: View) -> Tensor:
 
 
 def _classes(view: View) -> Tensor:
-    if view.y.is_floating_point():
+    if not is_classes(view.y):
         raise InvalidInput(
-            "Real targets have no classes for this policy to go by.",
+            "Only one class for each example gives this policy something to go by.",
             mend='Choose "gradient_magnitude", or "random".',
         )
     return view.scores

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
+from onward.learners.continual._checks import is_classes
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.memory import Buffer, Policy, Sample
@@ -139,14 +140,14 @@ def better(said: Sequence[Tensor], scores: Sequence[Tensor], y: Tensor) -> Tenso
     Args:
         said: (m, C) raw outputs of two teachers.
         scores: the same through the heads.
-        y: (m,) classes: the higher probability of the true one decides; or (m, ...) real targets: the lower error.
+        y: (m,) classes: the higher probability of the true one decides; or (m, ...) other targets: the lower error.
 
     >>> said = [torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.zeros(2, 2)]
     >>> better(said, said, torch.tensor([0, 1]))
     tensor([[2., 0.],
             [0., 0.]])
     """
-    if y.is_floating_point():
+    if not is_classes(y):
         errors = [(outputs - y.view_as(outputs)).square().unsqueeze(-1).flatten(1).sum(1) for outputs in said]
         chosen = errors[0] < errors[1]
     else:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import is_classes
 from onward.learners.continual._experience import Experience
+from onward.learners.continual._losses import LOSSES, LossFunction
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.importance import fisher
 from onward.learners.continual.importance._fisher import KINDS, Kind
@@ -31,7 +33,8 @@ class EWC:
     experiences. The gradient is added to `.grad`, so that only what comes after it in the list of methods sees it.
 
     The likelihood is that of the classes by the softmax of the scores that count; for real targets a Gaussian of
-    variance 1 around the outputs. Where an experience brings new classes without telling tasks apart, no penalty on
+    variance 1 around the outputs. Under a loss of one's own it is the same, but for `kind="empirical"`, which takes the
+    gradients of that loss. Where an experience brings new classes without telling tasks apart, no penalty on
     parameters keeps the old ones (van de Ven and Tolias 2019, arXiv:1904.07734): use replay.
 
     Args:
@@ -94,7 +97,7 @@ class _Consolidation:
             x,
             y,
             kind=ewc.kind,
-            loss=likelihood(y),
+            loss=likelihood(ewc.kind, y, course),
             mask=counting(experience, course),
             prepare=course.prepare,
             generator=course.generator,
@@ -117,9 +120,11 @@ def rows_of(experience: Experience, course: Course, count: int | None) -> Tensor
     return torch.randperm(len(experience), generator=course.generator)[:count].to(experience.x.device)
 
 
-def likelihood(y: Tensor) -> Literal["cross_entropy", "mse"]:
-    """Of classes, or of real targets."""
-    return "mse" if y.is_floating_point() else "cross_entropy"
+def likelihood(kind: Kind, y: Tensor, course: Course) -> Literal["cross_entropy", "mse"] | LossFunction:
+    """Of classes, or of real targets; of given targets a loss of one's own, which says nothing to draw others from."""
+    if kind == "empirical" and course.loss not in LOSSES.values():
+        return course.loss
+    return "cross_entropy" if is_classes(y) else "mse"
 
 
 def counting(experience: Experience, course: Course) -> Tensor | None:

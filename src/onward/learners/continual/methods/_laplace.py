@@ -91,7 +91,7 @@ class _Posterior:
         rows = rows_of(experience, course, laplace.examples)
         x, y = experience.x[rows], experience.y[rows]
         known, counts = course.parameters(), counting(experience, course)
-        directions = directions_of(laplace.kind, likelihood(y), x, y, counts, course.generator)
+        directions = directions_of(laplace.kind, likelihood(laplace.kind, y, course), x, y, counts, course.generator)
         found = kronecker_factors(course.network, x, directions, prepare=course.prepare, names=known)
         for name, factors in found.items():
             held = self._layers.get(name)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, nn
 
+from onward.learners.continual._checks import is_classes
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.distillation._loss import soft_loss
@@ -70,7 +71,7 @@ class _Taught:
             return None
         with torch.no_grad():
             said: Tensor = self._teacher(step.inputs)
-        if step.y.is_floating_point():
+        if not is_classes(step.y):
             return self._share * F.mse_loss(step.outputs, said)
         scale = self._settings.temperature**2 if self._settings.squared else 1.0
         return self._share * scale * self._divergence(step, said)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import is_classes
 from onward.learners.continual._method import Course, Hooks
 from onward.learners.neural import above, share, whole
 
@@ -75,8 +76,8 @@ class _Gaussians:
         self.chosen = 0.0
 
     def moments(self, rows: Tensor, y: Tensor, outputs: int) -> Moments:
-        if y.is_floating_point():
-            raise InvalidInput("SLDA learns classes, and these targets are real.", mend="Use StreamingRidge.")
+        if not is_classes(y):
+            raise InvalidInput("SLDA learns one class for each example.", mend="Use StreamingRidge.")
         return Moments.of(rows, y, outputs)
 
     def choose(self, sums: Moments, held: Moments, outputs: int) -> None:
@@ -156,8 +157,7 @@ class _NormalEquations:
         self.chosen = min(ridges, key=lambda ridge: abs(log(ridge)))
 
     def moments(self, rows: Tensor, y: Tensor, outputs: int) -> Moments:
-        real = y.is_floating_point()
-        targets = y.reshape(len(y), -1) if real else torch.nn.functional.one_hot(y, outputs)
+        targets = torch.nn.functional.one_hot(y, outputs) if is_classes(y) else y.reshape(len(y), -1)
         return Moments.of(torch.cat([rows.double(), targets.double()], 1))
 
     def choose(self, sums: Moments, held: Moments, outputs: int) -> None:
