@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.continual_workloads.cifar10 import LOSSY, TASKS, Prepare, images, resnet18, tasks
+from benchmarks.continual_workloads.cifar10 import LOSSY, TASKS, augmented, images, resnet18, scaled, tasks
 from benchmarks.continual_workloads.record import interval
 from benchmarks.machine import RESULTS, write_results
 from onward.core import NotFound
@@ -109,7 +109,8 @@ def made(method: str, seed: int, protocol: Protocol, device: str) -> ContinualLe
         optimizer="sgd",
         rate=rate,
         batch_size=32,
-        prepare=Prepare(network),
+        prepare=scaled,
+        augment=augmented,
         seed=seed,
     )
 

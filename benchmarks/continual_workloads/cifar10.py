@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -49,21 +48,14 @@ def tasks(x: Tensor, y: Tensor) -> list[Experience]:
     return found
 
 
-@dataclass(frozen=True)
-class Prepare:
-    """Inputs of a network: scaled, and in training cropped at random from a padded copy and flipped half the time."""
-
-    network: nn.Module
-
-    def __call__(self, x: Tensor) -> Tensor:
-        mean, deviation = (torch.tensor(values, device=x.device).view(3, 1, 1) for values in (MEAN, DEVIATION))
-        if self.network.training:
-            x = augmented(x)
-        return (x.float() / 255 - mean) / deviation
+def scaled(x: Tensor) -> Tensor:
+    """(n, 3, 32, 32) numbers around 0, of bytes."""
+    mean, deviation = (torch.tensor(values, device=x.device).view(3, 1, 1) for values in (MEAN, DEVIATION))
+    return (x.float() / 255 - mean) / deviation
 
 
 def augmented(x: Tensor) -> Tensor:
-    """(n, 3, 32, 32) another crop of each, flipped or not."""
+    """(n, 3, 32, 32) each cropped at random from a padded copy, and flipped half the time."""
     count, span = len(x), torch.arange(SIDE, device=x.device)
     up, left = torch.randint(2 * PAD + 1, (2, count, 1), device=x.device).unbind()
     flipped = torch.rand(count, 1, device=x.device) < 0.5

@@ -243,21 +243,32 @@ def test_a_batch_norm_is_never_given_one_example(name: str) -> None:
     assert one.learned == 2
 
 
-def of_several(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def several(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Binary cross-entropy of each label that an example may have."""
     return nn.functional.binary_cross_entropy_with_logits(scores.nan_to_num(neginf=-9.0), y.to(scores.dtype))
 
 
+def placed(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of a class for each of five places, as in segmentation."""
+    return nn.functional.cross_entropy(scores.nan_to_num(neginf=-9.0).view(-1, 2, 5), y)
+
+
+TARGETS = {several: lambda y: nn.functional.one_hot(y, 10), placed: lambda y: (y[:, None] + torch.arange(5)) % 2}
+
+
+@pytest.mark.parametrize("loss", TARGETS)
 @pytest.mark.parametrize("methods", METHODS.values(), ids=METHODS)
-def test_several_labels_an_example_are_learned_or_refused_as_they_were(methods: Callable[[], list[Method]]) -> None:
-    several = [Experience(each.x, nn.functional.one_hot(each.y, 10), each.task) for each in stream(3)]
-    one = learner(methods, loss=of_several)
+def test_several_whole_numbers_an_example_are_learned_or_refused_at_once(
+    methods: Callable[[], list[Method]], loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> None:
+    experiences = [Experience(each.x, TARGETS[loss](each.y), each.task) for each in stream(3)]
+    one = learner(methods, loss=loss)
     before = one.state_dict()
     try:
-        for experience in several:
+        for experience in experiences:
             report = one.learn(experience, steps=6)
     except InvalidInput:
         same_state(one.state_dict(), before)
     else:
         assert report.accuracies == ()
-        assert one.evaluate(several[0])["loss"] > 0
+        assert one.evaluate(experiences[0])["loss"] > 0

@@ -11,7 +11,23 @@ from tests.learners.continual.streams import digits, network, same, same_state
 from torch import nn
 
 from onward.core import InvalidInput
-from onward.learners.continual import ContinualLearner, Experience, ExperienceReplay, FineTuning, Joint, NoLearning
+from onward.learners.continual import (
+    AGEM,
+    EWC,
+    GEM,
+    SLDA,
+    ContinualLearner,
+    Experience,
+    ExperienceReplay,
+    FineTuning,
+    Joint,
+    Method,
+    NoLearning,
+    PackNet,
+    Progressive,
+    ProgressiveNetwork,
+    StreamingRidge,
+)
 
 
 def learner(*methods: object, **settings: object) -> ContinualLearner:
@@ -253,7 +269,7 @@ def test_joint_goes_back_to_what_it_kept_before(keyed: bool) -> None:
 
 def test_what_one_method_refuses_another_does_not_keep() -> None:
     one = learner(Joint(), ExperienceReplay(20, policy="herding"), loss="mse", scenario="domain")
-    with pytest.raises(InvalidInput, match="Real targets"):
+    with pytest.raises(InvalidInput, match="one class for each example"):
         one.learn(Experience(digits()[0].x, torch.zeros(len(digits()[0]), 10)))
     assert one.state_dict()["methods"][0] == {}
 
@@ -702,3 +718,67 @@ def test_keys_that_are_no_collection_are_refused() -> None:
     first = digits()[0]
     with pytest.raises(InvalidInput, match=r"keys is 5\. Give a list"):
         Experience(first.x, first.y, keys=5)
+
+
+@pytest.mark.parametrize("method", [FineTuning(), GEM(each=20), AGEM(40), ExperienceReplay(40), EWC(1.0), PackNet()])
+def test_what_is_learned_from_is_varied_and_what_is_asked_is_not(method: Method) -> None:
+    given: list[torch.Tensor] = []
+
+    def blank(x: torch.Tensor) -> torch.Tensor:
+        given.append(x)
+        return torch.zeros_like(x)
+
+    one = learner(method, augment=blank, prepare=lambda x: x + 1, scenario="task")
+    seen: list[torch.Tensor] = []
+    handle = one.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    first, second = digits()[:2]
+    one.learn(first, steps=3)
+    one.learn(second, steps=3)
+    assert sum(bool((x == 1).all()) for x in seen) == len(given) >= 6
+    given.clear()
+    handle.remove()
+    assert torch.equal(one.scores(first.x, 0), one.scores(first.x, 0))
+    assert one.scores(first.x, 0)[:, :2].std(0).min() > 0
+    assert not given
+
+
+def test_what_varies_examples_draws_by_the_seed() -> None:
+    def noisy(seed: int) -> ContinualLearner:
+        one = learner(ExperienceReplay(40), augment=lambda x: x + torch.randn_like(x), seed=seed)
+        for each in digits()[:2]:
+            torch.rand(seed + 1)
+            one.learn(each, steps=4)
+        return one
+
+    same(noisy(0), noisy(0))
+    assert not torch.equal(noisy(0).scores(digits()[0].x), noisy(1).scores(digits()[0].x))
+
+
+@pytest.mark.parametrize("scenario", ["task", "domain", "class"])
+def test_a_single_example_is_asked_about_in_a_row_of_its_own(scenario: str) -> None:
+    x, y = torch.randn(40, 4), torch.arange(40) % 4
+    one = ContinualLearner(nn.Linear(4, 4), [FineTuning()], scenario=scenario)
+    one.learn(Experience(x, y))
+    with pytest.raises(InvalidInput, match=r"shape \(4,\).*x\[None\]"):
+        one.predict(x[0], 0)
+    assert one.predict(x[:1], 0).shape == (1,)
+
+
+@pytest.mark.parametrize("head", [SLDA(), StreamingRidge()])
+def test_a_head_in_closed_form_does_not_go_with_columns_or_a_choice_of_examples(head: Method) -> None:
+    with pytest.raises(InvalidInput, match="columns"):
+        ContinualLearner(ProgressiveNetwork(network()), [Progressive(), head], scenario="task")
+    for chooser in (NoLearning(1), Joint()):
+        with pytest.raises(InvalidInput, match="without Joint or NoLearning"):
+            ContinualLearner(network(), [chooser, head])
+
+
+def test_a_refused_first_experience_leaves_a_head_in_closed_form_as_it_was() -> None:
+    first = digits()[0]
+    one, other = (learner(StreamingRidge(projection=16), loss=nn.MSELoss(), scenario="domain") for _ in range(2))
+    targets = nn.functional.one_hot(first.y, 10).float()
+    with pytest.raises(InvalidInput, match="5 targets an example do not fit 10"):
+        one.learn(Experience(first.x, targets[:, :5]))
+    for each in (one, other):
+        each.learn(Experience(first.x, targets))
+    same(one, other)

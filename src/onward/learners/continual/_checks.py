@@ -164,6 +164,19 @@ def _check_classes(outputs: Tensor, y: Tensor) -> None:
         )
 
 
+def check_scores(outputs: Tensor, x: Tensor) -> None:
+    """Refuse outputs of (n, ...) examples that are no scores of classes.
+
+    Raises:
+        InvalidInput: each example has one number.
+    """
+    if outputs.ndim < 2:
+        raise InvalidInput(
+            f"Examples of shape {tuple(x.shape)} get outputs {tuple(outputs.shape)}, no scores (n, C) of classes.",
+            mend="Give a single example as x[None]; for real values ask `scores`.",
+        )
+
+
 def is_classes(y: Tensor) -> bool:
     """Whether targets are one class for each example."""
     return y.ndim == 1 and not y.is_floating_point()
@@ -173,8 +186,13 @@ def check_methods(hooks: Sequence[Hooks]) -> None:
     """Refuse methods that exclude each other.
 
     Raises:
-        InvalidInput: two of them learn in closed form, or two serve.
+        InvalidInput: two of them learn in closed form, or two serve; or one learns so and another chooses from what.
     """
+    if any(hook.instead for hook in hooks) and any(hook.material for hook in hooks):
+        raise InvalidInput(
+            "A head in closed form sees each example once, and another method says which are learned.",
+            mend="Use it without Joint or NoLearning.",
+        )
     for name in ("instead", "serve"):
         if sum(getattr(hook, name) is not None for hook in hooks) > 1:
             why = "learn in closed form" if name == "instead" else "bring a network to predict with"

@@ -40,6 +40,7 @@ from ._checks import (
     check_experience,
     check_methods,
     check_network,
+    check_scores,
     check_targets,
     is_classes,
     keys_of,
@@ -69,7 +70,9 @@ class ContinualLearner:
         optimizer: "adam", "sgd", or a function of the parameters.
         rate: learning rate, above 0.
         batch_size: new examples of a step, at least 1.
-        prepare: makes inputs of examples: scaling, augmentation; methods remember examples as they are given.
+        prepare: makes inputs of examples, e.g. scales them; methods remember examples as they are given.
+        augment: varies (n, ...) examples before that in training steps, and there alone: crops, flips, noise. What it
+            draws from torch follows from the seed.
         fresh_optimizer: begin each experience with a new optimiser.
         seed: of the order of the examples, dropout, and all that methods draw.
 
@@ -97,6 +100,7 @@ class ContinualLearner:
         rate: float = 1e-3,
         batch_size: int = 128,
         prepare: Prepare | None = None,
+        augment: Prepare | None = None,
         fresh_optimizer: bool = False,
         seed: int = 0,
     ) -> None:
@@ -107,7 +111,8 @@ class ContinualLearner:
         check_optimizer(optimizer)
         generator = torch.Generator().manual_seed(seed_of_torch(seed))
         self._loss, self._rate, self._seed, self._fresh = loss, plain_number(rate), int(seed), fresh_optimizer
-        self._course = Course(network, loss_of(loss), Heads(scenario), prepare or unchanged, generator, int(batch_size))
+        ways = (prepare or unchanged, generator, int(batch_size), augment or unchanged)
+        self._course = Course(network, loss_of(loss), Heads(scenario), *ways)
         self.methods = (recommended(),) if methods is None else methods_of(methods)
         self._optimizer_of = optimizer
         self._hooks: tuple[Hooks, ...] = tuple(method.start(self._course) for method in self.methods)
@@ -201,13 +206,15 @@ class ContinualLearner:
     @contextmanager
     def _unmet(self) -> Iterator[None]:
         """What is refused before its first step was not met: its classes do not count, nor what methods began."""
-        before, self._at, self._begun = self.heads.state(), Standing(), []
+        before, chance = self.heads.state(), self._course.generator.get_state()
+        self._at, self._begun = Standing(), []
         optimizer = self._trained, self._optimizer
         try:
             yield
         except InvalidInput:
             if not self._at.step:
                 self.heads.restore(before)
+                self._course.generator.set_state(chance)
                 self._trained, self._optimizer = optimizer
                 for hook in reversed(self._begun):
                     if hook.unmet:
@@ -310,7 +317,10 @@ class ContinualLearner:
             raise InvalidInput(f"x is a {type(given).__name__}.", mend="Give a tensor (n, ...): torch.as_tensor(x).")
         task = int(task) if isinstance(task, Tensor) and not task.ndim else task
         self.heads.check(task, len(x))
-        return self.heads.scores(asked(self._course, self.serving, x, task), task)
+        outputs = asked(self._course, self.serving, x, task)
+        if self.heads.kind != "domain":
+            check_scores(outputs, x)
+        return self.heads.scores(outputs, task)
 
     def predict(self, x: Tensor, task: int | Tensor | None = None) -> Tensor:
         """(n,) classes of (n, ...) examples; see `scores`.
@@ -319,8 +329,9 @@ class ContinualLearner:
             InvalidInput: as there; or the network learns real targets.
         """
         scores = self.scores(x, task)
-        if self._loss == "mse" or scores.ndim < 2:
+        if self._loss == "mse":
             raise InvalidInput("The network gives real values, not classes.", mend="Ask `scores` for them.")
+        check_scores(scores, x)
         return scores.argmax(1)
 
     def evaluate(self, experience: Experience) -> dict[str, float]:

@@ -191,7 +191,7 @@ class Loop:
         course = self._course
         asked = [(recall(step), objective) for recall, objective in self._recall]
         parts = [step.x, *(more for more, _ in asked if more is not None and len(more))]
-        inputs = course.prepare(parts[0] if len(parts) == 1 else torch.cat(parts))
+        inputs = course.varied(parts[0] if len(parts) == 1 else torch.cat(parts))
         outputs = self._outputs(inputs)
         sizes = [len(part) for part in parts]
         given = list(inputs.split(sizes)) if len(parts) > 1 else [inputs]

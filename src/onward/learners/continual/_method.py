@@ -33,6 +33,7 @@ class Course:
         network: in training mode while hooks of a step run.
         loss: of (n, C) scores, see `Heads.scores`.
         prepare: makes inputs of examples; methods keep the examples as they are.
+        augment: varies examples before that, where they are learned from.
         generator: all random choices of methods come from it; on the CPU.
         learned: experiences finished.
     """
@@ -43,6 +44,7 @@ class Course:
     prepare: Prepare
     generator: torch.Generator
     batch_size: int
+    augment: Prepare = unchanged
     learned: int = 0
 
     @property
@@ -54,6 +56,10 @@ class Course:
         """Those that are trained, by name."""
         return {name: value for name, value in self.network.named_parameters() if value.requires_grad}
 
+    def varied(self, x: Tensor) -> Tensor:
+        """(n, ...) inputs of (n, ...) examples that are learned from."""
+        return self.prepare(self.augment(x))
+
     def outputs(self, x: Tensor, network: nn.Module | None = None, task: Tensor | int | None = None) -> Tensor:
         """(n, C) raw outputs of (n, ...) examples in evaluation mode, without gradients.
 
@@ -63,9 +69,7 @@ class Course:
                 training step such a network is called without, and answers for the task that is learned.
         """
         network = self.network if network is None else network
-        both = dict.fromkeys((*self.network.modules(), *network.modules()))  # `prepare` may ask the course's network
-        training = [(module, module.training) for module in both]
-        self.network.eval()
+        training = [(module, module.training) for module in network.modules()]
         network.eval()
         try:
             with torch.no_grad():

@@ -84,3 +84,9 @@ def test_refuses(wrong):
 def test_refuses_scores_of_other_shapes():
     with pytest.raises(InvalidInput, match="Scores"):
         distillation_loss(torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(2).long())
+
+
+@pytest.mark.parametrize("y", [torch.tensor([0, 7]), torch.tensor([[0, 1], [1, 0]])])
+def test_targets_that_are_no_classes_are_refused(y: torch.Tensor) -> None:
+    with pytest.raises(InvalidInput, match=r"no classes for scores \(2, 3\)"):
+        distillation_loss(torch.zeros(2, 3), torch.zeros(2, 3), y)

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from onward.core import InvalidInput
 from onward.learners.continual import ContinualLearner, Course, Experience, Heads, Hooks, Method, Step
+from onward.learners.continual._losses import loss_of
 from onward.learners.continual.memory import Buffer, Random
 from onward.learners.continual.methods._cls_er import CLSER, better
 from onward.learners.continual.methods._der import DarkExperienceReplay
@@ -159,7 +160,7 @@ def test_what_is_added_to_the_loss_is_the_formula(kind: str, weight: float, two:
 def test_of_real_targets_the_closer_teacher_is_taken() -> None:
     said = [torch.tensor([[1.0, 1.0], [5.0, 5.0], [2.0, 2.0]]), torch.tensor([[3.0, 3.0], [4.0, 0.0], [2.0, 0.0]])]
     y = torch.tensor([[1.0, 2.0], [4.0, 1.0], [2.0, 1.0]])
-    assert better(said, said, y).tolist() == [[1.0, 1.0], [4.0, 0.0], [2.0, 0.0]]
+    assert better(said, said, y, loss_of("mse")).tolist() == [[1.0, 1.0], [4.0, 0.0], [2.0, 0.0]]
 
 
 def test_teachers_see_the_same_augmented_inputs_as_the_network() -> None:
@@ -178,7 +179,7 @@ def test_teachers_see_the_same_augmented_inputs_as_the_network() -> None:
         Remembering(),
         [CLSER(40, batch_size=8)],
         batch_size=16,
-        prepare=lambda x: x + torch.rand_like(x),
+        augment=lambda x: x + torch.rand_like(x),
     )
     one.learn(digits()[0], steps=3)
     taught = [x for x in seen if len(x) == 8]
@@ -191,7 +192,7 @@ def test_teachers_see_the_same_augmented_inputs_as_the_network() -> None:
 
 def test_what_augments_in_training_alone_does_not_where_the_average_predicts() -> None:
     net = network()
-    one = ContinualLearner(net, [EMA(0.9)], prepare=lambda x: x + 100 * net.training * torch.randn_like(x))
+    one = ContinualLearner(net, [EMA(0.9)], augment=lambda x: x + 100 * torch.randn_like(x))
     first = digits()[0]
     one.learn(first, steps=3)
     assert net.training
@@ -295,4 +296,9 @@ def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
 
 def test_the_closer_teacher_may_give_one_number_each() -> None:
     said = [torch.tensor([1.0, 5.0]), torch.tensor([3.0, 4.0])]
-    assert better(said, said, torch.tensor([1.0, 4.0])).tolist() == [1.0, 4.0]
+    assert better(said, said, torch.tensor([1.0, 4.0]), loss_of("mse")).tolist() == [1.0, 4.0]
+
+
+def test_the_better_teacher_is_so_by_the_loss_of_the_learner() -> None:
+    said, y = [torch.tensor([[9.0], [-1.0]]), torch.tensor([[1.5], [1.0]])], torch.tensor([[1.0], [1.0]])
+    assert better(said, said, y, nn.functional.binary_cross_entropy_with_logits).tolist() == [[9.0], [1.0]]

@@ -59,4 +59,12 @@ def distillation_loss(
     if y.is_floating_point():
         return alpha * F.mse_loss(student, teacher) + (1 - alpha) * F.mse_loss(student, y.view_as(student))
     soft = soft_loss(F.log_softmax(student / temperature, -1), F.log_softmax(teacher / temperature, -1))
-    return alpha * temperature**2 * soft + (1 - alpha) * F.cross_entropy(student, y)
+    try:
+        hard = F.cross_entropy(student, y)
+    except (IndexError, RuntimeError) as error:
+        raise InvalidInput(
+            f"Targets {y.dtype} of shape {tuple(y.shape)} are no classes for scores {tuple(student.shape)}.",
+            why=f"{error}.",
+            mend="Give class numbers (n,) from 0, each with a score; or real targets.",
+        ) from error
+    return alpha * temperature**2 * soft + (1 - alpha) * hard

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from onward.learners.continual._checks import is_classes
 from onward.learners.continual._experience import Experience
+from onward.learners.continual._losses import LossFunction, each
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.memory import Buffer, Policy, Sample
 from onward.learners.neural import at_least
@@ -30,8 +31,8 @@ class CLSER:
     Beside the network go two exponential moving averages of its weights: a stable one that is updated seldom and a
     plastic one that is updated often. With each batch go `batch_size` remembered examples. The loss is the mean over
     both, and `weight` times the mean squared difference, over all raw outputs, between what the network says to the
-    remembered examples and what that teacher says that gives their true class the higher probability (of real targets:
-    the one with the lower error). The stable average predicts.
+    remembered examples and what that teacher says that gives their true class the higher probability (of other targets:
+    the one with the lower loss). The stable average predicts.
 
     As in the authors' code, teachers see the same augmented inputs as the network. Other than there, they are in
     evaluation mode, and running statistics of batch norms are averaged with the weights.
@@ -119,7 +120,7 @@ class _Replay:
         if len(said) == 1:
             return said[0]
         scores = [self._course.heads.scores(outputs, sample.task) for outputs in said]
-        return better(said, scores, sample.y)
+        return better(said, scores, sample.y, self._course.loss)
 
     def stepped(self, step: Step) -> None:
         if self.memory.streams:
@@ -134,23 +135,23 @@ class _Replay:
         self.averages.restore(state["averages"])
 
 
-def better(said: Sequence[Tensor], scores: Sequence[Tensor], y: Tensor) -> Tensor:
+def better(said: Sequence[Tensor], scores: Sequence[Tensor], y: Tensor, loss: LossFunction) -> Tensor:
     """(m, C) for each example the raw outputs of the teacher that knows it better; of two alike, those of the second.
 
     Args:
         said: (m, C) raw outputs of two teachers.
         scores: the same through the heads.
-        y: (m,) classes: the higher probability of the true one decides; or (m, ...) other targets: the lower error.
+        y: (m,) classes: the higher probability of the true one decides; or (m, ...) other targets: the lower loss.
 
     >>> said = [torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.zeros(2, 2)]
-    >>> better(said, said, torch.tensor([0, 1]))
+    >>> better(said, said, torch.tensor([0, 1]), F.cross_entropy)
     tensor([[2., 0.],
             [0., 0.]])
     """
-    if not is_classes(y):
-        errors = [(outputs - y.view_as(outputs)).square().unsqueeze(-1).flatten(1).sum(1) for outputs in said]
-        chosen = errors[0] < errors[1]
-    else:
+    if is_classes(y):
         true = [given.log_softmax(1).gather(1, y.unsqueeze(1)).squeeze(1) for given in scores]
         chosen = true[0] > true[1]
+    else:
+        losses = [each(loss, given, y) for given in scores]
+        chosen = losses[0] < losses[1]
     return torch.where(chosen.view(-1, *[1] * (said[0].ndim - 1)), said[0], said[1])

@@ -33,9 +33,9 @@ class EWC:
     experiences. The gradient is added to `.grad`, so that only what comes after it in the list of methods sees it.
 
     The likelihood is that of the classes by the softmax of the scores that count; for real targets a Gaussian of
-    variance 1 around the outputs. Under a loss of one's own it is the same, but for `kind="empirical"`, which takes the
-    gradients of that loss. Where an experience brings new classes without telling tasks apart, no penalty on
-    parameters keeps the old ones (van de Ven and Tolias 2019, arXiv:1904.07734): use replay.
+    variance 1 around the outputs. Under a loss of one's own, `kind="empirical"` takes the gradients of that loss; the
+    other kinds stay with the softmax, and take classes alone. Where an experience brings new classes without telling
+    tasks apart, no penalty on parameters keeps the old ones (van de Ven and Tolias 2019, arXiv:1904.07734): use replay.
 
     Args:
         strength: of the penalty, at least 0. What is right spans 10 orders of magnitude; see `choose_strength`.
@@ -75,15 +75,17 @@ class EWC:
 
     def start(self, course: Course) -> Hooks:
         own = _Consolidation(self, course)
-        return Hooks(
-            begin=own.quadratic.renew, gradients=own.pull, end=own.end, state=own.quadratic.state, restore=own.restore
-        )
+        return Hooks(begin=own.begin, gradients=own.pull, end=own.end, state=own.quadratic.state, restore=own.restore)
 
 
 class _Consolidation:
     def __init__(self, ewc: EWC, course: Course) -> None:
         self._ewc, self._course = ewc, course
         self.quadratic = Quadratic(course)
+
+    def begin(self, experience: Experience) -> None:
+        check_likelihood(self._ewc.kind, experience, self._course)
+        self.quadratic.renew(experience)
 
     def pull(self, step: Step) -> None:  # noqa: ARG002
         self.quadratic.pull(self._ewc.strength)
@@ -118,6 +120,19 @@ def rows_of(experience: Experience, course: Course, count: int | None) -> Tensor
     if count is None or count >= len(experience):
         return slice(None)
     return torch.randperm(len(experience), generator=course.generator)[:count].to(experience.x.device)
+
+
+def check_likelihood(kind: Kind, experience: Experience, course: Course) -> None:
+    """Refuse targets of which nothing is known to draw others from.
+
+    Raises:
+        InvalidInput: they are such, and others have to be drawn.
+    """
+    if kind != "empirical" and course.loss not in LOSSES.values() and not is_classes(experience.y):
+        raise InvalidInput(
+            f"Fisher information of kind {kind!r} needs a likelihood to draw targets from, which a loss does not tell.",
+            mend='Take kind="empirical", or loss="mse".',
+        )
 
 
 def likelihood(kind: Kind, y: Tensor, course: Course) -> Literal["cross_entropy", "mse"] | LossFunction:

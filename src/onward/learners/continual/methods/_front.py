@@ -72,7 +72,7 @@ class Front:
         network.eval()
         try:
             with torch.no_grad():
-                inputs = self._course.prepare(x)  # once: it may augment
+                inputs = self._course.prepare(x)
                 whole, parts = self._answer(network, inputs), self.rest(self._features(inputs))
             same = whole.shape == parts.shape and torch.allclose(whole, parts, rtol=1e-3, atol=1e-5)
         except (RuntimeError, TypeError, ValueError):  # the rest takes nothing of the kind

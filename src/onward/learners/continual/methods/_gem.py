@@ -169,6 +169,6 @@ def gradient_on(course: Course, x: Tensor, y: Tensor, task: Tensor | int) -> lis
     if len(x) == 1:  # the same mean of the same one twice: batch norm cannot work on one
         x, y = torch.cat([x, x]), torch.cat([y, y])
         task = torch.cat([task, task]) if isinstance(task, Tensor) else task
-    scores = course.heads.scores(course.network(course.prepare(x)), task)
+    scores = course.heads.scores(course.network(course.varied(x)), task)
     parameters = list(course.parameters().values())
     return list(torch.autograd.grad(course.loss(scores, y), parameters, materialize_grads=True))

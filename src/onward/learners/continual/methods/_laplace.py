@@ -16,7 +16,7 @@ from onward.learners.continual.importance import Factors, kronecker_factors, mea
 from onward.learners.continual.importance._fisher import KINDS, Kind, directions_of
 from onward.learners.neural import at_least, whole
 
-from ._ewc import counting, likelihood, rows_of
+from ._ewc import check_likelihood, counting, likelihood, rows_of
 from ._quadratic import Quadratic, gradients_of
 
 
@@ -57,7 +57,7 @@ class KroneckerLaplace:
 
     def start(self, course: Course) -> Hooks:
         own = _Posterior(self, course)
-        return Hooks(begin=own.rest.renew, gradients=own.pull, end=own.end, state=own.state, restore=own.restore)
+        return Hooks(begin=own.begin, gradients=own.pull, end=own.end, state=own.state, restore=own.restore)
 
 
 class _Posterior:
@@ -68,6 +68,10 @@ class _Posterior:
         self.rest = Quadratic(course)
         self._layers: dict[str, Factors] = {}
         self._center: dict[str, Tensor] = {}
+
+    def begin(self, experience: Experience) -> None:
+        check_likelihood(self._laplace.kind, experience, self._course)
+        self.rest.renew(experience)
 
     @torch.no_grad()
     def pull(self, step: Step) -> None:  # noqa: ARG002

@@ -172,7 +172,7 @@ class _Packing:
         course.network.train()
         self._rest_norms()
         for rows in islice(self._rows(experience), round(settings.retrain * self._steps)):
-            scores = course.heads.scores(course.network(course.prepare(experience.x[rows])), experience.task)
+            scores = course.heads.scores(course.network(course.varied(experience.x[rows])), experience.task)
             optimizer.zero_grad()
             course.loss(scores, experience.y[rows]).backward()
             held.still()

@@ -158,6 +158,11 @@ class _NormalEquations:
 
     def moments(self, rows: Tensor, y: Tensor, outputs: int) -> Moments:
         targets = torch.nn.functional.one_hot(y, outputs) if is_classes(y) else y.reshape(len(y), -1)
+        if targets.shape[1] != outputs:
+            raise InvalidInput(
+                f"{targets.shape[1]} targets an example do not fit {outputs} outputs.",
+                mend="Give as many targets for each example as the network gives.",
+            )
         return Moments.of(torch.cat([rows.double(), targets.double()], 1))
 
     def choose(self, sums: Moments, held: Moments, outputs: int) -> None:

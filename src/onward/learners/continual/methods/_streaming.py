@@ -74,6 +74,11 @@ class Streaming:
     """Learns experiences by adding them to sums."""
 
     def __init__(self, course: Course, rule: Rule, plan: Plan) -> None:
+        if getattr(course.network, "by_task", False):
+            raise InvalidInput(
+                "A network with columns has features of its own for each task, and the head is one for all.",
+                mend="Give the network that the columns are made of.",
+            )
         self._course, self._rule, self._plan = course, rule, plan
         self._encoder = Features(course.network) if plan.encoder is None else plan.encoder
         self._start: float = rule.chosen
@@ -89,7 +94,14 @@ class Streaming:
         self._rule.chosen = self._start
 
     def hooks(self) -> Hooks:
-        return Hooks(instead=self.learn, serve=self.serve, state=self.state, restore=self.restore, forget=self.forget)
+        return Hooks(
+            unmet=self.unmet,
+            instead=self.learn,
+            serve=self.serve,
+            state=self.state,
+            restore=self.restore,
+            forget=self.forget,
+        )
 
     def serve(self) -> nn.Module:
         return self._course.network if self._served is None else self._served
@@ -108,6 +120,11 @@ class Streaming:
             self._rule.choose(sums, out, self._outputs)
             sums, kept = sums.joined(out), _both(kept, more)
         self._hold(sums, _both(self._kept, kept))
+
+    def unmet(self) -> None:
+        """What was looked at and drawn for a first experience that was refused is not kept."""
+        if self._sums is None:
+            self._forget_all()
 
     def _begin(self, x: Tensor) -> None:
         """Look at how many features and outputs there are, and draw the projection."""
