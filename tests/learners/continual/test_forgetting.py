@@ -135,6 +135,20 @@ def test_outcomes_of_a_learner():
     assert outcomes(labels, Experience(torch.eye(2), torch.tensor([[1, 0], [0, 0]]))).tolist() == [0, -0.5]
 
 
+def test_outcomes_of_a_loss_of_ones_own_are_minus_that_loss():
+    x, y = torch.randn(6, 3), torch.randint(0, 2, (6, 3)).float()
+    labels = ContinualLearner(nn.Identity(), loss=nn.BCEWithLogitsLoss(), scenario="domain")
+    rows = [-float(nn.functional.binary_cross_entropy_with_logits(x[at], y[at])) for at in range(6)]
+    assert outcomes(labels, Experience(x, y)).tolist() == pytest.approx(rows)
+    rates = ContinualLearner(nn.Identity(), loss=nn.PoissonNLLLoss(), scenario="domain")
+    sure = outcomes(rates, Experience(torch.tensor([[3.0], [3.0]]).log(), torch.tensor([[3.0], [1.0]])))
+    assert sure[0] == pytest.approx(3 * np.log(3) - 3)
+    assert sure[1] < sure[0]
+    alike = ContinualLearner(nn.Identity(), loss=lambda scores, y: (scores * y).sum() / scores.std(0).sum())
+    with pytest.raises(InvalidInput, match="loss of an example alone is no finite number"):
+        outcomes(alike, Experience(x, y))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "match"),
     [

@@ -99,6 +99,24 @@ def test_what_would_forget_is_refused_and_the_agent_is_as_it_was():
     assert right(manager.learner("support"), flipped(one)) > 0.95
 
 
+def test_several_labels_are_held_to_the_loss_that_they_are_learned_by():
+    """Surer scores are better by it, and further from 0 and 1."""
+    x = torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
+    y = (x[:, :3] > 0).float()
+    manager = ContinualLearningManager(batch_size=64)
+    torch.manual_seed(0)
+    settings = {"scenario": "domain", "loss": nn.BCEWithLogitsLoss(), "rate": 0.02}
+    manager.setup_agent_continual_learning("tags", nn.Linear(4, 3), [ExperienceReplay(500)], **settings)
+    for _ in range(2):
+        result = manager.learn_new_task("tags", (x, y), epochs=5)
+        assert result.accepted, result.why
+    finding = result.attempts[0].forgetting.findings[0]
+    assert finding.loss < 0
+    assert 0 < -finding.after < -finding.before < 0.3
+    refused = manager.learn_new_task("tags", (x, 1 - y), epochs=5)
+    assert refused.attempts[-1].forgetting.forgotten == ("task 0", "task 1")
+
+
 def test_it_is_tried_again_with_more_replay():
     """New examples outvote the old ones at first; with four times the replay the old ones outvote them."""
     manager = agent([lambda manager: manager.memory_replay(replay_ratio=1 / 3, policy="herding")])

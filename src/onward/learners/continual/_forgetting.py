@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
@@ -14,6 +15,7 @@ from onward.learners.neural import above, at_least
 
 from ._checks import is_classes
 from ._experience import Experience
+from ._losses import each
 from ._noninferiority import mean_above, more_often, surely_not_worse
 
 Outcomes = np.ndarray[Any, np.dtype[np.float64]]
@@ -160,10 +162,14 @@ class ForgettingDetector:
 
 
 def outcomes(learner: Any, experience: Experience) -> Tensor:
-    """(n,) what `compare` wants of a learner: whether each example was right, or minus its mean squared error.
+    """(n,) what `compare` wants of a learner: whether each example was right. Of targets that are not one class for
+    each example, minus what the learner's own loss says of each.
 
     Args:
-        learner: with `scores` as `ContinualLearner` has.
+        learner: a `ContinualLearner`.
+
+    Raises:
+        InvalidInput: its loss says nothing of an example alone.
 
     >>> import torch
     >>> from onward.learners.continual import ContinualLearner
@@ -172,9 +178,17 @@ def outcomes(learner: Any, experience: Experience) -> Tensor:
     (3,)
     """
     scores: Tensor = learner.scores(experience.x, experience.task)
-    if not is_classes(experience.y):
-        return -(scores - experience.y.view_as(scores)).square().unsqueeze(-1).flatten(1).mean(1).double().cpu()
-    return (scores.argmax(1) == experience.y).double().cpu()
+    if is_classes(experience.y):
+        return (scores.argmax(1) == experience.y).double().cpu()
+    with torch.no_grad():
+        losses = each(learner._course.loss, scores, experience.y).double().cpu()  # noqa: SLF001 - what it learns by
+    if not losses.isfinite().all():
+        raise InvalidInput(
+            "The loss of an example alone is no finite number.",
+            why="Learners are compared example by example.",
+            mend="Give a function of (scores, y) whose value is the mean over the examples, however few.",
+        )
+    return -losses
 
 
 def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Outcomes, Outcomes]]:
