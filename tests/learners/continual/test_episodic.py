@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.learners.continual.streams import same_state
 from torch import nn
 
 from onward.core import InvalidInput
 from onward.learners.continual import EpisodicMemorySystem
-from onward.learners.continual.memory import POLICIES, GradientMagnitude
+from onward.learners.continual.memory import POLICIES, GradientMagnitude, Ring
 
 
 def net() -> nn.Module:
@@ -111,3 +112,21 @@ def test_targets_of_one_number_each_are_weighed() -> None:
     memory = EpisodicMemorySystem(nn.Linear(x.shape[1], 1), 20)
     memory.update_memory(x, x.sum(1))
     assert len(memory.get_representative_samples(20).x) == 20
+
+
+def test_what_is_no_state_is_refused_and_changes_nothing() -> None:
+    system = EpisodicMemorySystem(net(), 20, "random")
+    system.update_memory(*examples(0))
+    before, state = system.state_dict(), system.state_dict()
+    wrong = [None, [], {}, 3, {**state, "more": 1}]
+    wrong += [{**state, name: value} for name in state for value in (None, {}, [1], torch.zeros(2))]
+    for one in wrong:
+        with pytest.raises(InvalidInput, match=r"This is no state of a memory|This state is of another"):
+            system.load_state_dict(one)
+    same_state(before, system.state_dict())
+
+
+def test_what_is_no_strategy_is_refused() -> None:
+    for wrong in (3, None, Ring, object()):
+        with pytest.raises(InvalidInput, match=r"is no policy of a memory.*Known: class_balanced"):
+            EpisodicMemorySystem(net(), 20, wrong)  # type: ignore[arg-type]

@@ -120,10 +120,17 @@ class EpisodicMemorySystem:
         Raises:
             InvalidInput: it is of another memory.
         """
-        if set(state) != {"memory", "generator"}:
-            raise InvalidInput(
-                f"This is no state of a memory: it has {', '.join(map(repr, state)) or 'nothing'}.",
-                mend="Give what `state_dict()` returned.",
-            )
-        self.memory.restore(state["memory"])
-        self._course.generator.set_state(state["generator"].cpu())
+        given: Any = state
+        if not isinstance(given, Mapping) or set(given) != {"memory", "generator"}:
+            said = f"it has {', '.join(map(repr, given)) or 'nothing'}" if isinstance(given, Mapping) else repr(given)
+            raise _no_state(said)
+        try:
+            drawn = torch.Generator().set_state(given["generator"].cpu()).get_state()
+            self.memory.restore(given["memory"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise _no_state(repr(error)) from error
+        self._course.generator.set_state(drawn)
+
+
+def _no_state(said: str) -> InvalidInput:
+    return InvalidInput(f"This is no state of a memory: {said}.", mend="Give what `state_dict()` returned.")

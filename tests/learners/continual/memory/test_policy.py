@@ -198,6 +198,9 @@ def test_no_policy_exceeds_the_capacity_nor_keeps_an_example_twice(
 def test_an_unknown_name_says_the_known_ones() -> None:
     with pytest.raises(InvalidInput, match="class_balanced, gradient_magnitude, herding, random, reservoir, ring"):
         policy_of("best")
+    for wrong in (3, None, Ring, ["ring"]):
+        with pytest.raises(InvalidInput, match="no policy of a memory"):
+            policy_of(wrong)
 
 
 @pytest.mark.parametrize("make", [lambda: Ring("day"), lambda: Ring(each=0), lambda: ClassBalanced("x")])  # type: ignore[arg-type]

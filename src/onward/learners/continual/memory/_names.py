@@ -27,15 +27,19 @@ POLICIES: Final[dict[str, Callable[[], Policy]]] = {
 
 
 def policy_of(named: str | Policy) -> Policy:
-    """A policy by its name.
+    """A policy by its name, or the policy itself.
 
     Raises:
-        InvalidInput: there is none of that name.
+        InvalidInput: there is none of that name; or it is no policy, or a class that was not called.
 
     >>> policy_of("ring")
     Ring(by='class', each=None)
     """
     if not isinstance(named, str):
+        if isinstance(named, type) or not all(hasattr(named, part) for part in ("moment", "by", "scored", "choose")):
+            raise InvalidInput(
+                f"{named!r} is no policy of a memory.", mend="Name one, or give one, e.g. Ring().", options=POLICIES
+            )
         return named
     if named not in POLICIES:
         raise InvalidInput(f"No policy of a memory is called {named!r}.", mend="Name one.", options=POLICIES)
