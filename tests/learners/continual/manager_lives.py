@@ -41,8 +41,10 @@ def live(folder: Path, result: Path) -> None:
     told: dict[str, list[object]] = {}
     for name, agent in manager._agents.items():
         kept |= {f"{name} {key}": value.clone() for key, value in agent.learner.network.state_dict().items()}
-        kept |= {f"{name} {task}": one.x for task, one in agent.held.items()}
-        told[name] = [agent.given, agent.learner.learned, [agent.learner.evaluate(one) for one in agent.held.values()]]
+        kept |= {f"{name} {task}": one.asked.x for task, one in agent.held.items()}
+        kept |= {f"{name} {task} at best": one.best for task, one in agent.held.items()}
+        asked = [agent.learner.evaluate(one.asked) for one in agent.held.values()]
+        told[name] = [agent.names, agent.learner.learned, asked]
     result.with_suffix(".json").write_text(json.dumps(told))
     save_file(kept, result.with_suffix(".part"))
     result.with_suffix(".part").replace(result)

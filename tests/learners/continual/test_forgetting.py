@@ -149,6 +149,47 @@ def test_outcomes_of_a_loss_of_ones_own_are_minus_that_loss():
         outcomes(alike, Experience(x, y))
 
 
+def test_what_was_lost_since_the_best_is_one_more_test():
+    ever, now = pair(0, 0, right=150), pair(8, 0, right=150)
+    later = {"a": pair(16, 0, right=150)[1], "b": ever[1]}
+    before, best = {"a": now[1], "b": ever[1]}, {"a": ever[1], "b": ever[1]}
+    report = ForgettingDetector(margin=0.05).compare(before, later, best)
+    assert [(one.task, one.since) for one in report.findings] == [("a", "before"), ("b", "before"), ("a", "best")]
+    assert report.forgotten == ("a",)
+    assert report.unclear == ()
+    assert [one.kept for one in report.findings] == [False, True, False]
+    alone = ForgettingDetector(margin=0.05).compare({"a": best["a"]}, {"a": later["a"]}).findings[0]
+    assert report.findings[2].chance == pytest.approx(3 * alone.chance), "the level is shared by all three"
+    assert report.findings[2].chance_kept == alone.chance_kept
+    assert ForgettingDetector(margin=0.2).compare(before, later, best).kept
+    some = ForgettingDetector(margin=0.1).compare(before, later, best)
+    assert some.unclear == ("a",)
+    assert json.loads(json.dumps(report.to_dict()))["findings"][2]["since"] == "best"
+
+
+def test_what_is_the_same_at_best_as_before_is_tested_once():
+    before, after = ({"a": one} for one in pair(12, 0))
+    detector = ForgettingDetector()
+    assert detector.compare(before, after, before) == detector.compare(before, after)
+
+
+@settings(max_examples=20, deadline=None)
+@given(lost=st.integers(0, 30), more=st.integers(0, 30))
+def test_no_one_is_kept_who_is_not_kept_since_the_best(lost, more):
+    best, before = ({"a": one} for one in pair(lost, 0, right=150))
+    after = {"a": pair(lost + more, 0, right=150)[1]}
+    detector = ForgettingDetector()
+    both = detector.compare(before, after, best).kept
+    assert both == (detector.compare(before, after).kept and detector.compare(best, after).kept)
+
+
+def test_outcomes_at_best_are_of_the_same_tasks():
+    with pytest.raises(InvalidInput, match="Tasks at best: b; after: a"):
+        ForgettingDetector().compare({"a": [1.0]}, {"a": [1.0]}, {"b": [1.0]})
+    with pytest.raises(InvalidInput, match=r"shape \(2,\) at best and \(1,\) after"):
+        ForgettingDetector().compare({"a": [1.0]}, {"a": [1.0]}, {"a": [1.0, 1.0]})
+
+
 @pytest.mark.parametrize(
     ("before", "after", "match"),
     [

@@ -1,6 +1,7 @@
 """The documented calls: set up an agent, learn new tasks, keep the old ones."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from onward.learners.continual import (
     ContinualLearner,
     Experience,
     ExperienceReplay,
+    FineTuning,
     outcomes,
     recommended,
 )
@@ -94,9 +96,99 @@ def test_what_would_forget_is_refused_and_the_agent_is_as_it_was():
     assert right(manager.learner("support"), one) > 0.95
     again = manager.learn_new_task("support", flipped(one), preserve_performance=False, epochs=8)
     assert again.accepted
-    assert again.task == "task 1"
+    assert (result.task, again.task) == ("task 1", "task 2")
     assert again.attempts[0].forgetting.forgotten == ("task 0",)
     assert right(manager.learner("support"), flipped(one)) > 0.95
+
+
+def turned(degrees, seed, count=4000):
+    """Two classes, parted by a line that is turned."""
+    x = torch.randn(count, 2, generator=torch.Generator().manual_seed(seed))
+    angle = math.radians(degrees)
+    return x, (x[:, 0] * math.cos(angle) + x[:, 1] * math.sin(angle) > 0).long()
+
+
+def turning():
+    """An agent that learned two tasks of six degrees each: 5 points of the first one are gone."""
+    manager = ContinualLearningManager(margin=0.08, batch_size=256)
+    torch.manual_seed(0)
+    manager.setup_agent_continual_learning("support", nn.Linear(2, 2), [FineTuning()], scenario="domain", rate=0.05)
+    for at in range(2):
+        assert manager.learn_new_task("support", turned(6 * at, at), epochs=5).accepted
+    return manager
+
+
+def bests(manager):
+    return {name: float(one.best.mean()) for name, one in manager._agents["support"].held.items()}
+
+
+def test_small_losses_do_not_add_up():
+    """Each task costs the first one 4 or 5 points, which is borne; 9 since it was best are not."""
+    manager, first = turning(), turned(0, 99)
+    best = bests(manager)
+    learner, known = manager.learner("support"), right(manager.learner("support"), first)
+    now = outcomes(learner, manager._agents["support"].held["task 0"].asked)
+    assert best["task 0"] > float(now.mean()), "not that of the second learner, which is worse at it"
+    for at in range(2, 5):
+        result = manager.learn_new_task("support", turned(14 if at < 4 else 18, at), epochs=5)
+        assert not result.accepted
+        assert "task 0 has lost 0.0" in result.why or at == 4
+        assert "since it was best, 0.08 is borne" in result.why
+    findings = manager.learn_new_task("support", turned(14, 2), epochs=5).attempts[0].forgetting.findings
+    assert [(one.task, one.since) for one in findings] == [
+        ("task 0", "before"),
+        ("task 1", "before"),
+        ("task 0", "best"),
+    ]
+    assert [one.loss <= 0.08 for one in findings] == [True, True, False]
+    assert manager.learner("support") is learner
+    assert right(learner, first) == known
+    assert bests(manager) == best
+
+
+def test_what_is_borne_after_the_best_is_said():
+    manager = turning()
+    result = manager.learn_new_task("support", turned(7, 2), epochs=5)
+    assert result.accepted
+    assert "No older task suffers: task 0 has lost 0.0" in result.why
+    assert "since it was best, 0.08 is borne" in result.why
+
+
+def test_who_becomes_better_is_held_to_that():
+    manager = turning()
+    before = bests(manager)
+    assert manager.learn_new_task("support", turned(0, 2), epochs=5).accepted
+    assert bests(manager)["task 0"] >= before["task 0"]
+    now = outcomes(manager.learner("support"), manager._agents["support"].held["task 1"].asked)
+    assert bests(manager)["task 1"] == before["task 1"] > float(now.mean())
+
+
+def test_a_loss_that_was_accepted_is_what_counts_from_then_on():
+    manager = turning()
+    before = bests(manager)
+    taken = manager.learn_new_task("support", turned(14, 2), preserve_performance=False, epochs=5)
+    assert taken.accepted
+    assert "task 0 has lost 0.0" in taken.why
+    held = manager._agents["support"].held
+    now = {name: float(outcomes(manager.learner("support"), one.asked).mean()) for name, one in held.items()}
+    assert bests(manager)["task 0"] == now["task 0"] < before["task 0"]
+    assert bests(manager)["task 1"] == before["task 1"] > now["task 1"], "what it lost is borne, and not given up"
+    assert manager.learn_new_task("support", turned(14, 3), epochs=5).accepted, "it can be taught"
+
+
+def test_the_best_of_what_a_user_said_is_dropped_with_it():
+    manager = turning()
+    x, y = turned(6, 1, 600)
+    keys = [f"user {at % 6}" for at in range(600)]
+    assert manager.learn_new_task("support", Experience(x, y, 2, "keyed", keys), epochs=5).accepted
+    one = manager._agents["support"].held["keyed"]
+    manager.forget(["user 0"])
+    left = manager._agents["support"].held["keyed"]
+    rows = [at for at, key in enumerate(one.asked.keys) if key != "user 0"]
+    assert len(rows) < len(one.asked)
+    assert torch.equal(left.best, one.best[rows])
+    assert torch.equal(left.best, outcomes(manager.learner("support"), left.asked))
+    assert manager.learn_new_task("support", turned(6, 4), epochs=5).accepted
 
 
 def test_several_labels_are_held_to_the_loss_that_they_are_learned_by():
@@ -115,6 +207,18 @@ def test_several_labels_are_held_to_the_loss_that_they_are_learned_by():
     assert 0 < -finding.after < -finding.before < 0.3
     refused = manager.learn_new_task("tags", (x, 1 - y), epochs=5)
     assert refused.attempts[-1].forgetting.forgotten == ("task 0", "task 1")
+
+
+def test_tasks_of_one_name_each_however_many_are_refused():
+    manager = agent([lambda manager: manager.elastic_weight_consolidation(0.0)])
+    one = blobs([0, 1])
+    tasks = [one, flipped(one), flipped(one), Experience(*flipped(one), 4), flipped(one), flipped(one)]
+    results = [manager.learn_new_task("support", task, epochs=4) for task in tasks]
+    assert [result.accepted for result in results] == [True] + [False] * 5
+    assert [result.task for result in results] == ["task 0", "task 1", "task 2", "task 4", "task 5", "task 6"]
+    last = manager.learn_new_task("support", blobs([2, 3]), preserve_performance=False)
+    assert last.task == "task 7"
+    assert list(manager.learner("support").heads.classes) == [0, 7]
 
 
 def test_it_is_tried_again_with_more_replay():
@@ -149,7 +253,7 @@ def test_the_same_is_held_out_for_good_and_never_learned_from():
     x, y = blobs([0, 1])
     x = torch.cat([x[:, :-1], torch.arange(len(x))[:, None] / 100], 1)
     manager.learn_new_task("support", (x, y))
-    held = manager._agents["support"].held["task 0"]
+    held = manager._agents["support"].held["task 0"].asked
     kept = manager.learner("support").state_dict()["methods"][0]["buffer"]
     rows = [value for value in _tensors(kept) if value.shape[1:] == (CLASSES,)]
     learned = {round(float(row[-1]) * 100) for value in rows for row in value}
@@ -218,6 +322,8 @@ def test_memory_replay():
     method = manager.memory_replay(replay_ratio=0.2)
     assert method == ExperienceReplay(77, batch_size=25, weight="examples")
     assert manager.memory_replay(0.5, policy="herding", memory=5).batch_size == 100
+    with pytest.raises(InvalidInput, match=r"replay_ratio is 1\.0\. Give a number above 0 and below 1"):
+        manager.memory_replay(1.0)
     assert ladder([EWC(1.0), method], 100)[2] == (EWC(1.0), ExperienceReplay(77, batch_size=100, weight="examples"))
     assert ladder([EWC(1.0)], 100) == [(EWC(1.0),)]
     for ratio in (0, 1, -0.5, float("nan")):
@@ -341,9 +447,10 @@ def test_what_a_user_said_leaves_buffers_and_what_is_held_out():
     assert manager.forget(["user 0", "nobody"]) == 10 + 60
     held = manager._agents["one"].held
     assert list(held) == ["first"], "of the second nothing is left to examine"
-    assert "user 0" not in held["first"].keys
-    rows = [at for at, key in enumerate(keys) if key in held["first"].keys]
-    assert all(any(torch.equal(kept, x[at]) for at in rows) for kept in held["first"].x)
+    first = held["first"].asked
+    assert "user 0" not in first.keys
+    rows = [at for at, key in enumerate(keys) if key in first.keys]
+    assert all(any(torch.equal(kept, x[at]) for at in rows) for kept in first.x)
     assert manager.forget(["user 0"]) == 0
     assert manager.learn_new_task("one", Experience(x, y, 0, "third", keys)).accepted
     with pytest.raises(InvalidInput, match="no collection of keys"):

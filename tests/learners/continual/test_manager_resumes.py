@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.learners.continual.streams import same, same_state
-from tests.learners.continual.test_manager import CLASSES, blobs, flipped, net
+from tests.learners.continual.test_manager import CLASSES, blobs, flipped, net, turned, turning
 from torch import nn
 
 from onward.core import Damaged, InvalidInput, Unavailable
@@ -20,7 +20,9 @@ from onward.learners.continual import (
     Method,
     PackNet,
     SynapticIntelligence,
+    outcomes,
 )
+from onward.learners.continual._held import HeldOut
 from onward.learners.continual._manager import RECORD
 from onward.learners.continual.memory import Buffer
 
@@ -54,12 +56,12 @@ def alike(one: ContinualLearningManager, other: ContinualLearningManager) -> Non
         mine, theirs = one._agents[name], other._agents[name]
         same(mine.learner, theirs.learner)
         assert mine.learner.describe() == theirs.learner.describe()
-        assert mine.given == theirs.given
+        assert mine.names == theirs.names
         same_state(_told(mine.held), _told(theirs.held))
 
 
-def _told(held: dict[str, Experience]) -> dict[str, list[object]]:
-    return {name: [one.x, one.y, one.task, one.name, one.keys and list(one.keys)] for name, one in held.items()}
+def _told(held: dict[str, HeldOut]) -> dict[str, dict[str, object]]:
+    return {name: one.told() for name, one in held.items()}
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -100,8 +102,22 @@ def test_what_replays_more_than_it_was_set_up_with_and_what_was_refused_are_kept
     for agent in through.agents:
         results = [manager.learn_new_task(agent, TASKS[1], epochs=2) for manager in (through, torn)]
         same_state(*(result.to_dict() for result in results))
-    assert results[0].task == "task 1"
+    assert results[0].task == "task 2"
     alike(through, torn)
+
+
+def test_what_was_best_is_kept_where_it_is_no_longer_what_is_known(tmp_path: Path) -> None:
+    through = turning()
+    held = through._agents["support"].held["task 0"]
+    assert not torch.equal(held.best, outcomes(through.learner("support"), held.asked))
+    through.save(tmp_path)
+    torn = turning()
+    torn.resume(tmp_path)
+    alike(through, torn)
+    results = [manager.learn_new_task("support", turned(14, 2), epochs=5) for manager in (through, torn)]
+    same_state(*(result.to_dict() for result in results))
+    assert "task 0 has lost" in results[1].why
+    assert not results[1].accepted
 
 
 def test_experiences_keep_their_names_keys_and_kinds(tmp_path: Path) -> None:
@@ -191,7 +207,7 @@ def test_damage_is_found_and_what_cannot_be_written_is_said(tmp_path: Path) -> N
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
     record = tmp_path / f"{RECORD}.json"
     whole = record.read_text()
-    record.write_text(whole.replace('"given":0', '"given":1', 1))
+    record.write_text(whole.replace('"names":[]', '"names":["a"]', 1))
     with pytest.raises(Damaged):
         one.resume(tmp_path)
     record.write_text(whole)

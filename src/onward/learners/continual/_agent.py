@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from onward.learners.neural import put_together, refuse_foreign, taken_apart, text
 
-from ._experience import Experience
+from ._held import HeldOut, held_again
 from ._learner import ContinualLearner
 from ._method import Method
 from ._trial import ladder
@@ -27,15 +26,15 @@ class AgentCard:
         methods: those that it was set up with, as text; its learner may have come to replay more.
         learner: how that learns, see `ContinualLearner.describe`.
         state: of the learner.
-        held: what it is examined on.
-        given: see `Agent`.
+        held: what it is examined on, and the best that it was there.
+        names: see `Agent`.
     """
 
     methods: str
     learner: dict[str, str]
     state: Any
     held: Any
-    given: int
+    names: list[str]
 
 
 @dataclass(slots=True)
@@ -47,16 +46,21 @@ class Agent:
         methods: how it does not forget; each attempt at a task begins with them.
         settings: of `ContinualLearner`, by name.
         learner: the one in service.
-        held: task -> examples that were never learned from.
-        given: tasks that it was given, learned or refused.
+        held: task -> what it is examined on.
+        names: of the tasks that it was given, learned or refused.
     """
 
     began: nn.Module
     methods: tuple[Method, ...]
     settings: dict[str, Any]
     learner: ContinualLearner
-    held: dict[str, Experience] = field(default_factory=dict)
-    given: int = 0
+    held: dict[str, HeldOut] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+
+    @property
+    def given(self) -> int:
+        """How many tasks it was given."""
+        return len(self.names)
 
     def copied(self, methods: Sequence[Method]) -> ContinualLearner:
         """A learner that knows what the one in service knows."""
@@ -71,14 +75,12 @@ class Agent:
         """Drop examples, kept or held out; how many. A task of which nothing is held out is examined no more."""
         dropped = self.learner.forget(keys)
         for name, one in list(self.held.items()):
-            left = [at for at, key in enumerate(one.keys or ()) if key not in keys]
-            if one.keys is None or len(left) == len(one):
-                continue
-            dropped += len(one) - len(left)
-            del self.held[name]
-            if left:
-                own = [one.keys[at] for at in left]
-                self.held[name] = replace(one, x=one.x[left], y=one.y[left], keys=own)
+            left = one.without(keys)
+            dropped += len(one.asked) - (0 if left is None else len(left.asked))
+            if left is None:
+                del self.held[name]
+            else:
+                self.held[name] = left
         return dropped
 
     def card(self, place: str, tensors: dict[str, Tensor]) -> AgentCard:
@@ -89,8 +91,8 @@ class Agent:
             tensors: they are added here.
         """
         state = taken_apart(self.learner.state_dict(), f"{place}/state", tensors)
-        held = taken_apart({name: _told(one) for name, one in self.held.items()}, f"{place}/held", tensors)
-        return AgentCard(text(self.methods), self.learner.describe(), state, held, self.given)
+        held = taken_apart({name: one.told() for name, one in self.held.items()}, f"{place}/held", tensors)
+        return AgentCard(text(self.methods), self.learner.describe(), state, held, list(self.names))
 
     def resumed(self, card: AgentCard, tensors: Mapping[str, Tensor], folder: Path) -> Agent:
         """One that was set up as this one is, and knows what was kept.
@@ -108,15 +110,5 @@ class Agent:
         refuse_foreign(card.learner, learner.describe(), folder)
         learner.load_state_dict(put_together(card.state, tensors))
         found = put_together(card.held, tensors)
-        held = {name: _read(one, learner.device) for name, one in found.items()}
-        return replace(self, learner=learner, held=held, given=card.given)
-
-
-def _told(one: Experience) -> dict[str, Any]:
-    keys = None if one.keys is None else list(one.keys)
-    return {"x": one.x, "y": one.y, "task": one.task, "name": one.name, "keys": keys}
-
-
-def _read(told: Mapping[str, Any], device: torch.device) -> Experience:
-    x, y = told["x"].to(device), told["y"].to(device)
-    return Experience(x, y, told["task"], told["name"], told["keys"])
+        held = {name: held_again(one, learner.device) for name, one in found.items()}
+        return replace(self, learner=learner, held=held, names=list(card.names))

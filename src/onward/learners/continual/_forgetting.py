@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -19,25 +19,29 @@ from ._losses import each
 from ._noninferiority import mean_above, more_often, surely_not_worse
 
 Outcomes = np.ndarray[Any, np.dtype[np.float64]]
+Since = Literal["before", "best"]
+Pair = tuple[Outcomes, Outcomes]
 ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFinding:
-    """One older task, before and after.
+    """One older task, then and now.
 
     Args:
         task: what it is called.
+        since: then is "before" something was learned, or when the task was "best".
         examples: how many were compared.
-        before, after: mean outcome: accuracy, or minus the loss.
+        before, after: mean outcome then and now: accuracy, or minus the loss.
         lost, won: examples whose outcome became worse, better.
-        chance: of such a loss or a larger one if nothing had been lost, over all tasks together (Holm).
+        chance: of such a loss or a larger one if nothing had been lost, over all findings together (Holm).
         chance_kept: of a loss so small or smaller if the true one were the margin.
         forgotten: whether the loss is above the margin and no accident.
         kept: whether the loss is surely below the margin. Few examples can show neither.
     """
 
     task: str
+    since: Since
     examples: int
     before: float
     after: float
@@ -59,7 +63,7 @@ class ForgettingReport:
     """What a comparison found, task by task.
 
     Args:
-        findings: in the order of the tasks.
+        findings: in the order of the tasks; then, in the same order, those since the tasks were best.
         margin, level: as in `ForgettingDetector`.
     """
 
@@ -70,12 +74,13 @@ class ForgettingReport:
     @property
     def forgotten(self) -> tuple[str, ...]:
         """Tasks that were forgotten."""
-        return tuple(one.task for one in self.findings if one.forgotten)
+        return tuple(dict.fromkeys(one.task for one in self.findings if one.forgotten))
 
     @property
     def unclear(self) -> tuple[str, ...]:
         """Tasks of which neither could be shown."""
-        return tuple(one.task for one in self.findings if not one.forgotten and not one.kept)
+        shown = self.forgotten
+        return tuple(dict.fromkeys(one.task for one in self.findings if not one.kept and one.task not in shown))
 
     @property
     def kept(self) -> bool:
@@ -97,6 +102,10 @@ class ForgettingDetector:
     lost; the level is shared by Holm's procedure, so that it is the chance of any false alarm. *Kept*: the exact
     unconditional non-inferiority test (of real outcomes Student's t) rejects that the loss is the margin or more. That
     *all* tasks were kept needs no sharing: each has to be shown (Berger 1982, the intersection-union test).
+
+    Many small losses, each of them borne, add up. Told the outcomes of when each task was best, it asks the same of
+    what was lost since then: of "forgotten" these are further tests that share the level, of "kept" further ones that
+    have to be shown.
 
     With nothing changed at all, about `ln(level) / ln(1 - margin)` examples show that a task was kept: 59 at 5 % each.
 
@@ -126,29 +135,38 @@ class ForgettingDetector:
         if self.level >= 1:
             raise InvalidInput(f"level is {self.level!r}.", mend="Give a number above 0 and below 1.")
 
-    def compare(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> ForgettingReport:
+    def compare(
+        self, before: Mapping[str, Any], after: Mapping[str, Any], best: Mapping[str, Any] | None = None
+    ) -> ForgettingReport:
         """Look for tasks that were forgotten.
 
         Args:
             before: task -> (n,) outcomes, higher is better: whether each example was right, or minus its loss.
             after: the same tasks and examples, later.
+            best: the same tasks and examples when each task was best. What is the same as before is tested once.
 
         Raises:
             InvalidInput: tasks or numbers of examples differ, there are none, or an outcome is not finite.
+
+        >>> now, ever = {"a": [1.0] * 93 + [0.0] * 7}, {"a": [1.0] * 100}
+        >>> report = ForgettingDetector().compare(now, now, ever)
+        >>> [(one.since, one.forgotten) for one in report.findings]
+        [('before', False), ('best', True)]
         """
-        pairs = _pairs(before, after)
+        pairs = _pairs(before, after, best)
         chances = _holm([_chance_of_loss(old - new) for old, new in pairs.values()])
         findings = [
-            self._finding(name, *pair, chance) for (name, pair), chance in zip(pairs.items(), chances, strict=True)
+            self._finding(*of, *pair, chance) for (of, pair), chance in zip(pairs.items(), chances, strict=True)
         ]
         return ForgettingReport(tuple(findings), self.margin, self.level)
 
-    def _finding(self, task: str, old: Outcomes, new: Outcomes, chance: float) -> TaskFinding:
+    def _finding(self, task: str, since: Since, old: Outcomes, new: Outcomes, chance: float) -> TaskFinding:
         loss = old - new
         chance_kept = surely_not_worse(-loss, self.margin)
         forgotten = chance <= self.level and float(loss.mean()) > self.margin + ROUNDING
         return TaskFinding(
             task=task,
+            since=since,
             examples=len(loss),
             before=float(old.mean()),
             after=float(new.mean()),
@@ -191,17 +209,27 @@ def outcomes(learner: Any, experience: Experience) -> Tensor:
     return -losses
 
 
-def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Outcomes, Outcomes]]:
-    if before.keys() != after.keys() or not before:
+def _pairs(
+    before: Mapping[str, Any], after: Mapping[str, Any], best: Mapping[str, Any] | None
+) -> dict[tuple[str, Since], Pair]:
+    """What is compared with what."""
+    now = _matched(before, after, "before")
+    pairs: dict[tuple[str, Since], Pair] = {(name, "before"): pair for name, pair in now.items()}
+    ever = {} if best is None else _matched(best, after, "at best")
+    return pairs | {(name, "best"): pair for name, pair in ever.items() if not np.array_equal(pair[0], now[name][0])}
+
+
+def _matched(then: Mapping[str, Any], after: Mapping[str, Any], said: str) -> dict[str, Pair]:
+    if then.keys() != after.keys() or not then:
         raise InvalidInput(
-            f"Tasks before: {', '.join(map(str, before)) or 'none'}; after: {', '.join(map(str, after)) or 'none'}.",
-            mend="Give the same tasks twice, one at least.",
+            f"Tasks {said}: {', '.join(map(str, then)) or 'none'}; after: {', '.join(map(str, after)) or 'none'}.",
+            mend="Give the same tasks each time, one at least.",
         )
-    pairs = {str(name): (_outcomes(before[name]), _outcomes(after[name])) for name in before}
+    pairs = {str(name): (_outcomes(then[name]), _outcomes(after[name])) for name in then}
     for name, (old, new) in pairs.items():
         if old.shape != new.shape or old.ndim != 1 or not len(old):
             raise InvalidInput(
-                f"Task {name!r} has outcomes of shape {old.shape} before and {new.shape} after.",
+                f"Task {name!r} has outcomes of shape {old.shape} {said} and {new.shape} after.",
                 mend="Give one for each example (n,), of the same examples in the same order.",
             )
         if not (np.isfinite(old).all() and np.isfinite(new).all()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +17,11 @@ from onward.learners.neural import above, folder_of, is_kept, keep, kept, plain_
 from ._agent import Agent, AgentCard
 from ._checks import keys_of, methods_of
 from ._experience import Experience
-from ._forgetting import ForgettingDetector
+from ._forgetting import ForgettingDetector, outcomes
+from ._held import HeldOut
 from ._learner import ContinualLearner
 from ._method import Method
-from ._trial import Attempt, Trial, ladder
+from ._trial import Attempt, Trial, ladder, not_borne
 from .methods._columns import ProgressiveNetwork
 from .methods._ewc import EWC
 from .methods._lwf import LearningWithoutForgetting
@@ -78,19 +80,20 @@ class ContinualLearningManager:
 
     Of each task that an agent learns, a share of the examples is held out for good. A later task is learned by a copy;
     the copy takes the agent's place only if it is not worse on what was held out of every older task, see
-    `ForgettingDetector`. Otherwise it is tried again with twice as much replay, then with four times as much, and at
-    last the agent stays as it was.
+    `ForgettingDetector`: not worse than the agent as it is, and not worse than the agent when it was best at that task,
+    so that small losses do not add up. Otherwise it is tried again with twice as much replay, then with four times as
+    much, and at last the agent stays as it was.
 
     In the scenario "class" every new class is one more that an old example can be taken for; the margin has to bear
-    that, too.
+    that, too, for all classes that come after the best.
 
     `save` and `resume` keep all agents in a folder, with what they are examined on. One thread at a time may use a
     manager; `learner(...)` may serve while another task is learned. Where an agent's buffer lies in files, hold on to
     no learner that was replaced: only one may write there.
 
     Args:
-        margin: loss on an older task that is borne, in points of accuracy (0.05 is 5 points), or of the loss of real
-            targets; at least 0.
+        margin: loss on an older task that is borne, however many tasks come after it: in points of accuracy (0.05 is 5
+            points), or, of targets that are not one class for each example, of the agent's own `loss`; at least 0.
         level: of the tests, above 0 and below 1.
         held_out: share of each task's examples, above 0 and below 1. To show that nothing was lost at the default
             margin and level takes 59 of them; of fewer it is enough that they lose no more than the margin.
@@ -191,9 +194,11 @@ class ContinualLearningManager:
 
         Args:
             agent_type: who.
-            new_task_data: an experience; or arrays (x, y), which become the next task, with classes by number.
+            new_task_data: an experience; or arrays (x, y), which become the next task, with classes by number. Tasks
+                that were refused are counted: "task 2" is the third that came, and has the number 2.
             preserve_performance: keep it only if no older task suffers; otherwise keep it whatever it costs, and say
-                what it cost.
+                what it cost. Then that loss was accepted: a task that would have spoken against it is from now on held
+                to what is left of it; of the others the best stays the best.
             training: arguments of `ContinualLearner.learn`: `epochs`, `steps`, `budget`, `progress`.
 
         Returns:
@@ -210,13 +215,14 @@ class ContinualLearningManager:
         tried = ladder(agent.methods, agent.settings["batch_size"]) if preserve_performance else [agent.methods]
         attempts: list[Attempt] = []
         for methods in tried:
-            attempt, learner = trial.attempt(methods, lesson, asked, training)
-            attempts.append(attempt)
-            if attempt.passed or not preserve_performance:
-                agent.learner, agent.given = learner, agent.given + 1
-                agent.held[_unused(experience.name, agent.held)] = asked
+            candidate = trial.attempt(methods, lesson, asked, training)
+            attempts.append(candidate.attempt)
+            if candidate.attempt.passed or not preserve_performance:
+                own = {_unused(experience.name, agent.held): HeldOut(asked, outcomes(candidate.learner, asked))}
+                agent.learner, agent.held = candidate.learner, candidate.held | own
+                agent.names.append(experience.name)
                 return TaskResult(agent_type, experience.name, True, _told(attempts), tuple(attempts))
-        agent.given += 1
+        agent.names.append(experience.name)
         return TaskResult(agent_type, experience.name, False, _told(attempts), tuple(attempts))
 
     def elastic_weight_consolidation(self, strength: float = 100.0, **settings: Any) -> EWC:
@@ -246,7 +252,8 @@ class ContinualLearningManager:
 
     def _replay(self, batch_size: int, replay_ratio: float = 0.2, **settings: Any) -> ExperienceReplay:
         above(replay_ratio=replay_ratio)
-        above(new_ratio=1 - replay_ratio)
+        if replay_ratio >= 1:
+            raise InvalidInput(f"replay_ratio is {replay_ratio!r}.", mend="Give a number above 0 and below 1.")
         whole(1, batch_size=batch_size)
         old = max(1, round(batch_size * replay_ratio / (1 - replay_ratio)))
         return ExperienceReplay(**{"memory": self._memory, "batch_size": old, "weight": "examples", **settings})
@@ -356,13 +363,14 @@ class ContinualLearningManager:
         found = examples_of(
             *pair_of(data, "Give a pair (x, y), or an Experience."), None, None, agent.learner.device, numbered=True
         )
-        task = max(agent.learner.heads.classes, default=-1) + 1
+        least = max(agent.given, max(agent.learner.heads.classes, default=-1) + 1)
+        task = next(number for number in count(least) if f"task {number}" not in agent.names)
         kind = next((value.dtype for value in agent.began.parameters()), found.x.dtype)
         x = found.x.to(kind) if found.x.is_floating_point() and not isinstance(data[0], Tensor) else found.x
         return Experience(x, found.y, task, f"task {task}")
 
 
-def _unused(name: str, taken: dict[str, Experience]) -> str:
+def _unused(name: str, taken: Collection[str]) -> str:
     """The name, with a number if there is one already."""
     numbered = (f"{name} ({number})" for number in range(2, len(taken) + 2))
     return next(one for one in (name, *numbered) if one not in taken)
@@ -372,8 +380,9 @@ def _told(attempts: Sequence[Attempt]) -> str:
     report = attempts[-1].forgetting
     if report is None:
         return "It is the first task."
-    worst = max(report.findings, key=lambda one: one.loss)
-    lost = f"{worst.task} lost {worst.loss:.3g}, {report.margin:g} is borne"
+    worst = max(not_borne(report) or report.findings, key=lambda one: one.loss)
+    since = f"has lost {worst.loss:.3g} since it was best" if worst.since == "best" else f"lost {worst.loss:.3g}"
+    lost = f"{worst.task} {since}, {report.margin:g} is borne"
     if attempts[-1].passed:
         return f"No older task suffers: {lost} ({len(attempts)} tried)."
     return f"Older tasks are not surely kept: {lost} ({len(attempts)} tried)."

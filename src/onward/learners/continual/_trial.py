@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from torch import Tensor
 
 from ._experience import Experience
 from ._forgetting import ForgettingDetector, ForgettingReport, TaskFinding, outcomes
+from ._held import HeldOut
 from ._learner import ContinualLearner
 from ._method import Method
 from ._noninferiority import surely_not_worse
@@ -28,7 +30,8 @@ class Attempt:
     Args:
         methods: by which, as text.
         learned: what `ContinualLearner.evaluate` said on the examples of the new task that were held out.
-        forgetting: what became of the older tasks; `None` where there were none.
+        forgetting: what became of the older tasks, since the learner in service and since each was best; `None` where
+            there were none.
         passed: whether it may be kept.
     """
 
@@ -48,6 +51,21 @@ class Attempt:
         }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A learner that may take the place of the one in service.
+
+    Args:
+        attempt: how it did.
+        learner: it.
+        held: older task -> what is held out of it, once this learner is in service.
+    """
+
+    attempt: Attempt
+    learner: ContinualLearner
+    held: dict[str, HeldOut]
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What is tried, and against what.
@@ -55,17 +73,17 @@ class Trial:
     Args:
         copied: makes a copy of the learner in service, with these methods.
         detector: what compares.
-        held: older task -> examples that were never learned from.
+        held: older task -> what is held out of it.
     """
 
     copied: Callable[[Sequence[Method]], ContinualLearner]
     detector: ForgettingDetector
-    held: Mapping[str, Experience]
+    held: Mapping[str, HeldOut]
 
     def attempt(
         self, methods: Sequence[Method], lesson: Experience, asked: Experience, training: Mapping[str, Any]
-    ) -> tuple[Attempt, ContinualLearner]:
-        """Learn on a copy and compare it.
+    ) -> Candidate:
+        """Learn on a copy, and compare it with the learner in service and with the best that there was of each task.
 
         Args:
             lesson: what is learned.
@@ -75,12 +93,21 @@ class Trial:
         learner = self.copied(methods)
         before = self._outcomes(learner)
         learner.learn(lesson, **training)
-        report = self.detector.compare(before, self._outcomes(learner)) if before else None
-        passed = report is None or all(borne(one, report) for one in report.findings)
-        return Attempt(tuple(map(repr, methods)), learner.evaluate(asked), report, passed), learner
+        after = self._outcomes(learner)
+        best = {name: one.best for name, one in self.held.items()}
+        report = self.detector.compare(before, after, best) if before else None
+        suffered = {one.task for one in not_borne(report)}
+        attempt = Attempt(tuple(map(repr, methods)), learner.evaluate(asked), report, not suffered)
+        held = {name: one.after(after[name], anew=name in suffered) for name, one in self.held.items()}
+        return Candidate(attempt, learner, held)
 
-    def _outcomes(self, learner: ContinualLearner) -> dict[str, Any]:
-        return {name: outcomes(learner, experience) for name, experience in self.held.items()}
+    def _outcomes(self, learner: ContinualLearner) -> dict[str, Tensor]:
+        return {name: outcomes(learner, one.asked) for name, one in self.held.items()}
+
+
+def not_borne(report: ForgettingReport | None) -> list[TaskFinding]:
+    """What speaks against a learner."""
+    return [] if report is None else [one for one in report.findings if not borne(one, report)]
 
 
 def borne(finding: TaskFinding, report: ForgettingReport) -> bool:
