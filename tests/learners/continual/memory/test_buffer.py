@@ -303,3 +303,10 @@ def test_one_text_is_no_collection_of_keys_to_forget() -> None:
         with pytest.raises(InvalidInput, match="Give a set or a list of texts"):
             buffer.forget(wrong)
     assert buffer.forget(["k1"]) == 1
+
+
+def test_a_policy_goes_by_its_name_and_what_is_none_is_refused() -> None:
+    assert repr(Buffer(4, "ring")) == repr(Buffer(4, Ring()))
+    for wrong in (3, None, Ring):
+        with pytest.raises(InvalidInput, match="no policy of a memory"):
+            Buffer(4, wrong)  # type: ignore[arg-type]

@@ -12,6 +12,8 @@
 """
 
 from ._buffer import Buffer as Buffer
+from ._buffer import buffer_of as buffer_of
+from ._buffer import merits_for as merits_for
 from ._importance import GradientMagnitude as GradientMagnitude
 from ._importance import Herding as Herding
 from ._importance import Scored as Scored
@@ -19,8 +21,6 @@ from ._importance import Uncertainty as Uncertainty
 from ._merit import View as View
 from ._merit import view_of as view_of
 from ._names import POLICIES as POLICIES
-from ._names import buffer_of as buffer_of
-from ._names import merits_for as merits_for
 from ._names import policy_of as policy_of
 from ._policy import By as By
 from ._policy import Choice as Choice

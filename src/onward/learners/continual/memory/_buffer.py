@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onward.core import InvalidInput
 from onward.learners.continual._checks import keys_of
 from onward.learners.neural import folder_of, keep, kept, put_together, taken_apart, text, whole
 
 from ._columns import check_finite, check_parts, groups_of, picked, rows_for
-from ._policy import By, Ledger, Offer, Policy, Reservoir, check_by
+from ._importance import Scored
+from ._merit import view_of
+from ._names import policy_of
+from ._policy import By, Ledger, Offer, Policy, check_by
 from ._rank import distinct, leading
 from ._table import Sample, Table
 
@@ -31,7 +34,7 @@ class Buffer:
 
     Args:
         capacity: examples at most.
-        policy: which of them; `Reservoir()` if not said.
+        policy: which of them, by its name or itself.
         bytes: of all columns together, at most; instead of `capacity`, or besides.
         device: of the rows; that of the first examples if not said.
         folder: keep the rows in files there instead of in memory, and only samples on the device. All their room is
@@ -39,7 +42,7 @@ class Buffer:
         snapshots: states whose rows stay in that folder, at least 1.
 
     Raises:
-        InvalidInput: there is no bound, or one is below 1.
+        InvalidInput: there is no bound, or one is below 1; or the policy is none.
         Unavailable: the folder cannot be written.
 
     >>> chance = torch.Generator().manual_seed(0)
@@ -53,7 +56,7 @@ class Buffer:
     def __init__(
         self,
         capacity: int | None = None,
-        policy: Policy | None = None,
+        policy: str | Policy = "reservoir",
         *,
         bytes: int | None = None,  # noqa: A002 - what it bounds
         device: torch.device | str | None = None,
@@ -63,7 +66,7 @@ class Buffer:
         if capacity is None and bytes is None:
             raise InvalidInput("The buffer has no bound.", mend="Give capacity=, bytes=, or both.")
         whole(1, **{k: v for k, v in (("capacity", capacity), ("bytes", bytes)) if v is not None}, snapshots=snapshots)
-        self.policy: Policy = Reservoir() if policy is None else policy
+        self.policy = policy_of(policy)
         self._bounds = (capacity, bytes)
         self._device = None if device is None else torch.device(device)
         self._table = Table(self._device, None if folder is None else folder_of(folder), snapshots)
@@ -324,3 +327,46 @@ class Buffer:
     def _refuse_empty(self) -> None:
         if not len(self):
             raise InvalidInput("The buffer is empty.", mend="Add examples first.")
+
+
+def buffer_of(
+    memory: int | Buffer, policy: str | Policy = "reservoir", device: torch.device | str | None = None
+) -> Buffer:
+    """An empty buffer: of so many examples under a policy, or like another buffer, whose own policy then counts.
+
+    Raises:
+        InvalidInput: a setting cannot be used.
+        Unavailable: its folder cannot be written.
+
+    >>> buffer_of(20, "ring"), buffer_of(Buffer(20))
+    (Buffer(20, Ring(by='class', each=None)), Buffer(20, Reservoir()))
+    """
+    if isinstance(memory, Buffer):
+        return memory.anew(device)
+    return Buffer(memory, policy, device=device)
+
+
+def merits_for(
+    buffer: Buffer,
+    network: nn.Module,
+    scores: Callable[[Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    held: Tensor | None = None,
+    **extra: Tensor,
+) -> Tensor | None:
+    """(n,) what examples are worth to the policy of a buffer; `None` where it does not ask.
+
+    Args:
+        scores: (n, ...) examples -> (n, C), by way of `network`, without gradients.
+        held: what is kept in the place of x, and `extra`, further columns: how many rows some bytes are depends on it.
+
+    Raises:
+        InvalidInput: the network, or targets of this kind, give it nothing to look at; or no example has room.
+
+    >>> merits_for(Buffer(3), nn.Linear(2, 2), nn.Linear(2, 2), torch.zeros(1, 2), torch.zeros(1))
+    """
+    if not isinstance(buffer.policy, Scored):
+        return None
+    room = buffer.room(x if held is None else held, y, **extra)
+    return buffer.policy.merits(view_of(network, scores, x, y), room)
