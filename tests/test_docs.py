@@ -294,6 +294,7 @@ def figures() -> Iterator[str]:
 
 def continual_rows() -> Iterator[str]:
     yield from continual_accuracy_rows()
+    yield from continual_cifar_rows()
     for name, row in result("continual_stream")["rows"].items():
         yield f"| Elec2, {name} | {plus_minus(row['accuracy'], 100, 1)} |"
     for name, row in result("continual_text")["methods"].items():
@@ -319,6 +320,16 @@ def continual_accuracy_rows() -> Iterator[str]:
             steps = f"{row['average']['seeds']} x {' or '.join(row['steps'])}"
             told = f"{plus_minus(row['average'], 100, 1)} | {plus_minus(row['forgetting'], 100, 1)}"
             yield f"| {work}, {name} | {steps} | {told} | {known} |"
+
+
+def continual_cifar_rows() -> Iterator[str]:
+    found = result("continual_cifar")
+    for protocol, one in found["protocols"].items():
+        for name, row in one["rows"].items():
+            told = [plus_minus(row[part], 1, 1) for part in ("class", "class, forgotten", "task", "task, forgotten")]
+            known = found["published"].get(name)
+            papers = "- | -" if known is None else f"{known['class']:.1f} | {known['task']:.1f}"
+            yield f"| {protocol}: {name} | {' | '.join(told)} | {papers} |"
 
 
 def meta_speed_rows() -> Iterator[str]:
@@ -357,8 +368,8 @@ def meta_accuracy_rows() -> Iterator[str]:
 def plus_minus(part: dict[str, Any] | None, times: float, digits: int) -> str:
     """A mean with its half width."""
     if not part or part["half width"] is None:
-        return f"{times * part['mean']:.{digits}f}" if part else "-"
-    return f"{times * part['mean']:.{digits}f} ± {times * part['half width']:.{digits}f}"
+        return f"{times * part['mean']:z.{digits}f}" if part else "-"
+    return f"{times * part['mean']:z.{digits}f} ± {times * part['half width']:.{digits}f}"
 
 
 def strategy_rows() -> Iterator[str]:
