@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -477,3 +478,17 @@ def test_labels_that_are_no_numbers_are_told_apart_from_inputs():
     x, y = blobs([0, 1])
     with pytest.raises(InvalidInput, match="y is of dtype <U1"):
         agent().learn_new_task("support", (x, np.array(["a", "b"])[y]))
+
+
+def test_what_is_left_after_forgetting_is_held_to_the_best_of_what_is_left():
+    manager, one = agent([lambda manager: manager.elastic_weight_consolidation(0.0)]), blobs([0, 1])
+    keyed = Experience(*one, task=0, name="first", keys=[f"user {at % 2}" for at in range(len(one[0]))])
+    assert manager.learn_new_task("support", keyed, epochs=4).accepted
+    held = manager._agents["support"].held
+    once = torch.tensor([float(key == "user 0") for key in held["first"].asked.keys])
+    held["first"] = replace(held["first"], best=once)  # another learner was better, on what is now forgotten
+    assert manager.forget(["user 0"]) > 0
+    result = manager.learn_new_task("support", Experience(*one, task=1, name="second"), epochs=4)
+    assert result.accepted
+    assert float(manager._agents["support"].held["first"].best.mean()) > 0.95
+    assert [one.since for one in result.attempts[0].forgetting.findings] == ["before"]

@@ -615,6 +615,7 @@ def test_where_nothing_depends_on_what_would_learn_nothing_is_learned() -> None:
 
 def test_the_outer_rate_is_the_algorithms_where_none_is_said() -> None:
     assert [MetaLearner(net(), one).describe()["outer_rate"] for one in (Reptile(), MAML())] == ["1.0", "0.001"]
+    assert "'fused': None" in MetaLearner(net(), MAML()).describe()["optimizer"]  # how, not which
     assert MetaLearner(net(), Reptile(), outer_rate=0.5).describe()["outer_rate"] == "0.5"
 
 

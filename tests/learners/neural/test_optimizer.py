@@ -84,3 +84,40 @@ def test_what_wants_the_loss_itself_is_refused() -> None:
         optimizer_of(torch.optim.LBFGS, [torch.zeros(2).requires_grad_()], 0.1)
     with pytest.raises(InvalidInput, match="A list is no optimiser"):
         optimizer_of(list, [torch.zeros(2)], 0.1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("weight", ["transposed", "channels last"])
+def test_moments_that_lie_another_way_are_laid_out_anew(weight: str) -> None:
+    torch.manual_seed(0)
+    start, slopes = torch.randn(4, 3, 5, 2), [torch.randn(4, 3, 5, 2) for _ in range(4)]
+    own, whole = (LAYOUTS[weight](start).requires_grad_() for _ in range(2))
+    one = Adam([own], lr=0.1)
+    steps(one, own, slopes[:2])
+    kept = one.state_dict()
+    kept["state"][0] |= {name: kept["state"][0][name].contiguous() for name in ("exp_avg", "exp_avg_sq")}
+    other = Adam([own], lr=0.1)
+    other.load_state_dict(kept)
+    assert torch.equal(steps(other, own, slopes[2:]), steps(Adam([whole], lr=0.1), whole, slopes))
+
+
+def test_a_parameter_that_is_laid_out_anew_goes_on_as_it_was() -> None:
+    torch.manual_seed(0)
+    start, slopes = torch.randn(4, 3, 5, 2), [torch.randn(4, 3, 5, 2) for _ in range(4)]
+    plain, moved = start.clone().requires_grad_(), start.clone().requires_grad_()
+    wanted = steps(torch.optim.Adam([plain], lr=0.1, foreach=False), plain, slopes)
+    made = Adam([moved], lr=0.1)
+    steps(made, moved, slopes[:2])
+    moved.data = moved.data.contiguous(memory_format=torch.channels_last)
+    steps(made, moved, slopes[2:3])
+    moved.data = LAYOUTS["with gaps"](moved.data)
+    assert torch.allclose(steps(made, moved, slopes[3:]), wanted, atol=1e-6)
+
+
+def test_hooks_of_a_step_run_once() -> None:
+    weight, seen = torch.zeros(2).requires_grad_(), []
+    torch.optim.Adam([weight], lr=0.1)
+    made = Adam([weight], lr=0.1)
+    made.register_step_post_hook(lambda *_: seen.append(1))
+    weight.grad = torch.ones(2)
+    made.step()
+    assert seen == [1]

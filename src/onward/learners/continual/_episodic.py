@@ -127,6 +127,8 @@ class EpisodicMemorySystem:
         try:
             drawn = torch.Generator().set_state(given["generator"].cpu()).get_state()
             self.memory.restore(given["memory"])
+        except torch.OutOfMemoryError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise _no_state(repr(error)) from error
         self._course.generator.set_state(drawn)

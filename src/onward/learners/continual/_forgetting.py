@@ -104,8 +104,9 @@ class ForgettingDetector:
     *all* tasks were kept needs no sharing: each has to be shown (Berger 1982, the intersection-union test).
 
     Many small losses, each of them borne, add up. Told the outcomes of when each task was best, it asks the same of
-    what was lost since then: of "forgotten" these are further tests that share the level, of "kept" further ones that
-    have to be shown.
+    what was lost since then: of "kept" these are further tests, each of which has to be shown. Of "forgotten" they
+    share the level, which then is the chance of a false alarm as far as one earlier standing goes: the best of many
+    looks better than it was, and falls back by chance the more often the more there were.
 
     With nothing changed at all, about `ln(level) / ln(1 - margin)` examples show that a task was kept: 59 at 5 % each.
 

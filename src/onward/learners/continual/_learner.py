@@ -122,6 +122,7 @@ class ContinualLearner:
         self._under_way: dict[str, Any] | None = None
         self._at = Standing()
         self._begun: list[Hooks] = []
+        self._summed = False
 
     @property
     def network(self) -> nn.Module:
@@ -207,12 +208,12 @@ class ContinualLearner:
     def _unmet(self) -> Iterator[None]:
         """What is refused before its first step was not met: its classes do not count, nor what methods began."""
         before, chance = self.heads.state(), self._course.generator.get_state()
-        self._at, self._begun = Standing(), []
+        self._at, self._begun, self._summed = Standing(), [], False
         optimizer = self._trained, self._optimizer
         try:
             yield
         except InvalidInput:
-            if not self._at.step:
+            if not (self._at.step or self._summed):
                 self.heads.restore(before)
                 self._course.generator.set_state(chance)
                 self._trained, self._optimizer = optimizer
@@ -262,6 +263,7 @@ class ContinualLearner:
         instead = next((hook.instead for hook in self._hooks if hook.instead), None)
         if instead is not None:
             instead(training.experience)
+            self._summed = True
             return "steps"
         if not training.plan.steps:
             return "steps"

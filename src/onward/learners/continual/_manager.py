@@ -195,7 +195,7 @@ class ContinualLearningManager:
         Args:
             agent_type: who.
             new_task_data: an experience; or arrays (x, y), which become the next task, with classes by number. Tasks
-                that were refused are counted: "task 2" is the third that came, and has the number 2.
+                that were refused are counted: where all come as arrays, "task 2" is the third, and has the number 2.
             preserve_performance: keep it only if no older task suffers; otherwise keep it whatever it costs, and say
                 what it cost. Then that loss was accepted: a task that would have spoken against it is from now on held
                 to what is left of it; of the others the best stays the best.

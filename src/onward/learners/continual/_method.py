@@ -10,6 +10,8 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor, nn
 
+from onward.core import InvalidInput
+
 from ._experience import Experience
 from ._heads import Heads
 from ._losses import LossFunction
@@ -57,8 +59,19 @@ class Course:
         return {name: value for name, value in self.network.named_parameters() if value.requires_grad}
 
     def varied(self, x: Tensor) -> Tensor:
-        """(n, ...) inputs of (n, ...) examples that are learned from."""
-        return self.prepare(self.augment(x))
+        """(n, ...) inputs of (n, ...) examples that are learned from.
+
+        Raises:
+            InvalidInput: they were varied into more or fewer.
+        """
+        if self.augment is unchanged:
+            return self.prepare(x)
+        found = self.augment(x.clone())  # it may write into what it is given
+        if len(found) != len(x):
+            raise InvalidInput(
+                f"augment= makes {len(found)} examples of {len(x)}.", mend="Let it return a variation of each."
+            )
+        return self.prepare(found)
 
     def outputs(self, x: Tensor, network: nn.Module | None = None, task: Tensor | int | None = None) -> Tensor:
         """(n, C) raw outputs of (n, ...) examples in evaluation mode, without gradients.
@@ -69,7 +82,9 @@ class Course:
                 training step such a network is called without, and answers for the task that is learned.
         """
         network = self.network if network is None else network
-        training = [(module, module.training) for module in network.modules()]
+        both = dict.fromkeys((*self.network.modules(), *network.modules()))  # `prepare` may ask the course's network
+        training = [(module, module.training) for module in both]
+        self.network.eval()
         network.eval()
         try:
             with torch.no_grad():

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ._experience import Experience
-from ._forgetting import ForgettingDetector, ForgettingReport, TaskFinding, outcomes
+from ._forgetting import ROUNDING, ForgettingDetector, ForgettingReport, TaskFinding, outcomes
 from ._held import HeldOut
 from ._learner import ContinualLearner
 from ._method import Method
@@ -94,11 +94,12 @@ class Trial:
         before = self._outcomes(learner)
         learner.learn(lesson, **training)
         after = self._outcomes(learner)
-        best = {name: one.best for name, one in self.held.items()}
+        held = {name: one.after(before[name]) for name, one in self.held.items()}  # of what is left it may be best
+        best = {name: one.best for name, one in held.items()}
         report = self.detector.compare(before, after, best) if before else None
         suffered = {one.task for one in not_borne(report)}
         attempt = Attempt(tuple(map(repr, methods)), learner.evaluate(asked), report, not suffered)
-        held = {name: one.after(after[name], anew=name in suffered) for name, one in self.held.items()}
+        held = {name: one.after(after[name], anew=name in suffered) for name, one in held.items()}
         return Candidate(attempt, learner, held)
 
     def _outcomes(self, learner: ContinualLearner) -> dict[str, Tensor]:
@@ -115,7 +116,7 @@ def borne(finding: TaskFinding, report: ForgettingReport) -> bool:
     no more than the margin was lost of them.
     """
     provable = surely_not_worse(np.zeros(finding.examples), report.margin) <= report.level
-    return finding.kept or (not provable and finding.loss <= report.margin)
+    return finding.kept or (not provable and finding.loss <= report.margin + ROUNDING)
 
 
 def ladder(methods: Sequence[Method], batch_size: int) -> list[tuple[Method, ...]]:

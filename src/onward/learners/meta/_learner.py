@@ -520,6 +520,7 @@ class MetaLearner:
     def describe(self) -> dict[str, str]:
         """What decides a training with this learner, as texts; where two learners differ in it, they are strangers."""
         own = {name: value for name, value in self._optimizer.defaults.items() if name != "lr"}  # it is set each step
+        own |= dict.fromkeys(own.keys() & {"foreach", "fused"})  # how a step is computed, not which
         return (
             {
                 "network": text(self._model),

@@ -12,13 +12,14 @@ from torch import Tensor
 from onward.core import InvalidInput
 
 FUSED: Final = ("cpu", "cuda")
+MOMENTS: Final = frozenset({"exp_avg", "exp_avg_sq"})
 
 
 class Adam(torch.optim.Adam):
     """Adam (Kingma and Ba 2015, arXiv:1412.6980), in one pass over memory where torch has that.
 
-    torch's fused step on a CPU reads numbers in the order in which they lie in memory: a gradient that lies there
-    another way than its parameter would be added to the wrong places. It is laid out anew first.
+    torch's fused step on a CPU reads numbers in the order in which they lie in memory: gradients and moments that lie
+    there another way than their parameter would go to the wrong places. They are laid out anew before the step.
 
     Args:
         parameters: (...,) tensors of any shape.
@@ -35,14 +36,33 @@ class Adam(torch.optim.Adam):
         values = list(parameters)
         super().__init__(values, lr=lr, fused=all(map(_fusible, values)) or None)
 
-    def step(self, closure: Any = None) -> Any:
-        """One step by the gradients that the parameters hold."""
-        for group in self.param_groups:
-            for value in group["params"]:
-                slope = value.grad
-                if slope is not None and slope.layout is torch.strided and slope.stride() != value.stride():
-                    value.grad = torch.empty_like(value).copy_(slope)
-        return super().step(closure)
+        self._laying_out = self.register_step_pre_hook(_lay_out)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if "_laying_out" not in self.__dict__:  # a copy, whose hooks do not come along
+            self._laying_out = self.register_step_pre_hook(_lay_out)
+
+
+def _lay_out(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Let gradients and moments lie as their parameters do; of parameters with gaps take the step that is not fused."""
+    for group in optimizer.param_groups:
+        for value in group["params"] if group["fused"] else ():
+            if value.grad is None:
+                continue
+            held = optimizer.state.get(value, {})
+            value.grad = _laid(value.grad, value)
+            for name in MOMENTS & held.keys():
+                held[name] = _laid(held[name], value)
+            if value.grad.layout is torch.strided and value.grad.stride() != value.stride():
+                group["fused"] = None
+
+
+def _laid(numbers: Tensor, value: Tensor) -> Tensor:
+    """The same numbers, where they lie otherwise, as a copy that lies as `value` does, if it has no gaps."""
+    if numbers.layout is not torch.strided or numbers.stride() == value.stride():
+        return numbers
+    return torch.empty_like(value).copy_(numbers)
 
 
 def _fusible(value: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
@@ -61,6 +62,8 @@ def distillation_loss(
     soft = soft_loss(F.log_softmax(student / temperature, -1), F.log_softmax(teacher / temperature, -1))
     try:
         hard = F.cross_entropy(student, y)
+    except torch.OutOfMemoryError:
+        raise
     except (IndexError, RuntimeError) as error:
         raise InvalidInput(
             f"Targets {y.dtype} of shape {tuple(y.shape)} are no classes for scores {tuple(student.shape)}.",

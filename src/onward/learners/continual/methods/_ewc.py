@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F  # noqa: N812 - what everybody calls it
+from torch import Tensor, nn
 
 from onward.core import InvalidInput
 from onward.learners.continual._checks import is_classes
@@ -128,7 +129,7 @@ def check_likelihood(kind: Kind, experience: Experience, course: Course) -> None
     Raises:
         InvalidInput: they are such, and others have to be drawn.
     """
-    if kind != "empirical" and course.loss not in LOSSES.values() and not is_classes(experience.y):
+    if kind != "empirical" and not _is_likelihood(course.loss) and not is_classes(experience.y):
         raise InvalidInput(
             f"Fisher information of kind {kind!r} needs a likelihood to draw targets from, which a loss does not tell.",
             mend='Take kind="empirical", or loss="mse".',
@@ -137,9 +138,13 @@ def check_likelihood(kind: Kind, experience: Experience, course: Course) -> None
 
 def likelihood(kind: Kind, y: Tensor, course: Course) -> Literal["cross_entropy", "mse"] | LossFunction:
     """Of classes, or of real targets; of given targets a loss of one's own, which says nothing to draw others from."""
-    if kind == "empirical" and course.loss not in LOSSES.values():
+    if kind == "empirical" and not _is_likelihood(course.loss):
         return course.loss
     return "cross_entropy" if is_classes(y) else "mse"
+
+
+def _is_likelihood(loss: LossFunction) -> bool:
+    return loss in (*LOSSES.values(), F.mse_loss) or isinstance(loss, nn.MSELoss)
 
 
 def counting(experience: Experience, course: Course) -> Tensor | None:
