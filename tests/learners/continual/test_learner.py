@@ -821,9 +821,21 @@ def test_what_varies_examples_leaves_those_that_are_kept_alone() -> None:
     one = learner(ExperienceReplay(40, policy="reservoir"), augment=lambda x: x.add_(100))
     one.learn(first, steps=3)
     assert float(one.state_dict()["methods"][0]["buffer"]["rows"]["x"].max()) <= 1
-    two = learner(FineTuning(), augment=lambda x: x[:-1])
-    with pytest.raises(InvalidInput, match=r"augment= makes 31 examples of 32"):
-        two.learn(first, steps=1)
+
+
+@pytest.mark.parametrize(
+    ("augment", "match"),
+    [
+        (lambda x: x[:-1], r"augment= makes 0 examples of 1"),
+        (lambda x: x[:31], r"augment= makes 31 examples of 32"),
+        (lambda x: None, r"augment= makes NoneType of 1"),
+        (lambda x: x[:, :2], r"takes no examples of shape \(2,\)"),
+        (3, r"augment is 3"),
+    ],
+)
+def test_what_varies_examples_into_something_else_is_refused(augment: object, match: str) -> None:
+    with pytest.raises(InvalidInput, match=match):
+        learner(FineTuning(), augment=augment).learn(digits()[0], steps=1)
 
 
 def test_what_a_head_in_closed_form_has_summed_was_met() -> None:

@@ -25,6 +25,17 @@ def check_network(network: Any) -> None:
         raise InvalidInput(f"{network!r} is no torch module.", mend="Give a network, e.g. nn.Sequential(...).")
 
 
+def check_functions(**given: Any) -> None:
+    """Refuse what is neither a function nor `None`.
+
+    Raises:
+        InvalidInput: naming it.
+    """
+    for name, one in given.items():
+        if one is not None and not callable(one):
+            raise InvalidInput(f"{name} is {one!r}.", mend="Give a function of a tensor (n, ...).")
+
+
 def methods_of(given: Any) -> tuple[Method, ...]:
     """The methods, one after the other.
 

@@ -38,6 +38,7 @@ from onward.learners.neural import (
 from ._checks import (
     asked,
     check_experience,
+    check_functions,
     check_methods,
     check_network,
     check_scores,
@@ -109,6 +110,7 @@ class ContinualLearner:
         whole(1, batch_size=batch_size)
         whole(0, seed=seed)
         check_optimizer(optimizer)
+        check_functions(prepare=prepare, augment=augment)
         generator = torch.Generator().manual_seed(seed_of_torch(seed))
         self._loss, self._rate, self._seed, self._fresh = loss, plain_number(rate), int(seed), fresh_optimizer
         ways = (prepare or unchanged, generator, int(batch_size), augment or unchanged)
@@ -249,8 +251,11 @@ class ContinualLearner:
         return Training(chosen, plan, at, identity, folder)
 
     def _check_fit(self, experience: Experience) -> None:
-        """Look whether the network takes such examples, and gives what their targets want."""
-        check_targets(asked(self._course, self._course.network, experience.x[:1]), experience.y, self._loss)
+        """Look whether the network takes such examples and their variations, and gives what their targets want."""
+        course, first = self._course, experience.x[:1]
+        check_targets(asked(course, course.network, first), experience.y, self._loss)
+        if course.augment is not unchanged:
+            asked(course, course.network, course.augmented(first))
 
     def _run(
         self,

@@ -59,19 +59,22 @@ class Course:
         return {name: value for name, value in self.network.named_parameters() if value.requires_grad}
 
     def varied(self, x: Tensor) -> Tensor:
-        """(n, ...) inputs of (n, ...) examples that are learned from.
+        """(n, ...) inputs of (n, ...) examples that are learned from."""
+        return self.prepare(self.augmented(x))
+
+    def augmented(self, x: Tensor) -> Tensor:
+        """(n, ...) variations of (n, ...) examples.
 
         Raises:
-            InvalidInput: they were varied into more or fewer.
+            InvalidInput: they are no tensor, or more or fewer.
         """
         if self.augment is unchanged:
-            return self.prepare(x)
-        found = self.augment(x.clone())  # it may write into what it is given
-        if len(found) != len(x):
-            raise InvalidInput(
-                f"augment= makes {len(found)} examples of {len(x)}.", mend="Let it return a variation of each."
-            )
-        return self.prepare(found)
+            return x
+        found: Any = self.augment(x.clone())  # it may write into what it is given
+        if not isinstance(found, Tensor) or len(found) != len(x):
+            said = f"{len(found)} examples" if isinstance(found, Tensor) else type(found).__name__
+            raise InvalidInput(f"augment= makes {said} of {len(x)}.", mend="Let it return a variation of each.")
+        return found
 
     def outputs(self, x: Tensor, network: nn.Module | None = None, task: Tensor | int | None = None) -> Tensor:
         """(n, C) raw outputs of (n, ...) examples in evaluation mode, without gradients.
