@@ -35,7 +35,6 @@ class Adam(torch.optim.Adam):
     def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
         values = list(parameters)
         super().__init__(values, lr=lr, fused=all(map(_fusible, values)) or None)
-
         self._laying_out = self.register_step_pre_hook(_lay_out)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
