@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from onward.config import GateSettings, ThresholdSettings
 from onward.core import Head, LabelAudit, Verdict
-from onward.evaluation import HeadOutcomes, Outcomes, judge
+from onward.evaluation import HeadOutcomes, Outcomes, judge, scorecard
 
 RESULTS = Path(__file__).parent / "results" / "gate_error_rates.json"
 NO_THRESHOLDS = ThresholdSettings(accuracy=0.0, intent=0.0, sentiment=0.0, entity=0.0)
@@ -46,6 +46,8 @@ class World:
         lost: accuracy that it truly loses on the first older set, beside that.
         intents: intents, equally frequent.
         forgotten: share of the first intent's right answers that it forgets.
+        slow: whether all that was over many cycles: the champion of today is as the candidate, and the one of the world
+            is that of the day when the sets were frozen.
     """
 
     new: int
@@ -58,6 +60,7 @@ class World:
     lost: float = 0.0
     intents: int = 10
     forgotten: float = 0.0
+    slow: bool = False
 
 
 def simulate(world: World, random: np.random.Generator) -> tuple[list[Outcomes], list[Outcomes]]:
@@ -118,10 +121,14 @@ def verdicts(world: World, candidates: int, seed: int, **gate: float) -> list[Ve
     """The gate's verdicts on so many simulated candidates, without absolute thresholds."""
     random = np.random.default_rng(seed)
     settings = GateSettings.model_validate(gate)
-    return [
-        judge(*simulate(world, random), audit=LabelAudit(), gate=settings, thresholds=NO_THRESHOLDS)
-        for _ in range(candidates)
-    ]
+    return [verdict(*simulate(world, random), settings, slow=world.slow) for _ in range(candidates)]
+
+
+def verdict(candidate: Sequence[Outcomes], champion: Sequence[Outcomes], gate: GateSettings, *, slow: bool) -> Verdict:
+    """The gate's, without absolute thresholds."""
+    once = {one.name: one for one in scorecard(champion).sets} if slow else {}
+    today = candidate if slow else champion
+    return judge(candidate, today, audit=LabelAudit(), gate=gate, thresholds=NO_THRESHOLDS, standards=once)
 
 
 def promoted(verdict: Verdict) -> bool:
@@ -195,6 +202,10 @@ def false_refusals() -> Iterable[Row]:
     small = World(100, (110,) * 7, intents=77, churn=0.1)
     yield "intents: 77 intents, 10 older examples each, churn 10 %", small, failed("intent "), {}
     yield "not worse: 100 new, 3 heads", World(100, SEVEN, THREE), failed("not worse"), {}
+    for churn in (0.05, 0.1, 0.144):
+        for name, old in (("7 older sets of 60", (60,) * 7), ("50 older sets of 60", FIFTY), ("7 of 150", (150,) * 7)):
+            world = World(60, old, churn=churn, slow=True)
+            yield f"slip of a set: {name}, churn {churn:.0%} since they were frozen", world, failed("slip "), {}
 
 
 def detection() -> Iterable[Row]:
@@ -210,6 +221,10 @@ def detection() -> Iterable[Row]:
     for each, share in ((10, 0.5), (10, 1.0), (20, 0.5), (20, 1.0), (40, 0.5)):
         world = World(100, (11 * each,) * 7, intents=77, churn=0.02, forgotten=share)
         yield f"1 intent of 77 ({each} older examples) forgotten to {share:.0%}", world, failed("intent intent0"), {}
+    for lost in (0.1, 0.2, 0.3):
+        for size, sets in ((60, 7), (60, 50), (150, 7), (150, 50), (300, 7)):
+            slow = World(60, (size,) * sets, lost=lost, slow=True)
+            yield f"{lost * 100:.0f} points lost on 1 of {sets} sets of {size}, bit by bit", slow, failed("slip "), {}
 
 
 TABLES: dict[str, Callable[[], Iterable[Row]]] = {

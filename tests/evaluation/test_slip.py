@@ -41,3 +41,46 @@ def test_new_work_unknown_sets_and_too_few_examples_are_left_out() -> None:
     assert slipped([outcomes("one", 0, 100, new=True)], {"one": reached("one", 1.0)}, GATE) == []
     assert slipped([outcomes("one", 0, 100)], {}, GATE) == []
     assert slipped([outcomes("one", 0, GATE.min_set - 1)], {"one": reached("one", 1.0)}, GATE) == []
+
+
+def slips(*rights: int, count: int = 100, once: float = 0.95) -> dict[str, bool]:
+    """Check -> whether it passes, where sets of so many examples have so many right now."""
+    parts = [outcomes(f"set{at}", right, count) for at, right in enumerate(rights)]
+    found = slipped(parts, {part.name: reached(part.name, once) for part in parts}, GATE)
+    assert all(finding.otherwise == "refuse" for finding in found)
+    return {finding.check.name: finding.check.passed for finding in found}
+
+
+def test_a_set_may_not_pay_for_what_the_others_gain() -> None:
+    assert slips(100, 100, 100, 75) == {"slip": True, "slip set3": False}
+
+
+def test_every_set_that_slipped_is_told() -> None:
+    assert slips(100, 70, 100, 70, 100, 100, 100, 100) == {"slip": True, "slip set1": False, "slip set3": False}
+
+
+def test_of_sets_that_hold_the_one_that_lost_most_is_told() -> None:
+    assert slips(96, 93, 95) == {"slip": True, "slip set1": True}
+
+
+def test_what_may_be_chance_on_a_set_passes_and_the_more_sets_the_more_may_be() -> None:
+    assert slips(100, 87) == {"slip": True, "slip set1": True}
+    assert slips(100, 84) == {"slip": True, "slip set1": False}
+    assert slips(84, *[100] * 49) == {"slip": True, "slip set0": True}
+    assert slips(80, *[100] * 49) == {"slip": True, "slip set0": False}
+
+
+def test_small_sets_are_judged_with_their_neighbours() -> None:
+    assert slips(30, 30, 20, 20, count=30) == {"slip": False, "slip set2..set3": False}
+
+
+def test_on_many_examples_a_slip_of_the_bound_alone_passes() -> None:
+    assert slips(100_000, 90_000, count=100_000) == {"slip": True, "slip set1": True}
+    assert slips(100_000, 89_900, count=100_000) == {"slip": True, "slip set1": False}
+
+
+def test_a_head_that_nobody_could_answer_once_is_left_out() -> None:
+    parts = [outcomes("one", 50, 100), outcomes("two", 95, 100)]
+    unanswered = SetScore("one", 100, 0.0, {})
+    (finding,) = slipped(parts, {"one": unanswered, "two": reached("two", 0.95)}, GATE)
+    assert finding.check.passed

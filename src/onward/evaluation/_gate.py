@@ -30,8 +30,8 @@ def judge(
     """Decide whether a candidate may take the champion's place. Every check that applies is listed.
 
     In order: `evidence`, `trust`, `threshold ...`, `better`, and, where there is a champion, `not worse ...`,
-    `forgetting ...`, `intent ...` and `slip`. A candidate that is no better than the champion, on the new work and on
-    all work together, is promoted with a chance of at most `gate.significance`. The folder's README.md says how.
+    `forgetting ...`, `intent ...` and `slip ...`. A candidate that is no better than the champion, on the new work and
+    on all work together, is promoted with a chance of at most `gate.significance`. The folder's README.md says how.
 
     Args:
         candidate: its outcomes, oldest set first.

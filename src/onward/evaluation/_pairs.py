@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from onward.core import InvalidInput
 
@@ -13,6 +13,8 @@ from ._outcomes import JUDGED, Judged, Outcomes, pooled
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,18 +69,26 @@ def joined(pairs: Sequence[Pair], name: str) -> Pair:
 
 
 def grouped(pairs: Sequence[Pair], min_set: int) -> list[Pair]:
+    """Neighbours as one, each of `min_set` examples or more; see `neighbours`."""
+    return [_as_one(group) for group in neighbours(pairs, lambda pair: pair.count, min_set)]
+
+
+def neighbours(sets: Sequence[T], size: Callable[[T], int], min_set: int) -> list[list[T]]:
     """Neighbours, in order, put together until a group has `min_set` examples; what is left over joins the last group.
 
     Groups depend on nothing but the sizes of the sets before them, so adding a set changes the last group at most.
+
+    >>> neighbours([30, 40, 60, 10], int, 60)
+    [[30, 40], [60, 10]]
     """
-    groups: list[list[Pair]] = [[]]
-    for pair in pairs:
-        if sum(one.count for one in groups[-1]) >= min_set:
+    groups: list[list[T]] = [[]]
+    for one in sets:
+        if sum(map(size, groups[-1])) >= min_set:
             groups.append([])
-        groups[-1].append(pair)
-    if len(groups) > 1 and sum(one.count for one in groups[-1]) < min_set:
+        groups[-1].append(one)
+    if len(groups) > 1 and sum(map(size, groups[-1])) < min_set:
         groups[-2:] = [groups[-2] + groups[-1]]
-    return [_as_one(group) for group in groups if group]
+    return [group for group in groups if group]
 
 
 def _as_one(group: Sequence[Pair]) -> Pair:

@@ -104,15 +104,15 @@ def _forgotten(loss: Loss, bound: float, level: float) -> Finding:
     passed = not above or loss.chance > level
     head = "" if loss.head == OVERALL else f" {loss.head}"
     reason = (
-        f"{'keeps' if passed else 'forgets'} older work {_short(loss.name)}{head}: {loss.before:.3f} -> "
+        f"{'keeps' if passed else 'forgets'} older work {short(loss.name)}{head}: {loss.before:.3f} -> "
         f"{loss.after:.3f} on {loss.count} examples (at most {bound:g} may be lost)"
     )
     if above:
         reason += f", {'which may be chance' if passed else 'not by chance'} (p = {loss.chance:.2g}, level {level:.2g})"
-    return Finding(Check(f"forgetting {_short(loss.name)}{head}", passed, loss.lost, bound, reason), "refuse")
+    return Finding(Check(f"forgetting {short(loss.name)}{head}", passed, loss.lost, bound, reason), "refuse")
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     return "..".join(part[:12] for part in name.split(".."))
 
 

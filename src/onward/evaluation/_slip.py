@@ -2,42 +2,123 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from onward.config import GateSettings
 from onward.core import Check, SetScore
 
 from ._finding import Finding
 from ._outcomes import Outcomes
+from ._pairs import neighbours
+from ._relative import ROUNDING, short
 from ._scorecard import head_accuracy
+from ._significance import at_least, holm
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """What one older set, or neighbouring ones, or all of them lost since it was frozen.
+
+    Args:
+        name: the set's, or "first..last" of neighbours.
+        count: examples.
+        once: accuracy then, 0..1, over the heads that somebody could answer then.
+        now: accuracy of the candidate on the same heads, 0..1.
+    """
+
+    name: str
+    count: int
+    once: float
+    now: float
+
+    @property
+    def lost(self) -> float:
+        """Loss in accuracy, -1..1; negative where it is better now."""
+        return self.once - self.now
+
+    def chance(self, loss: float) -> float:
+        """Of so many wrong answers or more, if a share `loss` more of the examples were wrong than once."""
+        wrong = math.floor(self.count * (1 - self.now) + ROUNDING)
+        return at_least(wrong, self.count, min(1.0, 1 - self.once + loss))
 
 
 def slipped(candidate: Sequence[Outcomes], standards: Mapping[str, SetScore], gate: GateSettings) -> list[Finding]:
-    """Whether the candidate, on all older work together, is more than `gate.max_loss` below what was once reached.
+    """Whether the candidate is more than `gate.max_loss` below what was once reached, on all older work together; or
+    on any older set, and not by chance, however much better it is on the others.
+
+    Not by chance: so many wrong answers would be seen with a chance of at most `gate.significance`, over all sets
+    together (Holm), if half of `gate.max_loss` had been lost.
 
     Args:
         candidate: its outcomes.
         standards: older set -> accuracy (0..1) on it of the version that was promoted when the set was frozen.
 
     Returns:
-        One finding; none while the older sets with a standard hold fewer than `gate.min_set` examples.
+        One finding on all of it, and one on every set that slipped; where none did and there are several, on that
+        which lost most. None while the older sets with a standard hold fewer than `gate.min_set` examples.
     """
-    older = [part for part in candidate if not part.new and part.name in standards and len(part.scores)]
-    count = sum(len(part.scores) for part in older)
-    pairs = [
-        (len(found.right), standards[part.name].heads[head].accuracy, head_accuracy(found))
-        for part in older
-        for head, found in part.heads.items()
-        if head in standards[part.name].heads  # a head that nobody could answer then had no figure to slip from
-    ]
-    if count < gate.min_set or not pairs:
+    older = [part for part in candidate if not part.new and _judged(part, standards)]
+    if sum(map(_size, older)) < gate.min_set:
         return []
-    judged = sum(answers for answers, _, _ in pairs)
-    once = sum(answers * before for answers, before, _ in pairs) / judged
-    now = sum(answers * after for answers, _, after in pairs) / judged
-    passed = once - now <= gate.max_loss
+    groups = neighbours(older, _size, gate.min_set)
+    return [_all(_slip(older, standards), gate), *(_each(groups, standards, gate) if len(groups) > 1 else [])]
+
+
+def _size(part: Outcomes) -> int:
+    return len(part.scores)
+
+
+def _judged(part: Outcomes, standards: Mapping[str, SetScore]) -> bool:
+    """Whether it has a head that somebody could answer once; another had no figure to slip from."""
+    return part.name in standards and any(head in standards[part.name].heads for head in part.heads)
+
+
+def _slip(parts: Sequence[Outcomes], standards: Mapping[str, SetScore]) -> Slip:
+    """Neighbours as one; each head counts as often as it has answers."""
+    found = [
+        (len(own.right), standards[part.name].heads[head].accuracy, head_accuracy(own))
+        for part in parts
+        for head, own in part.heads.items()
+        if head in standards[part.name].heads
+    ]
+    answers = sum(count for count, _, _ in found)
+    once = sum(count * before for count, before, _ in found) / answers
+    now = sum(count * after for count, _, after in found) / answers
+    name = parts[0].name if len(parts) == 1 else f"{parts[0].name}..{parts[-1].name}"
+    return Slip(name, sum(map(_size, parts)), once, now)
+
+
+def _all(slip: Slip, gate: GateSettings) -> Finding:
+    passed = slip.lost <= gate.max_loss
     reason = (
-        f"{'holds' if passed else 'has slipped from'} what was once reached on all older work: {once:.3f} -> {now:.3f} "
-        f"on {count} examples (at most {gate.max_loss:g} may be lost over all cycles)"
+        f"{'holds' if passed else 'has slipped from'} what was once reached on all older work: {_figures(slip)} "
+        f"(at most {gate.max_loss:g} may be lost over all cycles)"
     )
-    return [Finding(Check("slip", passed, once - now, gate.max_loss, reason), "refuse")]
+    return Finding(Check("slip", passed, slip.lost, gate.max_loss, reason), "refuse")
+
+
+def _each(groups: Sequence[Sequence[Outcomes]], standards: Mapping[str, SetScore], gate: GateSettings) -> list[Finding]:
+    slips = [_slip(group, standards) for group in groups]
+    chances = holm([slip.chance(gate.max_loss / 2) for slip in slips])
+    found = [_set(slip, chance, gate) for slip, chance in zip(slips, chances, strict=True)]
+    failed = [finding for finding in found if not finding.check.passed]
+    return failed or [max(found, key=lambda finding: finding.check.figure)]
+
+
+def _set(slip: Slip, chance: float, gate: GateSettings) -> Finding:
+    above = slip.lost > gate.max_loss + ROUNDING
+    passed = not above or chance > gate.significance
+    name = short(slip.name)
+    reason = (
+        f"{'holds' if passed else 'has slipped from'} what was once reached on {name}: {_figures(slip)} "
+        f"(at most {gate.max_loss:g} may be lost over all cycles)"
+    )
+    if above:
+        reason += f", {'which may be chance' if passed else 'not by chance'} (p = {chance:.2g})"
+    return Finding(Check(f"slip {name}", passed, slip.lost, gate.max_loss, reason), "refuse")
+
+
+def _figures(slip: Slip) -> str:
+    return f"{slip.once:.3f} -> {slip.now:.3f} on {slip.count} examples"

@@ -210,6 +210,26 @@ def test_several_labels_are_held_to_the_loss_that_they_are_learned_by():
     assert refused.attempts[-1].forgetting.forgotten == ("task 0", "task 1")
 
 
+@pytest.mark.parametrize(
+    ("loss", "why"),
+    [
+        (lambda scores, y: (scores * y).sum() / scores.std(0).sum(), "alone is no finite number"),
+        (lambda scores, y: ((scores - y) ** 2).mean(1), "does not work on an example alone"),
+        (nn.BCEWithLogitsLoss(), "takes no examples of shape"),
+    ],
+)
+def test_what_could_not_be_judged_is_refused_before_it_is_learned(loss, why):
+    manager = ContinualLearningManager(batch_size=64)
+    learner = manager.setup_agent_continual_learning("tags", nn.Linear(4, 3), scenario="domain", loss=loss)
+    x = torch.randn(200, 5 if "takes" in why else 4)
+    told = []
+    with pytest.raises(InvalidInput, match=why):
+        manager.learn_new_task("tags", (x, (x[:, :3] > 0).float()), progress=lambda *at: told.append(at))
+    assert not told
+    assert manager.learner("tags") is learner
+    assert manager._agents["tags"].given == 0
+
+
 def test_tasks_of_one_name_each_however_many_are_refused():
     manager = agent([lambda manager: manager.elastic_weight_consolidation(0.0)])
     one = blobs([0, 1])
@@ -357,9 +377,9 @@ def test_real_targets_and_arrays():
 def test_experiences_with_names_and_tasks_that_come_again():
     manager = agent()
     x, y = blobs([0, 1])
-    for _ in range(3):
-        manager.learn_new_task("support", Experience(x, y, 7, "greetings"), epochs=2)
-    assert list(manager._agents["support"].held) == ["greetings", "greetings (2)", "greetings (3)"]
+    greetings = Experience(x, y, 7, "greetings")
+    names = [manager.learn_new_task("support", greetings, epochs=2).task for _ in range(3)]
+    assert list(manager._agents["support"].held) == names == ["greetings", "greetings (2)", "greetings (3)"]
     assert manager.learn_new_task("support", Experience(x, y, 7), epochs=1).task == "task 7"
 
 
@@ -492,3 +512,12 @@ def test_what_is_left_after_forgetting_is_held_to_the_best_of_what_is_left():
     assert result.accepted
     assert float(manager._agents["support"].held["first"].best.mean()) > 0.95
     assert [one.since for one in result.attempts[0].forgetting.findings] == ["before"]
+
+
+def test_where_all_that_was_held_out_is_forgotten_nothing_is_compared():
+    manager, one = agent(), blobs([0, 1])
+    keyed = Experience(*one, task=0, name="first", keys=["ann"] * len(one[0]))
+    whys = {manager.learn_new_task("support", keyed).why}
+    assert manager.forget(["ann"]) > 0
+    whys.add(manager.learn_new_task("support", Experience(*one, task=1, name="second")).why)
+    assert whys == {"There is no older task that could suffer."}

@@ -13,9 +13,9 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.neural import above, at_least
 
-from ._checks import is_classes
+from ._checks import asked, check_experience, check_targets, is_classes
 from ._experience import Experience
-from ._losses import each
+from ._losses import LossFunction, each
 from ._noninferiority import mean_above, more_often, surely_not_worse
 
 Outcomes = np.ndarray[Any, np.dtype[np.float64]]
@@ -199,15 +199,38 @@ def outcomes(learner: Any, experience: Experience) -> Tensor:
     scores: Tensor = learner.scores(experience.x, experience.task)
     if is_classes(experience.y):
         return (scores.argmax(1) == experience.y).double().cpu()
+    return -_losses(learner._course.loss, scores, experience.y)  # noqa: SLF001 - what it learns by
+
+
+def check_outcomes(learner: Any, experience: Experience) -> None:
+    """Look whether `outcomes` will say something of an experience, before it is learned.
+
+    Args:
+        learner: a `ContinualLearner`.
+
+    Raises:
+        InvalidInput: the experience does not fit, or the learner's loss says nothing of an example alone.
+    """
+    check_experience(experience, learner.device)
+    if is_classes(experience.y):
+        return
+    course, named = learner._course, learner._loss  # noqa: SLF001 - what it learns by
+    outputs = asked(course, course.network, experience.x[:1])
+    check_targets(outputs, experience.y, named)
+    _losses(course.loss, outputs, experience.y[:1])
+
+
+def _losses(loss: LossFunction, scores: Tensor, y: Tensor) -> Tensor:
+    """(n,) what a loss says of each example."""
     with torch.no_grad():
-        losses = each(learner._course.loss, scores, experience.y).double().cpu()  # noqa: SLF001 - what it learns by
+        losses = each(loss, scores, y).double().cpu()
     if not losses.isfinite().all():
         raise InvalidInput(
             "The loss of an example alone is no finite number.",
             why="Learners are compared example by example.",
             mend="Give a function of (scores, y) whose value is the mean over the examples, however few.",
         )
-    return -losses
+    return losses
 
 
 def _pairs(

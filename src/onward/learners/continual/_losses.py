@@ -44,7 +44,8 @@ def each(loss: LossFunction, scores: Tensor, y: Tensor) -> Tensor:
 
     Mean squares and `cross_entropy` are asked about all rows at once; any other function about one row after the other,
     some 30 microseconds each on a CPU. It is given the row twice, whose mean is that of the row, as many a function
-    takes the dimension of the examples away where there is one alone (`squeeze`).
+    takes the dimension of the examples away where there is one alone (`squeeze`). A loss that weighs examples, by
+    their class or otherwise, weighs none here: the weighted mean of one is what it is itself.
 
     Args:
         scores: (n, ...) of the examples.

@@ -17,7 +17,7 @@ from onward.learners.neural import above, folder_of, is_kept, keep, kept, plain_
 from ._agent import Agent, AgentCard
 from ._checks import keys_of, methods_of
 from ._experience import Experience
-from ._forgetting import ForgettingDetector, outcomes
+from ._forgetting import ForgettingDetector, check_outcomes, outcomes
 from ._held import HeldOut
 from ._learner import ContinualLearner
 from ._method import Method
@@ -39,7 +39,7 @@ class TaskResult:
 
     Args:
         agent_type: who learned it.
-        task: what it is called.
+        task: what it is called, with a number where an older one is called so.
         accepted: whether the agent knows it now; otherwise the agent is as it was.
         why: one sentence.
         attempts: the copies that learned it, the last one the one that was kept, if any.
@@ -206,11 +206,14 @@ class ContinualLearningManager:
 
         Raises:
             NotFound: no agent is called so.
-            InvalidInput: the data do not fit the agent, or are too few to hold any out.
+            InvalidInput: the data do not fit the agent, or are too few to hold any out; or they are no classes, and the
+                agent's loss says nothing of an example alone.
         """
         agent = self._agent(agent_type)
         experience = self._experience(agent, new_task_data)
+        check_outcomes(agent.learner, experience)
         lesson, asked = held_out(experience, self._held_out, self._seed)
+        name = _unused(experience.name, agent.held)
         trial = Trial(agent.copied, self.detector, dict(agent.held))
         tried = ladder(agent.methods, agent.settings["batch_size"]) if preserve_performance else [agent.methods]
         attempts: list[Attempt] = []
@@ -218,12 +221,12 @@ class ContinualLearningManager:
             candidate = trial.attempt(methods, lesson, asked, training)
             attempts.append(candidate.attempt)
             if candidate.attempt.passed or not preserve_performance:
-                own = {_unused(experience.name, agent.held): HeldOut(asked, outcomes(candidate.learner, asked))}
+                own = {name: HeldOut(asked, outcomes(candidate.learner, asked))}
                 agent.learner, agent.held = candidate.learner, candidate.held | own
                 agent.names.append(experience.name)
-                return TaskResult(agent_type, experience.name, True, _told(attempts), tuple(attempts))
+                return TaskResult(agent_type, name, True, _told(attempts), tuple(attempts))
         agent.names.append(experience.name)
-        return TaskResult(agent_type, experience.name, False, _told(attempts), tuple(attempts))
+        return TaskResult(agent_type, name, False, _told(attempts), tuple(attempts))
 
     def elastic_weight_consolidation(self, strength: float = 100.0, **settings: Any) -> EWC:
         """A method for `setup_agent_continual_learning`: see `EWC` for its settings."""
@@ -379,7 +382,7 @@ def _unused(name: str, taken: Collection[str]) -> str:
 def _told(attempts: Sequence[Attempt]) -> str:
     report = attempts[-1].forgetting
     if report is None:
-        return "It is the first task."
+        return "There is no older task that could suffer."
     worst = max(not_borne(report) or report.findings, key=lambda one: one.loss)
     since = f"has lost {worst.loss:.3g} since it was best" if worst.since == "best" else f"lost {worst.loss:.3g}"
     lost = f"{worst.task} {since}, {report.margin:g} is borne"
