@@ -14,7 +14,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -126,9 +126,16 @@ def verdicts(world: World, candidates: int, seed: int, **gate: float) -> list[Ve
 
 def verdict(candidate: Sequence[Outcomes], champion: Sequence[Outcomes], gate: GateSettings, *, slow: bool) -> Verdict:
     """The gate's, without absolute thresholds."""
-    once = {one.name: one for one in scorecard(champion).sets} if slow else {}
+    once = scorecard([replace(part, new=True) for part in champion]).sets if slow else ()
     today = candidate if slow else champion
-    return judge(candidate, today, audit=LabelAudit(), gate=gate, thresholds=NO_THRESHOLDS, standards=once)
+    return judge(
+        candidate,
+        today,
+        audit=LabelAudit(),
+        gate=gate,
+        thresholds=NO_THRESHOLDS,
+        standards={one.name: one for one in once},
+    )
 
 
 def promoted(verdict: Verdict) -> bool:
@@ -205,7 +212,12 @@ def false_refusals() -> Iterable[Row]:
     for churn in (0.05, 0.1, 0.144):
         for name, old in (("7 older sets of 60", (60,) * 7), ("50 older sets of 60", FIFTY), ("7 of 150", (150,) * 7)):
             world = World(60, old, churn=churn, slow=True)
-            yield f"slip of a set: {name}, churn {churn:.0%} since they were frozen", world, failed("slip "), {}
+            yield f"slip of a set: {name}, churn {churn:.0%} since they were frozen", world, failed("slip set"), {}
+    for churn in (0.05, 0.1, 0.144):
+        for each in (10, 20, 40):
+            world = World(100, (11 * each,) * 7, intents=77, churn=churn, slow=True)
+            name = f"77 intents, {each} older examples each, churn {churn:.0%} since they were frozen"
+            yield f"slip of an intent: {name}", world, failed("slip intent"), {}
 
 
 def detection() -> Iterable[Row]:
@@ -224,7 +236,16 @@ def detection() -> Iterable[Row]:
     for lost in (0.1, 0.2, 0.3):
         for size, sets in ((60, 7), (60, 50), (150, 7), (150, 50), (300, 7)):
             slow = World(60, (size,) * sets, lost=lost, slow=True)
-            yield f"{lost * 100:.0f} points lost on 1 of {sets} sets of {size}, bit by bit", slow, failed("slip "), {}
+            yield (
+                f"{lost * 100:.0f} points lost on 1 of {sets} sets of {size}, bit by bit",
+                slow,
+                failed("slip set"),
+                {},
+            )
+    for each, share in ((10, 0.5), (10, 1.0), (20, 0.5), (20, 1.0), (40, 0.5)):
+        slow = World(100, (11 * each,) * 7, intents=77, forgotten=share, slow=True)
+        name = f"1 intent of 77 ({each} older examples) forgotten to {share:.0%}, bit by bit"
+        yield name, slow, failed("slip intent intent0"), {}
 
 
 TABLES: dict[str, Callable[[], Iterable[Row]]] = {

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from benchmarks.real_data import folder, snips
@@ -39,6 +41,15 @@ def test_saying_nothing_where_something_is_wanted_is_wrong():
     assert all(
         figure == 0 for head in card.heads.values() for figure in (head.accuracy, head.precision, head.recall, head.f1)
     )
+
+
+def test_how_many_of_each_label_were_found_is_kept_of_what_is_new():
+    wanted = [Labels(intent=intent, entities=()) for intent in "aab"]
+    found = scored(wanted, [Labels(intent=intent) for intent in "abb"])
+    (card,) = scorecard([found]).sets
+    assert card.heads["intent"].labels == {"a": (1, 2), "b": (1, 1)}
+    assert card.heads["entities"].labels == {}
+    assert scorecard([replace(found, new=False)]).sets[0].heads["intent"].labels == {}
 
 
 def test_entities_count_by_exact_spans():

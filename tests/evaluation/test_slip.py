@@ -4,8 +4,8 @@ import pytest
 
 from onward.config import Settings
 from onward.core import EvaluationSet, Example, HeadScore, Labels, Prediction, SetScore
-from onward.evaluation import Outcomes, score
-from onward.evaluation._slip import slipped
+from onward.evaluation import Outcomes, score, scorecard
+from onward.evaluation._slip import slipped, slipped_intents
 
 GATE = Settings().gate
 
@@ -84,3 +84,67 @@ def test_a_head_that_nobody_could_answer_once_is_left_out() -> None:
     unanswered = SetScore("one", 100, 0.0, {})
     (finding,) = slipped(parts, {"one": unanswered, "two": reached("two", 0.95)}, GATE)
     assert finding.check.passed
+
+
+INTENTS = tuple("abcdefgh")
+
+
+def of_intents(found: dict[str, int], each: int, *, name: str = "one", new: bool = False) -> Outcomes:
+    """So many examples of every intent; all are found, or so many."""
+    rows = [(intent, n < found.get(intent, each)) for intent in INTENTS for n in range(each)]
+    examples = tuple(
+        Example(id=f"{name}{n:04}", text=str(n), labels=Labels(intent=intent), split="evaluation")
+        for n, (intent, _) in enumerate(rows)
+    )
+    said = [Prediction(Labels(intent=intent if right else "?")) for intent, right in rows]
+    return score(said, EvaluationSet(name=name, examples=examples, new=new))
+
+
+def once(*parts: Outcomes) -> dict[str, SetScore]:
+    return {part.name: part for part in scorecard(parts).sets}
+
+
+def intents(found: dict[str, int], each: int, before: dict[str, int]) -> dict[str, bool]:
+    frozen = once(of_intents(before, each, new=True))
+    judged = slipped_intents([of_intents(found, each)], frozen, GATE)
+    assert all(finding.otherwise == "refuse" for finding in judged)
+    return {finding.check.name: finding.check.passed for finding in judged}
+
+
+def test_an_intent_may_not_be_lost_bit_by_bit() -> None:
+    assert intents({"a": 17, "c": 5}, 20, {"a": 19, "c": 19}) == {"slip intent c": False}
+
+
+def test_what_may_be_chance_on_an_intent_passes() -> None:
+    """At most as many may be missed as would be, once in 20 for 8 intents, where each is missed 5 % more often."""
+    assert intents({"c": 11}, 20, {"c": 17}) == {"slip intent c": True}  # 30 points are more than the bound
+    assert intents({"c": 10}, 20, {"c": 17}) == {"slip intent c": False}
+
+
+def test_of_an_intent_no_more_than_the_bound_may_be_lost_however_many_examples_there_are() -> None:
+    assert intents({"c": 750}, 1000, {}) == {"slip intent c": True}
+    assert intents({"c": 749}, 1000, {}) == {"slip intent c": False}
+
+
+def test_the_intents_of_all_sets_are_judged_together() -> None:
+    frozen = once(of_intents({}, 5, name="one", new=True), of_intents({"c": 4}, 5, name="two", new=True))
+    parts = [of_intents({"c": 1}, 5, name=name) for name in ("one", "two")]
+    (finding,) = slipped_intents(parts, frozen, GATE)
+    assert finding.check.figure == pytest.approx(0.9 - 0.2)
+    assert not finding.check.passed
+    assert slipped_intents(parts[:1], frozen, GATE) == [], "5 examples are too few"
+
+
+def test_of_a_set_that_is_sampled_as_large_a_share_was_found() -> None:
+    frozen = once(of_intents({"c": 15}, 20, new=True))
+    (finding,) = slipped_intents([of_intents({"c": 2}, 10)], frozen, GATE)
+    assert finding.check.figure == pytest.approx(0.75 - 0.2)
+
+
+def test_intents_of_new_work_and_of_unknown_sets_are_left_out() -> None:
+    frozen = once(of_intents({}, 20, new=True))
+    lost = {"c": 0}
+    assert slipped_intents([of_intents(lost, 20, new=True)], frozen, GATE) == []
+    assert slipped_intents([of_intents(lost, 20, name="two")], frozen, GATE) == []
+    assert slipped_intents([of_intents(lost, 20)], {"one": SetScore("one", 160, 0.0, {})}, GATE) == []
+    assert slipped_intents([of_intents(lost, 20)], once(of_intents({}, 20)), GATE) == [], "it was not new then"

@@ -160,6 +160,9 @@ class HeadScore:
     Classification (intent, sentiment): `accuracy`, and precision, recall and F1 averaged over labels (macro).
     Entities: micro precision, recall and F1 of exact spans; `accuracy` is F1 (spans have no true negatives).
     Task: `count` tasks; all four are the mean over tasks of the share of a task's queries right.
+
+    Args:
+        labels: of a classification on a set that was new: label -> (its examples found, its examples).
     """
 
     count: int
@@ -167,6 +170,7 @@ class HeadScore:
     precision: float
     recall: float
     f1: float
+    labels: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

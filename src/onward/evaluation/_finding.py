@@ -15,6 +15,12 @@ class Finding(NamedTuple):
     otherwise: Decision
 
 
+def told(findings: Sequence[Finding]) -> list[Finding]:
+    """Of one question asked of many: every finding that failed; where none did, that with the highest figure."""
+    failed = [finding for finding in findings if not finding.check.passed]
+    return failed or sorted(findings, key=lambda finding: -finding.check.figure)[:1]
+
+
 def decision(findings: Sequence[Finding]) -> Decision:
     """Refuse if any failed check calls for it, else keep if any does, else promote."""
     wanted = {finding.otherwise for finding in findings if not finding.check.passed}

@@ -13,7 +13,7 @@ from ._finding import Finding, decision
 from ._outcomes import Outcomes, pooled
 from ._pairs import joined, side_by_side
 from ._relative import better, forgotten, forgotten_intents, leaves, not_worse
-from ._slip import slipped
+from ._slip import slipped, slipped_intents
 
 
 def judge(
@@ -60,6 +60,7 @@ def judge(
     else:
         findings += _against(candidate, champion, gate, None if leaving else level)
         findings += slipped(candidate, standards or {}, gate)
+        findings += slipped_intents(candidate, standards or {}, gate)
     return Verdict(decision(findings), tuple(replace(f.check, otherwise=f.otherwise) for f in findings))
 
 

@@ -1,41 +1,75 @@
-"""Which intents a candidate has forgotten."""
+"""What became of each intent: since the champion, and since its examples were frozen."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ._outcomes import HeadOutcomes
+from onward.core import SetScore
+
+from ._outcomes import HeadOutcomes, Outcomes
 from ._pairs import Pair
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """How many of an intent's examples each model finds."""
+    """How many of an intent's examples were found, and are.
+
+    Args:
+        before: of as many examples as there are now.
+    """
 
     intent: str
     count: int
-    before: int
+    before: float
     after: int
 
     @property
     def lost(self) -> float:
-        """Loss of recall from champion to candidate, -1..1."""
+        """Loss of recall, -1..1."""
         return (self.before - self.after) / self.count
+
+    @property
+    def figures(self) -> str:
+        """For people."""
+        return f"recall {self.before / self.count:.2f} -> {self.after / self.count:.2f} on {self.count} examples"
 
 
 def recalls(pair: Pair, min_intent: int) -> list[Recall]:
-    """Every intent with at least `min_intent` examples, by name. One that the champion never found cannot lose."""
+    """Every intent with at least `min_intent` examples, by name: before is the champion, after the candidate."""
     if "intent" not in pair.candidate.heads:
         return []
-    counts = Counter(pair.candidate.heads["intent"].wanted)
-    before, after = _found(pair.champion.heads["intent"]), _found(pair.candidate.heads["intent"])
-    return [
-        Recall(intent, count, before[intent], after[intent])
-        for intent, count in sorted(counts.items())
-        if count >= min_intent
+    before, after = (found_by_label(side.heads["intent"]) for side in (pair.champion, pair.candidate))
+    counts = sorted(Counter(pair.candidate.heads["intent"].wanted).items())
+    return [Recall(name, count, before[name], after[name]) for name, count in counts if count >= min_intent]
+
+
+def recalls_since(candidate: Sequence[Outcomes], standards: Mapping[str, SetScore], min_intent: int) -> list[Recall]:
+    """Every intent with at least `min_intent` examples in older sets, by name: before is when each set was frozen."""
+    parts: defaultdict[str, list[Recall]] = defaultdict(list)
+    for part in candidate:
+        if not part.new and part.name in standards:
+            for one in _since(part, standards[part.name]):
+                parts[one.intent].append(one)
+    whole = [
+        Recall(name, sum(one.count for one in own), sum(one.before for one in own), sum(one.after for one in own))
+        for name, own in sorted(parts.items())
     ]
+    return [one for one in whole if one.count >= min_intent]
 
 
-def _found(head: HeadOutcomes) -> Counter[str]:
+def _since(part: Outcomes, once: SetScore) -> Iterator[Recall]:
+    """The intents of one set. Of what is left of it as large a share was found as of all of it."""
+    if "intent" not in part.heads or "intent" not in once.heads:
+        return
+    labels, now = once.heads["intent"].labels, found_by_label(part.heads["intent"])
+    for intent, count in Counter(part.heads["intent"].wanted).items():
+        if intent in labels:
+            right, of = labels[intent]
+            yield Recall(intent, count, count * right / of, now[intent])
+
+
+def found_by_label(head: HeadOutcomes) -> Counter[str]:
+    """How many examples of each label a model found."""
     return Counter(want for want, say in zip(head.wanted, head.said, strict=True) if want == say)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from onward.config import GateSettings
 from onward.core import Check
 
-from ._finding import Finding
+from ._finding import Finding, told
 from ._forgetting import OVERALL, Loss, forgetting
 from ._intents import Recall, recalls
 from ._outcomes import Outcomes
@@ -100,15 +100,12 @@ def forgotten(candidate: Sequence[Outcomes], champion: Sequence[Outcomes], gate:
 
 
 def _forgotten(loss: Loss, bound: float, level: float) -> Finding:
-    above = loss.lost > bound + ROUNDING
-    passed = not above or loss.chance > level
+    passed, said = not_by_chance(loss.lost, bound, loss.chance, level)
     head = "" if loss.head == OVERALL else f" {loss.head}"
     reason = (
         f"{'keeps' if passed else 'forgets'} older work {short(loss.name)}{head}: {loss.before:.3f} -> "
-        f"{loss.after:.3f} on {loss.count} examples (at most {bound:g} may be lost)"
+        f"{loss.after:.3f} on {loss.count} examples (at most {bound:g} may be lost){said}"
     )
-    if above:
-        reason += f", {'which may be chance' if passed else 'not by chance'} (p = {loss.chance:.2g}, level {level:.2g})"
     return Finding(Check(f"forgetting {short(loss.name)}{head}", passed, loss.lost, bound, reason), "refuse")
 
 
@@ -124,19 +121,22 @@ def forgotten_intents(old: Pair, gate: GateSettings) -> list[Finding]:
     forgotten intent gets its own.
     """
     judged = recalls(old, gate.min_intent)
-    chances = holm([at_least(max(0, one.before - one.after), one.count, gate.max_loss) for one in judged])
-    found = [_recall(one, chance, gate) for one, chance in zip(judged, chances, strict=True)]
-    failed = [finding for finding in found if not finding.check.passed]
-    return failed or sorted(found, key=lambda finding: -finding.check.figure)[:1]
+    chances = holm([at_least(max(0, round(one.before) - one.after), one.count, gate.max_loss) for one in judged])
+    return told([_recall(one, chance, gate) for one, chance in zip(judged, chances, strict=True)])
 
 
 def _recall(one: Recall, chance: float, gate: GateSettings) -> Finding:
-    above = one.lost > gate.max_intent_loss + ROUNDING
-    passed = not above or chance > gate.significance
+    passed, said = not_by_chance(one.lost, gate.max_intent_loss, chance, gate.significance)
     reason = (
-        f"{'keeps' if passed else 'forgets'} intent {one.intent}: recall {one.before / one.count:.2f} -> "
-        f"{one.after / one.count:.2f} on {one.count} examples (at most {gate.max_intent_loss:g} may be lost)"
+        f"{'keeps' if passed else 'forgets'} intent {one.intent}: {one.figures} "
+        f"(at most {gate.max_intent_loss:g} may be lost){said}"
     )
-    if above:
-        reason += f", {'which may be chance' if passed else 'not by chance'} (p = {chance:.2g})"
     return Finding(Check(f"intent {one.intent}", passed, one.lost, gate.max_intent_loss, reason), "refuse")
+
+
+def not_by_chance(lost: float, bound: float, chance: float, level: float) -> tuple[bool, str]:
+    """Whether a loss is borne, since it is within the bound or may be chance; and how the latter is told."""
+    if lost <= bound + ROUNDING:
+        return True, ""
+    passed = chance > level
+    return passed, f", {'which may be chance' if passed else 'not by chance'} (p = {chance:.2g}, level {level:.2g})"

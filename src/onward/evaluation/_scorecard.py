@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from onward.core import HeadScore, Scorecard, SetScore
 
+from ._intents import found_by_label
 from ._outcomes import HeadOutcomes, Judged, Outcomes, pooled
 
 
@@ -32,6 +34,8 @@ def head_accuracy(head: HeadOutcomes) -> float:
 
 def _set_score(outcomes: Outcomes) -> SetScore:
     heads = {head: _head_score(head, found) for head, found in outcomes.heads.items()}
+    if outcomes.new:
+        heads = {head: replace(one, labels=_labels(outcomes.heads[head])) for head, one in heads.items()}
     return SetScore(outcomes.name, len(outcomes.scores), outcomes.accuracy, {str(k): v for k, v in heads.items()})
 
 
@@ -43,6 +47,12 @@ def _head_score(head: Judged, found: HeadOutcomes) -> HeadScore:
     return HeadScore(len(found.right), accuracy, precision, recall, f1)
 
 
+def _labels(head: HeadOutcomes) -> dict[str, tuple[int, int]]:
+    """How many of each label's examples were found."""
+    wanted, right = Counter(head.wanted), found_by_label(head)
+    return {label: (right[label], count) for label, count in wanted.items()}
+
+
 def _micro(head: HeadOutcomes) -> tuple[float, float, float]:
     right, wrong, missed = (int(count) for count in head.spans.sum(axis=0))
     f1 = head_accuracy(head)
@@ -52,8 +62,7 @@ def _micro(head: HeadOutcomes) -> tuple[float, float, float]:
 
 
 def _macro(head: HeadOutcomes) -> tuple[float, float, float]:
-    wanted, said = Counter(head.wanted), Counter(head.said)
-    right = Counter(want for want, say in zip(head.wanted, head.said, strict=True) if want == say)
+    wanted, said, right = Counter(head.wanted), Counter(head.said), found_by_label(head)
     precision = (right[label] / max(said[label], 1) for label in wanted)
     recall = (right[label] / count for label, count in wanted.items())
     f1 = (2 * right[label] / (count + said[label]) for label, count in wanted.items())

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from onward.config import GateSettings
 from onward.core import Check, SetScore
 
-from ._finding import Finding
+from ._finding import Finding, told
+from ._intents import Recall, recalls_since
 from ._outcomes import Outcomes
 from ._pairs import neighbours
-from ._relative import ROUNDING, short
+from ._relative import ROUNDING, not_by_chance, short
 from ._scorecard import head_accuracy
 from ._significance import at_least, holm
 
@@ -102,22 +103,43 @@ def _all(slip: Slip, gate: GateSettings) -> Finding:
 def _each(groups: Sequence[Sequence[Outcomes]], standards: Mapping[str, SetScore], gate: GateSettings) -> list[Finding]:
     slips = [_slip(group, standards) for group in groups]
     chances = holm([slip.chance(gate.max_loss / 2) for slip in slips])
-    found = [_set(slip, chance, gate) for slip, chance in zip(slips, chances, strict=True)]
-    failed = [finding for finding in found if not finding.check.passed]
-    return failed or [max(found, key=lambda finding: finding.check.figure)]
-
-
-def _set(slip: Slip, chance: float, gate: GateSettings) -> Finding:
-    above = slip.lost > gate.max_loss + ROUNDING
-    passed = not above or chance > gate.significance
-    name = short(slip.name)
-    reason = (
-        f"{'holds' if passed else 'has slipped from'} what was once reached on {name}: {_figures(slip)} "
-        f"(at most {gate.max_loss:g} may be lost over all cycles)"
+    return told(
+        [
+            _one(short(slip.name), slip.lost, _figures(slip), chance, gate.max_loss, gate.significance)
+            for slip, chance in zip(slips, chances, strict=True)
+        ]
     )
-    if above:
-        reason += f", {'which may be chance' if passed else 'not by chance'} (p = {chance:.2g})"
-    return Finding(Check(f"slip {name}", passed, slip.lost, gate.max_loss, reason), "refuse")
+
+
+def slipped_intents(
+    candidate: Sequence[Outcomes], standards: Mapping[str, SetScore], gate: GateSettings
+) -> list[Finding]:
+    """Whether any intent lost more than `gate.max_intent_loss` of the recall once reached on it, and not by chance.
+
+    Not by chance: so many would be missed with a chance of at most `gate.significance`, over all intents together
+    (Holm), if each example of it were missed as often as once, and with chance `gate.max_loss` more.
+    """
+    judged = recalls_since(candidate, standards, gate.min_intent)
+    chances = holm([_missed(one, gate.max_loss) for one in judged])
+    return told(
+        [
+            _one(f"intent {one.intent}", one.lost, one.figures, chance, gate.max_intent_loss, gate.significance)
+            for one, chance in zip(judged, chances, strict=True)
+        ]
+    )
+
+
+def _missed(one: Recall, more: float) -> float:
+    return at_least(one.count - one.after, one.count, min(1.0, 1 - one.before / one.count + more))
+
+
+def _one(name: str, lost: float, figures: str, chance: float, bound: float, level: float) -> Finding:
+    passed, said = not_by_chance(lost, bound, chance, level)
+    reason = (
+        f"{'holds' if passed else 'has slipped from'} what was once reached on {name}: {figures} "
+        f"(at most {bound:g} may be lost over all cycles){said}"
+    )
+    return Finding(Check(f"slip {name}", passed, lost, bound, reason), "refuse")
 
 
 def _figures(slip: Slip) -> str:
