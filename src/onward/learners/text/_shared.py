@@ -6,15 +6,44 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final, Literal
 
 import numpy as np
 
-from onward.core import DatasetVersion, Example, MissingExtra
+from onward.core import DatasetVersion, Example, InvalidInput, MissingExtra
+
+HeadName = Literal["intent", "sentiment"]
+HEAD_NAMES: Final[tuple[HeadName, ...]] = ("intent", "sentiment")
 
 
 def learning_examples(dataset: DatasetVersion) -> tuple[Example, ...]:
     """The examples of the train and validation splits, in the data set's order."""
     return tuple(e for e in dataset.examples if e.split != "evaluation")
+
+
+def labelled_examples(dataset: DatasetVersion, learner: str) -> list[Example]:
+    """Those of the learning examples with a text, a weight above 0, and an intent or a sentiment.
+
+    Args:
+        learner: who asks.
+
+    Raises:
+        InvalidInput: there are none.
+    """
+    available = learning_examples(dataset)
+    found = [e for e in available if e.text.strip() and e.weight > 0 and any(label(e, head) for head in HEAD_NAMES)]
+    if not found:
+        raise InvalidInput(
+            f"The data set has nothing that the {learner} learner can learn.",
+            why=f"None of its {len(available)} examples for training has a text and an intent or a sentiment.",
+            mend="Record corrections or labelled interactions, or train another learner.",
+        )
+    return found
+
+
+def label(example: Example, head: HeadName) -> str | None:
+    """What the example says of a head; `None` where it says nothing or the empty string."""
+    return (example.labels.intent if head == "intent" else example.labels.sentiment) or None
 
 
 def stratified(examples: Sequence[Example], count: int, seed: int) -> list[Example]:

@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from onward.config import Settings
-from onward.core import DatasetVersion, Example, InvalidInput, Model, Trained, Training, content_hash
-from onward.learners.text._shared import learning_examples, one_thread
+from onward.core import DatasetVersion, Example, Model, Trained, Training, content_hash
+from onward.learners.text._shared import (
+    HEAD_NAMES,
+    HeadName,
+    label,
+    labelled_examples,
+    learning_examples,
+    one_thread,
+)
 
-from ._model import FORMAT, HEAD_NAMES, ContinualTextModel, Head, HeadName, label, load_model
+from ._model import FORMAT, ContinualTextModel, Head, load_model
 from ._rows import counted
 
 if TYPE_CHECKING:
@@ -70,21 +77,14 @@ class ContinualTextLearner:
             MissingExtra: PyTorch is not installed.
         """
         started = time.monotonic()
-        available = learning_examples(dataset)
-        examples = [e for e in available if _usable(e)]
-        if not examples:
-            raise InvalidInput(
-                "The data set has nothing that the continual learner can learn.",
-                why=f"None of its {len(available)} examples for training has a text and an intent or a sentiment.",
-                mend="Record corrections or labelled interactions, or train another learner.",
-            )
+        examples = labelled_examples(dataset, "continual")
         known = champion if isinstance(champion, ContinualTextModel) and self._goes_on(champion) else None
         with one_thread():
             taught = self._taught(examples, known, training, _key(dataset, known, training.seed, self.memory))
         report = {
             "quick": known is not None,
             "examples": sum(e.new for e in examples) if known is not None else len(examples),
-            "skipped": len(available) - len(examples),
+            "skipped": len(learning_examples(dataset)) - len(examples),
             "seconds": time.monotonic() - started,
             **_figures(taught),
         }
@@ -122,10 +122,6 @@ class ContinualTextLearner:
             Damaged: a file is missing, is not what was saved, or is of another format.
         """
         return load_model(folder)
-
-
-def _usable(example: Example) -> bool:
-    return bool(example.text.strip()) and example.weight > 0 and any(label(example, head) for head in HEAD_NAMES)
 
 
 def _lesson(examples: Sequence[Example], name: HeadName, head: Head | None) -> Lesson:

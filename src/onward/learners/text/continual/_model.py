@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from onward.core import Example, Labels, Prediction
+from onward.core import Labels, Prediction
 from onward.learners.text._features import Floats
 from onward.learners.text._saved import CARD, WEIGHTS, damaged, read_model, write_model
+from onward.learners.text._shared import HeadName
 
 from ._rows import WIDTH, counted, weighed
 
-HeadName = Literal["intent", "sentiment"]
-HEAD_NAMES: Final[tuple[HeadName, ...]] = ("intent", "sentiment")
 FORMAT: Final = 1
 WHAT: Final = "a continual text model"
 PREDICTED_AT_ONCE: Final = 8192
@@ -84,11 +83,6 @@ class ContinualTextModel:
         """Write `model.json` (labels, states, the hash of the tensors) and `weights.safetensors`."""
         heads = {name: HeadCard(list(head.labels), head.memory, head.state) for name, head in self.heads.items()}
         write_model(folder, _tensors(self.heads), lambda weights: Card(FORMAT, heads, weights))
-
-
-def label(example: Example, head: HeadName) -> str | None:
-    """What the example says of a head; `None` where it says nothing or the empty string."""
-    return (example.labels.intent if head == "intent" else example.labels.sentiment) or None
 
 
 @dataclass(frozen=True, slots=True)

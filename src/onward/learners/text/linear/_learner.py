@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from onward.config import Settings
-from onward.core import DatasetVersion, Example, InvalidInput, Model, Trained, Training
-from onward.learners.text._shared import deadline, learning_examples, stratified, within_replay_budget
+from onward.core import DatasetVersion, Example, Model, Trained, Training
+from onward.learners.text._shared import (
+    HEAD_NAMES,
+    deadline,
+    label,
+    labelled_examples,
+    learning_examples,
+    stratified,
+    within_replay_budget,
+)
 
-from ._model import HEAD_NAMES, LinearModel, load_model
-from ._teaching import Taught, label, teach
+from ._model import LinearModel, load_model
+from ._teaching import Taught, teach
 
 MIN_REPLAY_PER_LABEL: Final = 2
 
@@ -58,20 +66,13 @@ class LinearLearner:
             InvalidInput: no example of the train or validation split has a text and an intent or a sentiment.
         """
         started, cpu = time.monotonic(), time.process_time()
-        available = learning_examples(dataset)
-        examples = [e for e in available if _usable(e)]
-        if not examples:
-            raise InvalidInput(
-                "The data set has nothing that the linear learner can learn.",
-                why=f"None of its {len(available)} examples for training has a text and an intent or a sentiment.",
-                mend="Record corrections or labelled interactions, or train another learner.",
-            )
+        examples = labelled_examples(dataset, "linear")
         known = champion if training.quick and _can_update(champion, examples) else None
         chosen = self._chosen(examples, known, training.seed)
         taught = teach(chosen, known, training, deadline(training.budget))
         report = _report(taught, quick=known is not None) | {
             "examples": len(chosen),
-            "skipped": len(available) - len(examples),
+            "skipped": len(learning_examples(dataset)) - len(examples),
             "seconds": time.monotonic() - started,
             "cpu_seconds": time.process_time() - cpu,
         }
@@ -89,10 +90,6 @@ class LinearLearner:
             Damaged: a file is missing, is not what was saved, or is of another format.
         """
         return load_model(folder)
-
-
-def _usable(example: Example) -> bool:
-    return bool(example.text.strip()) and example.weight > 0 and any(label(example, head) for head in HEAD_NAMES)
 
 
 def _can_update(champion: Model | None, examples: Sequence[Example]) -> TypeGuard[LinearModel]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from onward.core import Labels, Prediction
 from onward.learners.text._features import Features, Floats
 from onward.learners.text._saved import CARD, WEIGHTS, damaged, read_model, write_model
+from onward.learners.text._shared import HEAD_NAMES, HeadName
 
 from ._heads import LinearHead
 
-HeadName = Literal["intent", "sentiment"]
-HEAD_NAMES: Final[tuple[HeadName, ...]] = ("intent", "sentiment")
 FORMAT: Final = 1
 WHAT: Final = "a linear model"
 PREDICTED_AT_ONCE: Final = 8192

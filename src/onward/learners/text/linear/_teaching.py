@@ -10,9 +10,10 @@ import numpy as np
 
 from onward.core import Example, Training
 from onward.learners.text._features import Features, fit_features, grow_features
+from onward.learners.text._shared import HEAD_NAMES, HeadName, label
 
 from ._heads import Lesson, LinearHead, fit_head, update_head
-from ._model import HEAD_NAMES, HeadName, LinearModel
+from ._model import LinearModel
 
 MAX_FEATURES: Final = 2**18
 MAX_WEIGHTS: Final = 2**23  # 32 MiB of float32
@@ -45,11 +46,6 @@ def teach(
             if limit <= MIN_FEATURES:
                 raise
             limit = max(limit // 2, MIN_FEATURES)
-
-
-def label(example: Example, head: HeadName) -> str | None:
-    """What the example says of a head; `None` where it says nothing or the empty string."""
-    return (example.labels.intent if head == "intent" else example.labels.sentiment) or None
 
 
 def _feature_limit(examples: Sequence[Example], champion: LinearModel | None) -> int:
