@@ -61,8 +61,8 @@ STRENGTHS = {
     "permuted, domain": Strengths(500.0, 1000.0, 0.9, 5.0),
 }
 NAMES = (
-    "onward", "fine-tuning", "EWC", "EWC, a fifth", "online EWC", "online EWC, a tenth", "SI", "LwF", "replay",
-    "replay, 1/t", "DER++", "joint",
+    "onward", "fine-tuning", "EWC", "EWC, a fifth", "EWC, predicted", "online EWC", "online EWC, a tenth",
+    "online EWC, predicted", "SI", "LwF", "replay", "replay, 1/t", "DER++", "joint",
 )  # fmt: skip
 
 
@@ -73,8 +73,10 @@ def method(name: str, strengths: Strengths) -> Method:
         "fine-tuning": FineTuning,
         "EWC": lambda: EWC(strengths.ewc),
         "EWC, a fifth": lambda: EWC(strengths.ewc / 5),
+        "EWC, predicted": lambda: EWC(strengths.ewc, kind="predicted"),
         "online EWC": lambda: EWC(strengths.online, online=True, decay=strengths.decay),
         "online EWC, a tenth": lambda: EWC(strengths.online / 10, online=True, decay=strengths.decay),
+        "online EWC, predicted": lambda: EWC(strengths.online, online=True, decay=strengths.decay, kind="predicted"),
         "SI": lambda: SynapticIntelligence(strengths.si),
         "LwF": lambda: LearningWithoutForgetting(squared=False),
         "replay": lambda: ExperienceReplay(MEMORY),

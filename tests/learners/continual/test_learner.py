@@ -814,6 +814,9 @@ def test_a_squared_error_is_a_likelihood_by_any_name(method: Method, loss: objec
     own = learner(method, loss=nn.HuberLoss(), scenario="domain")
     with pytest.raises(InvalidInput, match='kind="empirical"'):
         own.learn(Experience(first.x, torch.randn(len(first), 10)), steps=2)
+    likeliest = learner(replace(method, kind="predicted"), loss=loss, scenario="domain")
+    with pytest.raises(InvalidInput, match="likeliest class"):
+        likeliest.learn(Experience(first.x, torch.randn(len(first), 10)), steps=2)
 
 
 def test_what_varies_examples_leaves_those_that_are_kept_alone() -> None:

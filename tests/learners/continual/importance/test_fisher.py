@@ -81,13 +81,14 @@ def test_true_fisher_is_decided_by_its_generator():
 
 
 @pytest.mark.parametrize("name", ["convolutions", "one position", "signals"])
-@pytest.mark.parametrize("kind", ["empirical", "exact"])
+@pytest.mark.parametrize("kind", ["empirical", "exact", "predicted"])
 def test_layers_have_a_closed_form(name, kind):
     network, (x, y) = network_of(name), data(7, 2, 8, 8)
     network(x)  # makes lazy layers, moves running statistics
     found = fisher(network, x, y, kind=kind, batch=4)
     network.eval()
-    close(found.values, moments(network, x, empirical(y) if kind == "empirical" else exact))
+    y = network(x).argmax(1) if kind == "predicted" else y
+    close(found.values, moments(network, x, exact if kind == "exact" else empirical(y)))
     assert set(found.ways.values()) == {"closed"}
 
 
@@ -321,6 +322,8 @@ def test_convolutions_of_every_shape(kernel, stride, padding, dilation, groups, 
     [
         ({"kind": "nearly"}, "nearly"),
         ({"loss": "hinge"}, "hinge"),
+        ({"kind": "predicted", "loss": "mse"}, "squares there are 0"),
+        ({"kind": "predicted", "loss": F.cross_entropy}, "draw"),
         ({"loss": F.cross_entropy}, "draw"),
         ({"kind": "empirical"}, "no targets"),
         ({"kind": "empirical", "y": torch.zeros(2).long()}, "2 targets"),

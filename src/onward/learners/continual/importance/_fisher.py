@@ -13,8 +13,8 @@ from onward.learners.continual._losses import LossFunction
 
 from ._sums import Directions, Importance, mean_moments
 
-Kind = Literal["true", "exact", "empirical"]
-KINDS: Final = ("true", "exact", "empirical")
+Kind = Literal["true", "exact", "empirical", "predicted"]
+KINDS: Final = ("true", "exact", "empirical", "predicted")
 LIKELIHOODS: Final = ("cross_entropy", "mse")
 
 
@@ -41,7 +41,9 @@ def fisher(  # noqa: PLR0913 - what the expectation is over, and how to go about
         x: (n, ...) examples, at least one.
         y: (n,) classes or (n, ...) real targets; only "empirical" asks for them.
         kind: what y the squares are of. "true": one, drawn from what the network says; "exact": the expectation over
-            what it says, one backward pass for each output; "empirical": the y given.
+            what it says, one backward pass for each output; "empirical": the y given; "predicted": the likeliest class,
+            as in several published codes, to repeat them with their strengths. It is too small where the network is
+            unsure (van de Ven 2025, arXiv:2502.11756, compares the kinds).
         loss: "cross_entropy": p is the softmax of the scores. "mse": p is a Gaussian of variance 1 around the outputs,
             so that -log p is half the sum of the squared errors. A function of (scores, y) that is a mean over the
             examples stands for -log p itself; "empirical" only.
@@ -99,6 +101,12 @@ def _check(kind: str, loss: object, x: Tensor, y: Tensor | None) -> None:
         raise InvalidInput(
             f"No likelihood is called {loss!r}.", mend="Name one, or give a function.", options=LIKELIHOODS
         )
+    if kind == "predicted" and loss == "mse":
+        raise InvalidInput(
+            "Of real values the likeliest are those that are predicted, and the squares there are 0.",
+            mend="Choose another kind.",
+            options=KINDS[:-1],
+        )
     if callable(loss) and kind != "empirical":
         raise InvalidInput(
             f"A function of scores and targets says nothing to draw from, which {kind!r} needs.",
@@ -124,7 +132,9 @@ def _categorical(
     said = (scores if counts is None else scores.masked_fill(~counts, -torch.inf)).softmax(1)
     if kind == "exact":
         return [_less_one(said, at) * said[:, at, None].sqrt() for at in _possible(said, counts)]
-    if kind == "true" or y is None:
+    if kind == "predicted":
+        y = said.argmax(1)
+    elif kind == "true" or y is None:
         noise = torch.empty(said.shape, dtype=said.dtype).exponential_(generator=generator).to(said.device)
         y = (said / noise.clamp_min_(torch.finfo(said.dtype).tiny)).argmax(1)
     return [_less_one(said, y.long())]

@@ -43,7 +43,8 @@ class EWC:
         online: one decaying penalty around the latest parameters.
         decay: of the older F with each experience, 0..1; online only.
         kind: "true": F of a label drawn from what the network says for each example; "exact": expected over all
-            labels, one backward pass for each; "empirical": of the labels given.
+            labels, one backward pass for each; "empirical": of the labels given; "predicted": of the likeliest label,
+            to repeat what was published with it. See `fisher`.
         normalise: scale F of each experience to a mean of 1, so that all experiences weigh the same (as Schwarz et al.
             do, whose scale they do not say); the strength then is that much smaller.
         examples: drawn from each experience for F, at least 1; all if not said.
@@ -124,11 +125,16 @@ def rows_of(experience: Experience, course: Course, count: int | None) -> Tensor
 
 
 def check_likelihood(kind: Kind, experience: Experience, course: Course) -> None:
-    """Refuse targets of which nothing is known to draw others from.
+    """Refuse targets of which nothing is known to draw others from, or of which the likeliest say nothing.
 
     Raises:
-        InvalidInput: they are such, and others have to be drawn.
+        InvalidInput: they are such, and the kind asks for that.
     """
+    if kind == "predicted" and not is_classes(experience.y):
+        raise InvalidInput(
+            'Fisher information of kind "predicted" is of the likeliest class, and these targets are none.',
+            mend='Take kind="empirical"; or "true" for real targets under loss="mse".',
+        )
     if kind != "empirical" and not _is_likelihood(course.loss) and not is_classes(experience.y):
         raise InvalidInput(
             f"Fisher information of kind {kind!r} needs a likelihood to draw targets from, which a loss does not tell.",
