@@ -163,6 +163,13 @@ def test_what_is_no_number_is_refused_and_nothing_changes(column: str, bad: floa
         (lambda _: {"task": torch.zeros(3, dtype=torch.long)}, "task has the shape"),
         (lambda _: {"logits": torch.zeros(2, 1)}, "columns"),
         (lambda _: {"keys": ["a"]}, "1 keys for 2"),
+        (lambda _: {"keys": "ab"}, "keys is one text"),
+        (lambda _: {"keys": {"a", "b"}}, "keys is a set"),
+        (lambda _: {"keys": [1, 2]}, "1 is no key"),
+        (lambda _: {"x": [[0.0] * 3] * 2}, "x is a list"),
+        (lambda _: {"y": torch.tensor(1)}, "y is a tensor"),
+        (lambda _: {"task": 1.5}, "task is 1.5"),
+        (lambda _: {"task": torch.zeros(2)}, "task is torch.float32"),
     ],
 )
 def test_what_does_not_fit_is_refused(change: Callable[[None], dict[str, Any]], said: str) -> None:
@@ -275,6 +282,35 @@ def test_no_gradient_goes_into_a_buffer() -> None:
     buffer = Buffer(4)
     buffer.add(torch.zeros(2, 1), torch.zeros(2), 0, chance(), logits=logits)
     assert not buffer.contents().extra["logits"].requires_grad
+
+
+def test_tasks_are_long_whatever_whole_numbers_they_come_as() -> None:
+    buffer = Buffer(9)
+    for task in (torch.ones(2, dtype=torch.int32), 1, torch.ones(2, dtype=torch.uint8)):
+        buffer.add(torch.zeros(2, 1), torch.zeros(2), task, chance())
+    assert buffer.contents().task.dtype == torch.long
+    assert buffer.counts("task") == {1: 6}
+
+
+@pytest.mark.parametrize("rows", [torch.tensor([3]), torch.tensor([-1]), torch.tensor([0.0]), [0]])
+def test_rows_that_are_not_there_cannot_be_read(rows: Any) -> None:
+    buffer = Buffer(5)
+    offer(buffer, 3, chance())
+    with pytest.raises(InvalidInput, match=r"[Rr]ows"):
+        buffer.at(rows)
+
+
+def test_numbers_of_rows_are_no_mask() -> None:
+    buffer = Buffer(3)
+    offer(buffer, 3, chance())
+    with pytest.raises(InvalidInput, match="True or False"):
+        buffer.drop(torch.tensor([0, 1, 2]))
+    assert len(buffer) == 3
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="no device 'gpu'"):
+        Buffer(3, device="gpu")
 
 
 @pytest.mark.parametrize("rows", [[-1], [0, 3]])

@@ -142,6 +142,16 @@ def test_a_network_without_a_last_linear_layer_is_told_what_else_there_is() -> N
     assert view_of(twice, torch.no_grad()(twice), x, y).features is None
 
 
+@pytest.mark.parametrize("policy", ["herding", "gradient_magnitude"])
+def test_what_diverged_picks_nothing(policy: str) -> None:
+    network = net()
+    network[0].weight.data.fill_(torch.nan)
+    with pytest.raises(InvalidInput, match="diverged"):
+        merits_for(
+            Buffer(2, policy), network, torch.no_grad()(network), torch.randn(4, 6).double(), torch.arange(4) % 3
+        )
+
+
 def test_looking_leaves_no_hook_behind() -> None:
     network = net()
 

@@ -203,7 +203,9 @@ def test_an_unknown_name_says_the_known_ones() -> None:
             policy_of(wrong)
 
 
-@pytest.mark.parametrize("make", [lambda: Ring("day"), lambda: Ring(each=0), lambda: ClassBalanced("x")])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "make", [lambda: Ring("day"), lambda: Ring(each=0), lambda: Ring(each=2.5), lambda: ClassBalanced("x")]
+)  # type: ignore[arg-type]
 def test_settings_that_cannot_be_are_refused(make: object) -> None:
     with pytest.raises(InvalidInput):
         make()  # type: ignore[operator]

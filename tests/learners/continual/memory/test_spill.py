@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -161,6 +163,32 @@ def test_damage_is_found_and_changes_nothing(what: str, kind: str, tmp_path: Pat
         buffer.restore(state)
     assert buffer.keys() == [f"k{number}" for number in range(30)]
     assert torch.equal(buffer.contents().x[:, 0], torch.arange(30.0))
+
+
+def test_what_could_not_be_read_leaves_what_is_kept_next_as_it_is(tmp_path: Path) -> None:
+    buffer, again = Buffer(30, folder=tmp_path), Buffer(30, folder=tmp_path)
+    offer(buffer, 30, chance())
+    state, paths = buffer.state(), list(tmp_path.glob("*.rows"))
+    buffer.update(torch.arange(30), x=torch.ones(30, 5))
+    for path in paths:
+        path.write_bytes(b"")
+    with pytest.raises(Damaged):
+        buffer.restore(state)
+    buffer.update(
+        torch.arange(30), y=torch.full((30,), 7), task=torch.ones(30).long(), logits=torch.ones(30, 1).bfloat16()
+    )
+    again.restore(buffer.state())
+    assert torch.equal(again.contents().x, torch.ones(30, 5))
+    assert torch.equal(again.contents().y, torch.full((30,), 7))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda buffer: pickle.loads(pickle.dumps(buffer))])
+def test_rows_in_a_folder_have_one_writer_and_no_copy(copied: Callable[[Buffer], Buffer], tmp_path: Path) -> None:
+    buffer = Buffer(9, folder=tmp_path)
+    offer(copied(buffer), 9, chance())  # a pattern may go anywhere
+    offer(buffer, 9, chance())
+    with pytest.raises(InvalidInput, match="folder of its own"):
+        copied(buffer)
 
 
 def test_two_buffers_do_not_write_to_one_folder(tmp_path: Path) -> None:

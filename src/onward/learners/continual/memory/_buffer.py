@@ -6,15 +6,25 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
 from onward.learners.continual._checks import keys_of
-from onward.learners.neural import folder_of, keep, kept, put_together, taken_apart, text, whole
+from onward.learners.neural import device_of, folder_of, keep, kept, put_together, taken_apart, text, whole
 
-from ._columns import check_finite, check_parts, groups_of, picked, rows_for
+from ._columns import (
+    check_finite,
+    check_names,
+    check_parts,
+    check_rows,
+    check_tensors,
+    groups_of,
+    names_of,
+    picked,
+    rows_for,
+    tasks_of,
+)
 from ._importance import Scored
 from ._merit import view_of
 from ._names import policy_of
@@ -30,7 +40,8 @@ class Buffer:
 
     The first `add` decides the columns, their shapes and types, and takes the room for all rows at once. Nothing here
     looks at one example at a time, but for the keys of those that are kept. Random numbers come from the generator
-    that is handed in, on the CPU, and are the same whatever the device. Not for several threads.
+    that is handed in, on the CPU, and are the same whatever the device. Not for several threads. One whose rows lie in
+    files cannot be copied or pickled: two would write to one folder.
 
     Args:
         capacity: examples at most.
@@ -42,7 +53,7 @@ class Buffer:
         snapshots: states whose rows stay in that folder, at least 1.
 
     Raises:
-        InvalidInput: there is no bound, or one is below 1; or the policy is none.
+        InvalidInput: there is no bound, or one is below 1; or the policy is none, or the device is not there.
         Unavailable: the folder cannot be written.
 
     >>> chance = torch.Generator().manual_seed(0)
@@ -68,7 +79,7 @@ class Buffer:
         whole(1, **{k: v for k, v in (("capacity", capacity), ("bytes", bytes)) if v is not None}, snapshots=snapshots)
         self.policy = policy_of(policy)
         self._bounds = (capacity, bytes)
-        self._device = None if device is None else torch.device(device)
+        self._device = None if device is None else device_of(device)
         self._table = Table(self._device, None if folder is None else folder_of(folder), snapshots)
 
     def __repr__(self) -> str:
@@ -142,25 +153,24 @@ class Buffer:
             task: (n,) long, or of all.
             keys: a text for each by which it can be forgotten, or `None`.
             merit: (n,) how much each is worth keeping, for policies that ask for it.
-            check: whether NaN and infinity are refused among what would be kept, which costs a pass over it and makes
-                a GPU wait. For callers that have looked already.
+            check: whether NaN, infinity and keys that are no texts are refused among what would be kept, which costs a
+                pass over it and makes a GPU wait. For callers that have looked already.
             extra: (n, ...) further columns, e.g. `logits`.
 
         Raises:
             InvalidInput: they do not fit what is there, or are refused; nothing is changed.
             Unavailable: there is no room on the disk, at the first `add` of a buffer in a folder.
         """
+        check_tensors({"x": x, "y": y, **extra})
         count, table = len(x), self._table
-        tasks = task.to(x.device) if isinstance(task, Tensor) else torch.full((count,), task, device=x.device)
         parts = {
             "x": x.detach(),
             "y": y.detach(),
-            "task": tasks,
+            "task": tasks_of(task, count, x.device),
             **{name: part.detach() for name, part in extra.items()},
         }
         check_parts(table.columns, parts, count)
-        if keys is not None and len(keys) != count:
-            raise InvalidInput(f"{len(keys)} keys for {count} examples.", mend="Give a key or None for each.")
+        names = names_of(keys, count)
         if not count:
             return 0
         offer = self._offer(parts, count, merit)
@@ -169,9 +179,11 @@ class Buffer:
         chosen = picked(parts, choice.rows)
         if check:
             check_finite(chosen)
+            if names is not None:
+                check_names(names[choice.rows.numpy()])
         if not table.columns:
             table.begin(parts, ledger.capacity)
-        table.put(offer, choice, chosen, None if keys is None else np.array(keys, dtype=object))
+        table.put(offer, choice, chosen, names)
         return len(choice.rows)
 
     def sample(self, count: int, generator: torch.Generator, balanced: By | None = None) -> Sample:
@@ -186,22 +198,28 @@ class Buffer:
         self._refuse_empty()
         whole(0, count=count)
         if balanced is None:
-            return self.at(distinct(count, len(self), generator))
+            return self._table.take(distinct(count, len(self), generator))
         groups = self._groups(balanced)
         chance, ties = torch.rand(2, len(self), generator=generator).to(groups.device)
-        return self.at(leading(groups, chance, count, ties=ties))
+        return self._table.take(leading(groups, chance, count, ties=ties))
 
     def at(self, index: Tensor) -> Sample:
-        """The examples of (n,) rows."""
+        """The examples of (n,) rows.
+
+        Raises:
+            InvalidInput: there is no such row, or nothing is there yet.
+        """
         self._refuse_empty()
+        check_rows(index, len(self))
         return self._table.take(index)
 
     def contents(self, task: int | None = None) -> Sample:
         """All examples, or all of one task, in the order of their rows."""
         self._refuse_empty()
         if task is None:
-            return self.at(torch.arange(len(self)))
-        return self.at((self._groups("task") == task).nonzero().squeeze(1))
+            return self._table.take(torch.arange(len(self)))
+        whole(None, task=task)
+        return self._table.take((self._groups("task") == task).nonzero().squeeze(1))
 
     def counts(self, by: By = "class") -> dict[int, int]:
         """How many there are of each class or task; of real targets, of each task."""
@@ -227,15 +245,11 @@ class Buffer:
         """
         self._refuse_empty()
         own = self._table.columns
+        check_tensors(columns)
+        check_rows(index, len(self))
         check_parts({name: column for name, column in own.items() if name in columns} or own, columns, len(index))
-        rows = index.cpu()
-        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(self):
-            raise InvalidInput(
-                f"Rows {int(rows.min())}..{int(rows.max())} of {len(self)}.",
-                mend=f"Give rows from 0 to {len(self) - 1}.",
-            )
         check_finite(columns)
-        self._table.write(rows, {name: part.detach() for name, part in columns.items()})
+        self._table.write(index.cpu(), {name: part.detach() for name, part in columns.items()})
 
     def forget(self, keys: Collection[str]) -> int:
         """Drop the examples with these keys and overwrite their rows; how many.
@@ -254,13 +268,15 @@ class Buffer:
         """Drop the rows where (n,) `mask` is true and overwrite them; how many. Others take their places.
 
         Raises:
-            InvalidInput: the mask has another length.
+            InvalidInput: the mask is none of truth values, or has another length.
         """
-        if mask.shape != (len(self),):
+        check_tensors({"The mask": mask})
+        if mask.shape != (len(self),) or mask.dtype != torch.bool:
             raise InvalidInput(
-                f"The mask has shape {tuple(mask.shape)} for {len(self)} rows.", mend="Give one for each."
+                f"The mask is {mask.dtype} of shape {tuple(mask.shape)} for {len(self)} rows.",
+                mend="Give True or False for each.",
             )
-        return self._table.drop(mask.cpu().bool())
+        return self._table.drop(mask.cpu())
 
     def prune(self) -> None:
         """Remove from the folder the rows of every state but the latest, e.g. after `forget` and a new checkpoint."""

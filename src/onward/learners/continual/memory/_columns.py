@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.continual._checks import is_classes
+from onward.learners.neural import whole
 
 
 def rows_for(parts: Mapping[str, Tensor], capacity: int | None, limit: int | None) -> int:
@@ -22,6 +27,74 @@ def rows_for(parts: Mapping[str, Tensor], capacity: int | None, limit: int | Non
     if each > limit:
         raise InvalidInput(f"An example takes {each:,} bytes, all may take {limit:,}.", mend="Give more bytes.")
     return min(limit // each, capacity or limit)
+
+
+def check_tensors(parts: Mapping[str, Any]) -> None:
+    """Refuse what is no tensor of rows.
+
+    Raises:
+        InvalidInput: naming the first one.
+    """
+    for name, part in parts.items():
+        if not isinstance(part, Tensor) or not part.ndim:
+            said = f"a tensor {tuple(part.shape)}" if isinstance(part, Tensor) else f"a {type(part).__name__}"
+            raise InvalidInput(f"{name} is {said}.", mend="Give a tensor with a row for each example.")
+
+
+def tasks_of(task: Any, count: int, device: torch.device) -> Tensor:
+    """(n,) long tasks, of each example or the same of all.
+
+    Raises:
+        InvalidInput: they are no whole numbers.
+    """
+    if not isinstance(task, Tensor):
+        whole(None, task=task)
+        return torch.full((count,), int(task), device=device)
+    if task.dtype.is_floating_point or task.dtype.is_complex or task.dtype == torch.bool:
+        raise InvalidInput(f"task is {task.dtype}.", mend="Give whole numbers.")
+    return task.to(device, torch.long)
+
+
+def names_of(keys: Any, count: int) -> np.ndarray | None:
+    """(n,) the key of each example, as it was given; `None` where there are none.
+
+    Raises:
+        InvalidInput: it is no collection in order, or not one for each.
+    """
+    if keys is None:
+        return None
+    if isinstance(keys, str | AbstractSet | Mapping) or not isinstance(keys, Collection):
+        said = "one text" if isinstance(keys, str) else f"a {type(keys).__name__}"
+        raise InvalidInput(f"keys is {said}.", mend="Give a list with a text, or None, for each example.")
+    if len(keys) != count:
+        raise InvalidInput(f"{len(keys)} keys for {count} examples.", mend="Give a key or None for each.")
+    return np.array(keys, dtype=object)
+
+
+def check_names(names: np.ndarray) -> None:
+    """Refuse keys by which nobody could ask to forget.
+
+    Raises:
+        InvalidInput: one is neither a text nor `None`.
+    """
+    for name in names.tolist():
+        if not isinstance(name, str | None):
+            raise InvalidInput(f"{name!r} is no key of an example.", mend="Give a text for each, e.g. str(number).")
+
+
+def check_rows(rows: Any, size: int) -> None:
+    """Refuse rows of which there is none.
+
+    Raises:
+        InvalidInput: they are no tensor (n,) of whole numbers, or there is no such row.
+    """
+    if not isinstance(rows, Tensor) or rows.ndim != 1 or rows.dtype not in (torch.int32, torch.int64):
+        said = f"{rows.dtype} {tuple(rows.shape)}" if isinstance(rows, Tensor) else f"a {type(rows).__name__}"
+        raise InvalidInput(f"The rows are {said}.", mend="Give the numbers of rows as a long tensor (n,).")
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < size:
+        raise InvalidInput(
+            f"Rows {int(rows.min())}..{int(rows.max())} of {size}.", mend=f"Give rows from 0 to {size - 1}."
+        )
 
 
 def check_parts(columns: Mapping[str, Tensor], parts: Mapping[str, Tensor], count: int) -> None:

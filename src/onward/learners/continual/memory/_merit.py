@@ -70,7 +70,7 @@ def gradient_norms(view: View) -> Tensor:
     part of GraNd (Paul et al. 2021, arXiv:2107.07075) that needs no backward pass.
 
     Raises:
-        InvalidInput: the network ends in no linear layer that sees each example once.
+        InvalidInput: the network ends in no linear layer that sees each example once, or diverged.
 
     >>> gradient_norms(View(torch.zeros(1, 2), torch.tensor([1]), torch.tensor([[1.0, 1.0, 1.0]])))
     tensor([1.4142])
@@ -142,6 +142,12 @@ def _features(view: View) -> Tensor:
             "The network has no last linear layer to look at.",
             why="This importance is made of what such a layer is given, once for each example.",
             mend='Choose another policy, e.g. GradientMagnitude(measure="error").',
+        )
+    if not bool(view.features.isfinite().all()):
+        raise InvalidInput(
+            "What the last linear layer is given holds what is no finite number.",
+            why="The network diverged.",
+            mend="Lower the rate.",
         )
     return view.features
 

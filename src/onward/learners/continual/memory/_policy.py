@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.neural import whole
 
 from ._rank import leading
 
@@ -159,7 +160,7 @@ class Ring:
         each: at most so many of each; `None`: the buffer is divided between those met so far.
 
     Raises:
-        InvalidInput: `each` is below 1.
+        InvalidInput: `each` is no whole number from 1 on.
 
     >>> Ring("task", each=20)
     Ring(by='task', each=20)
@@ -172,8 +173,8 @@ class Ring:
 
     def __post_init__(self) -> None:
         check_by(self.by)
-        if self.each is not None and self.each < 1:
-            raise InvalidInput(f"each is {self.each}.", mend="Give 1 example or more, or None.")
+        if self.each is not None:
+            whole(1, each=self.each)
 
     def choose(self, ledger: Ledger, offer: Offer, generator: torch.Generator) -> Choice:  # noqa: ARG002
         age = torch.arange(ledger.seen, ledger.seen + offer.count, dtype=torch.float64)
@@ -251,5 +252,8 @@ def _reaching(cuts: Tensor, groups: Tensor) -> Tensor:
     if (largest := int(groups.max())) < len(cuts):
         return cuts
     if largest >= LARGEST_GROUP:
-        raise InvalidInput(f"{largest} is no number of a class or task.", mend="Number them from 0 on.")
+        raise InvalidInput(
+            f"{largest} is no number of a class or task.",
+            mend=f"Number them from 0 on, to {LARGEST_GROUP - 1} at most.",
+        )
     return torch.cat([cuts, torch.full((largest + 1 - len(cuts),), torch.inf, dtype=torch.float64)])

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onward.core import Busy, Damaged, NotFound, OnwardError, content_hash, decode, encode
+from onward.core import Busy, Damaged, InvalidInput, NotFound, OnwardError, content_hash, decode, encode
 from onward.storage import explained, sync
 
 CHUNK: Final = 4 * 2**20
@@ -69,6 +69,20 @@ class Spill:
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
+    def __reduce__(self) -> tuple[type[Spill], tuple[Path, int]]:
+        """A copy is another writer: of one without rows yet.
+
+        Raises:
+            InvalidInput: there are rows.
+        """
+        if self._raw:
+            raise InvalidInput(
+                f"A buffer whose rows are in {self._folder} cannot be copied.",
+                why="Both would write there.",
+                mend="Make another with a folder of its own.",
+            )
+        return Spill, (self._folder, self._snapshots)
+
     def allocate(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Rows in a file that has no name.
 
@@ -85,7 +99,7 @@ class Spill:
 
     def begin(self, columns: Mapping[str, Tensor]) -> None:
         """These are the columns from now on; none of their rows was kept."""
-        self._raw = {name: column.reshape(-1).view(torch.uint8).numpy() for name, column in columns.items()}
+        self._raw = _bytes_of(columns)
         self._each = {name: max(1, CHUNK // max(1, _row_bytes(column))) for name, column in columns.items()}
         self._chunks = {name: [""] * -(-len(column) // self._each[name]) for name, column in columns.items()}
 
@@ -120,15 +134,17 @@ class Spill:
         """Read kept rows into columns, and go on from them.
 
         Raises:
-            Damaged: they are not what was kept.
+            Damaged: they are not what was kept; nothing is changed here.
         """
+        for name, raw in _bytes_of(columns).items():
+            done = 0
+            for hash_ in card.columns[name].chunks:
+                data = self._chunk(hash_)
+                raw[done : done + len(data)] = np.frombuffer(data, np.uint8)
+                done += len(data)
         self.begin(columns)
         for name, column in card.columns.items():
-            step = self._each[name] * _row_bytes(columns[name])
-            for at, hash_ in enumerate(column.chunks):
-                data = self._chunk(hash_)
-                self._raw[name][at * step : at * step + len(data)] = np.frombuffer(data, np.uint8)
-                self._chunks[name][at] = hash_
+            self._chunks[name][: len(column.chunks)] = column.chunks
 
     def find(self, said: Mapping[str, Any]) -> Card:
         """What `keep` answered with, looked up.
@@ -221,6 +237,11 @@ class Spill:
         if content_hash(data) != hash_:
             raise _damaged(path)
         return data
+
+
+def _bytes_of(columns: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """The bytes of each column, to read and to write."""
+    return {name: column.reshape(-1).view(torch.uint8).numpy() for name, column in columns.items()}
 
 
 def _row_bytes(column: Tensor) -> int:
