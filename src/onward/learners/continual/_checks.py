@@ -133,6 +133,25 @@ def asked(course: Course, network: nn.Module, x: Tensor, task: int | Tensor | No
     return answer
 
 
+def answered(network: nn.Module, inputs: Tensor) -> Tensor:
+    """(n, C) outputs of a batch that is learned from.
+
+    Raises:
+        InvalidInput: it has one example, and the network norms over a batch.
+    """
+    try:
+        outputs: Tensor = network(inputs)
+    except ValueError as error:
+        if len(inputs) > 1:
+            raise
+        raise InvalidInput(
+            "The network takes no batch of one example.",
+            why=f"{error}.",
+            mend="Give more examples at a time, or norm by layers or groups instead of batches.",
+        ) from error
+    return outputs
+
+
 def check_targets(outputs: Tensor, y: Tensor, named: object) -> None:
     """Refuse targets that do not fit a network's outputs. Under a loss of one's own whole numbers are classes.
 

@@ -15,8 +15,9 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.neural import seed_of_torch
 
-from ._checks import is_classes
+from ._checks import answered, is_classes
 from ._experience import Experience
+from ._losses import loss_on
 from ._method import NOTHING, Course, Hooks, Step
 
 LOOK: Final = 64
@@ -192,13 +193,13 @@ class Loop:
         asked = [(recall(step), objective) for recall, objective in self._recall]
         parts = [step.x, *(more for more, _ in asked if more is not None and len(more))]
         inputs = course.varied(parts[0] if len(parts) == 1 else torch.cat(parts))
-        outputs = self._outputs(inputs)
+        outputs = answered(course.network, inputs)
         sizes = [len(part) for part in parts]
         given = list(inputs.split(sizes)) if len(parts) > 1 else [inputs]
         said = list(outputs.split(sizes)) if len(parts) > 1 else [outputs]
         step.inputs, step.outputs = given.pop(0), said.pop(0)
         step.scores = course.heads.scores(step.outputs, step.task)
-        total = step.loss = self._loss(step.scores, step.y)
+        total = step.loss = loss_on(course.loss, step.scores, step.y)
         if self._adjust:
             total = self._adjusted(step)
         for weight in self._weight:
@@ -211,40 +212,6 @@ class Loop:
         for objective in self._objective:
             total = _plus(total, objective, step, None)
         return total
-
-    def _outputs(self, inputs: Tensor) -> Tensor:
-        """(n, C) of a batch.
-
-        Raises:
-            InvalidInput: it has one example, and the network norms over a batch.
-        """
-        try:
-            outputs: Tensor = self._course.network(inputs)
-        except ValueError as error:
-            if len(inputs) > 1:
-                raise
-            raise InvalidInput(
-                "The network takes no batch of one example.",
-                why=f"{error}.",
-                mend="Give more examples at a time, or norm by layers or groups instead of batches.",
-            ) from error
-        return outputs
-
-    def _loss(self, scores: Tensor, y: Tensor) -> Tensor:
-        """That of a batch.
-
-        Raises:
-            InvalidInput: it fails, or is no single number.
-        """
-        try:
-            loss = self._course.loss(scores, y)
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise _no_loss(scores, y, str(error)) from error
-        if loss.ndim:
-            raise _no_loss(scores, y, f"It gives a tensor {tuple(loss.shape)}")
-        return loss
 
     def _adjusted(self, step: Step) -> Tensor:
         """The loss of the batch, of the scores as the methods want them for it."""
@@ -292,14 +259,6 @@ def _diverged(course: Course, step: int, why: str) -> InvalidInput:
         f"The learning of experience {course.learned} diverged by step {step}.",
         why=why,
         mend="Lower the rate or the strength of the methods, and begin again from a state before.",
-    )
-
-
-def _no_loss(scores: Tensor, y: Tensor, why: str) -> InvalidInput:
-    return InvalidInput(
-        f"The loss does not work on scores {tuple(scores.shape)} and targets {tuple(y.shape)}, {y.dtype}.",
-        why=f"{why}.",
-        mend="Give a function of (scores, y) whose value is one number: the mean over the examples.",
     )
 
 

@@ -39,6 +39,23 @@ def loss_of(named: str | LossFunction) -> LossFunction:
     return LOSSES[named]
 
 
+def loss_on(loss: LossFunction, scores: Tensor, y: Tensor) -> Tensor:
+    """What a loss says of a batch: a scalar.
+
+    Raises:
+        InvalidInput: it fails, or is no single number.
+    """
+    try:
+        found = loss(scores, y)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise _no_loss(scores, y, str(error)) from error
+    if found.ndim:
+        raise _no_loss(scores, y, f"It gives a tensor {tuple(found.shape)}")
+    return found
+
+
 def each(loss: LossFunction, scores: Tensor, y: Tensor) -> Tensor:
     """(n,) what a loss says of each example alone; gradients flow.
 
@@ -66,6 +83,14 @@ def each(loss: LossFunction, scores: Tensor, y: Tensor) -> Tensor:
         return scores.new_zeros(0)
     twice = (part.repeat_interleave(2, 0).split(2) for part in (scores, y))
     return torch.stack([_alone(loss, *row) for row in zip(*twice, strict=True)])
+
+
+def _no_loss(scores: Tensor, y: Tensor, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"The loss does not work on scores {tuple(scores.shape)} and targets {tuple(y.shape)}, {y.dtype}.",
+        why=f"{why}.",
+        mend="Give a function of (scores, y) whose value is one number: the mean over the examples.",
+    )
 
 
 def _means(values: Tensor) -> Tensor:

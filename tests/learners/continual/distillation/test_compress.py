@@ -84,6 +84,9 @@ def test_refuses_a_model_that_no_student_can_be_made_of():
     "wrong",
     [
         {"ratio": 1.0},
+        {"ratio": "5"},
+        {"ratio": float("inf")},
+        {"student": "small"},
         {"temperature": -1},
         {"alpha": 2},
         {"held_out": Experience(torch.zeros(0, 64), torch.zeros(0).long())},
@@ -105,9 +108,53 @@ def test_refuses_classes_that_the_teacher_has_no_output_for():
         compress(nn.Linear(3, 5), Experience(torch.zeros(9, 3), torch.full((9,), 5)), nn.Linear(3, 5))
 
 
-def test_says_that_the_training_diverged():
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_says_that_the_training_diverged(epochs):
     with pytest.raises(InvalidInput, match="diverged"):
-        compress(teacher(), digits()[0], lessons=Lessons(epochs=3, rate=1e30))
+        compress(teacher(), digits()[0], lessons=Lessons(epochs=epochs, rate=1e38, batch_size=2000))
+
+
+@pytest.mark.parametrize(
+    ("held_out", "said"),
+    [
+        (lambda x, y: Experience(x * torch.nan, y), "no finite number"),
+        (lambda x, y: Experience(x[:, :3], y), "takes no examples"),
+        (lambda x, y: Experience(x, torch.randn(len(x), 10)), "Targets to learn from"),
+        (lambda x, y: (x, y), "no experience"),
+    ],
+)
+def test_a_student_is_not_taught_where_it_could_not_be_measured(held_out, said):
+    student = nn.Linear(64, 10)
+    before = student.weight.clone()
+    learn, _ = digits()
+    with pytest.raises(InvalidInput, match=said):
+        compress(teacher(), learn, student, held_out=held_out(learn.x, learn.y), lessons=Lessons(epochs=1))
+    assert torch.equal(student.weight, before)
+
+
+def test_teaching_needs_gradients_and_takes_them():
+    learn, held_out = digits()
+    lessons = Lessons(epochs=2, seed=2**70)
+    with torch.no_grad():
+        quiet = compress(teacher(), learn, held_out=held_out, lessons=lessons)
+    same = compress(teacher(), learn, held_out=held_out, lessons=lessons)
+    assert quiet.student_accuracy == same.student_accuracy > 0.5
+
+
+def test_a_batch_norm_over_one_example_is_refused_in_words():
+    student = nn.Sequential(nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Linear(4, 10))
+    with pytest.raises(InvalidInput, match="no batch of one example"):
+        compress(teacher(), digits()[0], student, lessons=Lessons(epochs=1, batch_size=1))
+
+
+def test_targets_that_are_all_alike_are_met_or_not():
+    x = torch.randn(9, 3)
+    for bias, accuracy in ((1.0, 1.0), (2.0, 0.0)):
+        model = nn.Linear(3, 1)
+        nn.init.zeros_(model.weight)
+        nn.init.constant_(model.bias, bias)
+        found = compress(model, Experience(x, torch.ones(9)), nn.Linear(3, 1), lessons=Lessons(epochs=0))
+        assert (found.teacher_accuracy, found.student_accuracy, found.examples) == (accuracy, 0, 1)
 
 
 def test_four_examples_are_too_few():

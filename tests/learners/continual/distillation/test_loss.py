@@ -90,3 +90,14 @@ def test_refuses_scores_of_other_shapes():
 def test_targets_that_are_no_classes_are_refused(y: torch.Tensor) -> None:
     with pytest.raises(InvalidInput, match=r"no classes for scores \(2, 3\)"):
         distillation_loss(torch.zeros(2, 3), torch.zeros(2, 3), y)
+
+
+def test_real_targets_of_another_shape_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="targets"):
+        distillation_loss(torch.zeros(3, 2), torch.zeros(3, 2), torch.zeros(3, 4))
+
+
+def test_the_teacher_alone_is_followed_where_the_target_does_not_count() -> None:
+    masked = torch.tensor([[-torch.inf, 1.0, 0.0]])
+    found = distillation_loss(masked, masked.flip(1).roll(1, 1), torch.tensor([0]), alpha=1.0)
+    assert found.isfinite()

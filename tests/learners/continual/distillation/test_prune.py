@@ -72,6 +72,22 @@ def test_refuses_a_loss_of_no_name():
         prune(teacher(), 0.5, digits()[0], loss="hinge")
 
 
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [("mse", "no real values"), (lambda scores, y: scores.sum(1), "The loss does not work")],
+)
+def test_refuses_a_loss_that_does_not_work(loss, said):
+    with pytest.raises(InvalidInput, match=said):
+        prune(teacher(), 0.5, digits()[0], loss=loss, lessons=Lessons(epochs=1))
+
+
+@pytest.mark.parametrize("structured", [True, False])
+def test_refuses_weights_that_are_made_of_others(structured):
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(64, 8)), nn.ReLU(), nn.Linear(8, 10))
+    with pytest.raises(InvalidInput, match="parametriz"):
+        prune(model, 0.5, digits()[0], structured=structured)
+
+
 def test_a_rest_of_one_example_does_not_stop_a_network_with_batch_norm():
     model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 2))
     data = Experience(torch.randn(33, 4), torch.arange(33) % 2)

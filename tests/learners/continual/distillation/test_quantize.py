@@ -52,6 +52,8 @@ def test_digits_keep_their_accuracy_in_a_quarter_of_the_bytes():
     weights, biases, outputs = 64 * 128 + 128 * 64 + 64 * 10, 202, 202
     assert found.bytes == weights + 4 * (biases + outputs)
     assert found.ratio > 3.6
+    zeros = sum(int((layer.quantized == 0).sum()) for layer in found.student if isinstance(layer, Int8Layer))
+    assert found.parameters == found.teacher_parameters - zeros
     assert type(teacher()[0]) is nn.Linear
 
 
@@ -123,3 +125,19 @@ def test_a_block_that_is_used_twice_stays_one_block():
 def test_every_remedy_refuses_examples_that_do_not_fit(remedy, data, said):
     with pytest.raises(InvalidInput, match=said):
         remedy(nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 4)), data())
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect"), nn.Embedding(3, 4), nn.ReLU()]
+)
+def test_refuses_a_layer_that_computes_something_else(layer):
+    with pytest.raises(InvalidInput, match="int8"):
+        Int8Layer(layer)
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_weights_that_diverged_do_not_become_zeros(wrong):
+    layer = nn.Linear(3, 4)
+    layer.weight.data[1, 2] = wrong
+    with pytest.raises(InvalidInput, match="no finite numbers"):
+        quantize_int8(nn.Sequential(layer), Experience(torch.zeros(5, 3), torch.zeros(5).long()))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+from numbers import Real
+
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import check_network
 from onward.learners.continual._experience import Experience
-from onward.learners.neural import above, share
+from onward.learners.neural import above, is_number, share
 
 from ._loss import distillation_loss
 from ._measure import Compressed, check_fit, compared, halves, outputs
@@ -55,10 +59,10 @@ def compress(
     above(temperature=temperature)
     share(alpha=alpha)
     if student is None:
-        above(**{"ratio - 1": ratio - 1})
-        student = smallest(model, ratio)
+        student = smallest(model, _above_1(ratio))
+    check_network(student)
     check_fit(model, data, lessons.prepare)
-    learn, measure = halves(data, held_out, lessons.seed)
+    learn, measure = halves(model, data, held_out, lessons.prepare, lessons.seed)
     soft = outputs(model, learn.x, lessons.prepare)
     found = outputs(student, learn.x[:1], lessons.prepare)
     if found.shape[1:] != soft.shape[1:]:
@@ -72,3 +76,9 @@ def compress(
 
     teach(student, learn.x, loss, lessons)
     return compared(model, student, measure, lessons.prepare)
+
+
+def _above_1(ratio: float) -> float:
+    if not (is_number(ratio, Real) and 1 < ratio < inf):
+        raise InvalidInput(f"ratio is {ratio!r}.", mend="Give a finite number above 1.")
+    return ratio

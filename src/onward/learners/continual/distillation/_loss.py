@@ -51,13 +51,14 @@ def distillation_loss(
     """
     above(temperature=temperature)
     share(alpha=alpha)
-    if student.shape != teacher.shape or len(y) != len(student):
+    real = y.is_floating_point()
+    if student.shape != teacher.shape or len(y) != len(student) or (real and y.numel() != student.numel()):
         raise InvalidInput(
-            f"Scores {tuple(student.shape)}, the teacher's {tuple(teacher.shape)}, {len(y)} targets.",
+            f"Scores {tuple(student.shape)}, the teacher's {tuple(teacher.shape)}, targets {tuple(y.shape)}.",
             mend="Give both scores, and a target, for the same examples.",
         )
     teacher = teacher.detach()
-    if y.is_floating_point():
+    if real:
         return alpha * F.mse_loss(student, teacher) + (1 - alpha) * F.mse_loss(student, y.view_as(student))
     soft = soft_loss(F.log_softmax(student / temperature, -1), F.log_softmax(teacher / temperature, -1))
     try:
@@ -70,4 +71,6 @@ def distillation_loss(
             why=f"{error}.",
             mend="Give class numbers (n,) from 0, each with a score; or real targets.",
         ) from error
+    if alpha == 1:  # the other part may be infinite: where the target's own output does not count
+        return temperature**2 * soft
     return alpha * temperature**2 * soft + (1 - alpha) * hard

@@ -13,6 +13,7 @@ from onward.core import InvalidInput
 from onward.learners.continual._checks import check_experience, check_network, check_targets, taking
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Prepare
+from onward.learners.neural import seed_of_torch
 
 PART: Final = 1024
 
@@ -24,7 +25,8 @@ class Compressed:
     Args:
         student: the smaller network, in evaluation mode; the one that it was made of is as it was.
         teacher_accuracy, student_accuracy: on the held-out examples; the share right, 0..1, or for real targets R²,
-            the share of their variance that is explained, at most 1.
+            the share of their variance that is explained, at most 1; of targets that are all alike, 1 where all are met
+            and 0 where not, as in scikit-learn.
         teacher_parameters, parameters: numbers other than 0 in weights and biases.
         teacher_bytes, bytes: of all parameters and buffers as they lie in memory.
         examples: held out to measure on.
@@ -55,12 +57,7 @@ class Compressed:
 
 
 def compared(teacher: nn.Module, student: nn.Module, held_out: Experience, prepare: Prepare) -> Compressed:
-    """Both on the held-out examples.
-
-    Raises:
-        InvalidInput: there are none, or they do not fit one of the networks.
-    """
-    check_fit(teacher, held_out, prepare)
+    """Both on held-out examples that fit them, see `check_fit`."""
     return Compressed(
         student.eval(),
         accuracy(teacher, held_out, prepare),
@@ -89,16 +86,23 @@ def outputs(network: nn.Module, x: Tensor, prepare: Prepare, *more: Any) -> Tens
             module.training = mode
 
 
-def check_fit(network: nn.Module, data: Experience, prepare: Prepare) -> None:
+def check_fit(network: nn.Module, data: Experience, prepare: Prepare, loss: str | None = None) -> None:
     """Refuse examples that a network cannot be taught with or measured on.
+
+    Args:
+        loss: by its name; `None`: what the targets call for.
 
     Raises:
         InvalidInput: they are no experience, empty, no finite numbers, or do not fit the network.
     """
     check_network(network)
     check_experience(data, next((parameter.device for parameter in network.parameters()), None))
-    named = "mse" if data.y.is_floating_point() else "cross_entropy"
-    check_targets(outputs(network, data.x[:1], prepare), data.y, named)
+    check_targets(outputs(network, data.x[:1], prepare), data.y, loss or named_for(data))
+
+
+def named_for(data: Experience) -> str:
+    """The loss that targets call for."""
+    return "mse" if data.y.is_floating_point() else "cross_entropy"
 
 
 def accuracy(network: nn.Module, held_out: Experience, prepare: Prepare) -> float:
@@ -111,8 +115,8 @@ def score(said: Tensor, y: Tensor) -> float:
     if not y.is_floating_point():
         return float((said.argmax(1) == y).double().mean())
     y = y.view_as(said).double()
-    spread = (y - y.mean(0)).square().sum()
-    return 1 - float((y - said).square().sum() / spread.clamp_min(torch.finfo(y.dtype).tiny))
+    missed, spread = float((y - said).square().sum()), float((y - y.mean(0)).square().sum())
+    return 1 - missed / spread if spread else float(not missed)
 
 
 def size(network: nn.Module) -> int:
@@ -126,19 +130,27 @@ def _nonzero(network: nn.Module) -> int:
     return sum(int(tensor.count_nonzero()) for tensor in chain(network.parameters(), weights))
 
 
-def halves(data: Experience, held_out: Experience | None, seed: int) -> tuple[Experience, Experience]:
+def halves(
+    model: nn.Module, data: Experience, held_out: Experience | None, prepare: Prepare, seed: int
+) -> tuple[Experience, Experience]:
     """Examples to learn from and others to measure on: a fifth of them, drawn by `seed`, unless they are given.
 
     Raises:
-        InvalidInput: too few, or no examples.
+        InvalidInput: there are too few; or those given do not fit the model, which is looked at before it is taught.
     """
-    if held_out is not None and len(held_out) and len(data):
+    if held_out is not None:
+        check_fit(model, held_out, prepare)
+        if named_for(held_out) != named_for(data):
+            raise InvalidInput(
+                f"Targets to learn from are {data.y.dtype}, those to measure on {held_out.y.dtype}.",
+                mend="Give both classes, or both real values.",
+            )
         return data, held_out
-    if held_out is not None or len(data) < 5:
+    if len(data) < 5:
         raise InvalidInput(
             f"{len(data)} examples to learn from and measure on.",
             mend="Give at least 5, or others to measure on as held_out=.",
         )
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).to(data.x.device)
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed_of_torch(seed))).to(data.x.device)
     apart, rest = order.tensor_split([len(data) // 5])
     return Experience(data.x[rest], data.y[rest], data.task), Experience(data.x[apart], data.y[apart], data.task)

@@ -11,6 +11,7 @@ from typing import Final, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from onward.core import InvalidInput
 from onward.learners.neural import is_number
@@ -67,7 +68,7 @@ def narrowed(network: nn.Module, share: float) -> nn.Sequential:
         raise InvalidInput(f"share is {share!r}.", mend="Give a number above 0 and at most 1.")
     flat = list(layers(network))
     weighted = [layer for layer in flat if is_weighted(layer)]
-    if not isinstance(network, nn.Sequential) or len(weighted) < 2 or any(_grouped(layer) for layer in weighted):
+    if not isinstance(network, nn.Sequential) or len(weighted) < 2 or any(map(_different, weighted)):
         raise _unknown(network)
     chosen = iter([*(_strongest(layer, after, share) for layer, after in pairwise(weighted)), None])
     made: list[nn.Module] = []
@@ -110,15 +111,16 @@ def count(network: nn.Module) -> int:
     return sum(value.numel() for value in network.parameters())
 
 
-def _grouped(layer: nn.Module) -> bool:
-    return int(getattr(layer, "groups", 1)) != 1
+def _different(layer: nn.Module) -> bool:
+    """Whether its weights are not simply inputs by outputs, as those of several groups, or made of others."""
+    return int(getattr(layer, "groups", 1)) != 1 or is_parametrized(layer)
 
 
 def _unknown(module: nn.Module) -> InvalidInput:
     return InvalidInput(
         f"A {type(module).__name__} cannot be made narrower by itself.",
-        why="That is known of Sequentials of at least two linear or convolution layers of one group, with batch norms, "
-        "layer norms and modules without parameters between them.",
+        why="That is known of Sequentials of at least two linear or convolution layers of one group and without "
+        "parametrizations, with batch norms, layer norms and modules without parameters between them.",
         mend="Give a smaller network as student=.",
     )
 

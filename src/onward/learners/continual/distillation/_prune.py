@@ -8,13 +8,14 @@ from numbers import Real
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune as pruning
+from torch.nn.utils.parametrize import is_parametrized
 
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
-from onward.learners.continual._losses import LossFunction, loss_of
+from onward.learners.continual._losses import LossFunction, loss_of, loss_on
 from onward.learners.neural import is_number
 
-from ._measure import Compressed, check_fit, compared, halves
+from ._measure import Compressed, check_fit, compared, halves, named_for
 from ._narrow import is_weighted, narrowed
 from ._teach import Lessons, teach
 
@@ -57,15 +58,15 @@ def prune(
     """
     if not (is_number(amount, Real) and 0 < amount < 1):
         raise InvalidInput(f"amount is {amount!r}.", mend="Give a number above 0 and below 1.")
-    check_fit(model, data, lessons.prepare)
-    learn, measure = halves(data, held_out, lessons.seed)
-    named = ("mse" if data.y.is_floating_point() else "cross_entropy") if loss is None else loss
-    function = loss_of(named)
+    function = None if loss is None else loss_of(loss)
+    check_fit(model, data, lessons.prepare, loss if isinstance(loss, str) else None)
+    learn, measure = halves(model, data, held_out, lessons.prepare, lessons.seed)
+    chosen = function or loss_of(named_for(data))
     student = narrowed(model, 1 - amount) if structured else copy.deepcopy(model)
     taken = [] if structured else _taken(student, amount)
 
     def of(said: Tensor, rows: Tensor) -> Tensor:
-        return function(said, learn.y[rows])
+        return loss_on(chosen, said, learn.y[rows])
 
     teach(student, learn.x, of, lessons, lambda: _empty(taken))
     return compared(model, student, measure, lessons.prepare)
@@ -80,6 +81,12 @@ def _taken(student: nn.Module, amount: float) -> list[tuple[Tensor, Tensor]]:
             why="Those of linear and convolution layers are.",
             mend="Use compress with a smaller student=.",
         )
+    for layer in layers:
+        if is_parametrized(layer):
+            raise InvalidInput(
+                f"The weights of a {type(layer).__name__} are made of others, and cannot be pruned.",
+                mend="Take that away first: torch.nn.utils.parametrize.remove_parametrizations.",
+            )
     pairs = [(layer, "weight") for layer in layers]
     pruning.global_unstructured(pairs, pruning.L1Unstructured, amount=amount)
     gone = [layer.get_buffer("weight_mask") == 0 for layer in layers]

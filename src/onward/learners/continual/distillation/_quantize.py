@@ -14,7 +14,7 @@ from onward.learners.continual._checks import check_network
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Prepare, unchanged
 
-from ._measure import Compressed, compared
+from ._measure import Compressed, check_fit, compared
 from ._narrow import Weighted
 
 CONVOLVE: Final[dict[type, Any]] = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}
@@ -25,11 +25,14 @@ class Int8Layer(nn.Module):
     """A linear or convolution layer that keeps its weights as int8, with one scale for each output.
 
     A weight w is kept as round(w / scale) with scale = max|w| / 127 over all that lead to one output, so that it is
-    off by at most half a scale. The layer computes in the type of its scales with the weights made whole for the
-    moment: it saves memory and transfer, not time.
+    off by at most half a scale; in half precision by the rounding of that type besides. The layer computes in the type
+    of its scales with the weights made whole for the moment: it saves memory and transfer, not time.
 
     Args:
         layer: Linear, Conv1d, Conv2d or Conv3d with padding by zeros.
+
+    Raises:
+        InvalidInput: it is another, or its weights are no finite numbers.
 
     >>> layer = Int8Layer(nn.Linear(100, 10))
     >>> layer.quantized.dtype, layer(torch.zeros(2, 100)).shape
@@ -42,13 +45,23 @@ class Int8Layer(nn.Module):
 
     def __init__(self, layer: Weighted) -> None:
         super().__init__()
+        check_network(layer)
+        if not _can(layer):
+            raise _no_layer(layer)
         weight = layer.weight.detach()
+        if not bool(weight.isfinite().all()):
+            raise InvalidInput(
+                f"The weights of a {type(layer).__name__} are no finite numbers.",
+                why="Its training diverged.",
+                mend="Go back to a state before.",
+            )
         largest = weight.flatten(1).abs().amax(1)
         scale = torch.where(largest > 0, largest / LARGEST, torch.ones_like(largest))
         scale = scale.reshape(-1, *[1] * (weight.ndim - 1))
         self.register_buffer("quantized", (weight / scale).round().clamp(-LARGEST, LARGEST).to(torch.int8))
         self.register_buffer("scale", scale)
-        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach().clone())
+        bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().clone(), requires_grad=False)
+        self.register_parameter("bias", bias)
         self._convolve = CONVOLVE.get(type(layer))
         self._how = (
             {}
@@ -79,7 +92,8 @@ def quantize_int8(model: nn.Module, data: Experience, *, prepare: Prepare = unch
         prepare: makes inputs of examples.
 
     Raises:
-        InvalidInput: it has no layer that could be quantised.
+        InvalidInput: it has no layer that could be quantised, or one whose weights are no finite numbers; or the
+            examples do not fit it.
 
     >>> from onward.learners.continual import Experience
     >>> model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
@@ -90,6 +104,7 @@ def quantize_int8(model: nn.Module, data: Experience, *, prepare: Prepare = unch
     """
     check_network(model)
     student = quantized(copy.deepcopy(model))
+    check_fit(model, data, prepare)
     return compared(model, student, data, prepare)
 
 
@@ -99,11 +114,7 @@ def quantized(model: nn.Module) -> nn.Module:
         return Int8Layer(model)
     names = [name for name, module in model.named_modules(remove_duplicate=False) if _can(module)]
     if not names:
-        raise InvalidInput(
-            f"A {type(model).__name__} has no layer whose weights could be kept as int8.",
-            why="Linear and convolution layers can, with padding by zeros.",
-            mend="Use compress or prune.",
-        )
+        raise _no_layer(model)
     made: dict[nn.Module, Int8Layer] = {}
     for name in names:
         layer: Any = model.get_submodule(name)
@@ -111,6 +122,14 @@ def quantized(model: nn.Module) -> nn.Module:
             continue  # within a block that is used several times
         model.set_submodule(name, made.setdefault(layer, Int8Layer(layer)))
     return model
+
+
+def _no_layer(module: nn.Module) -> InvalidInput:
+    return InvalidInput(
+        f"A {type(module).__name__} has no layer whose weights could be kept as int8.",
+        why="Linear and convolution layers can, with padding by zeros.",
+        mend="Use compress or prune.",
+    )
 
 
 def _can(module: nn.Module) -> TypeGuard[Weighted]:

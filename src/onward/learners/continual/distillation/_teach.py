@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import answered
 from onward.learners.continual._method import Prepare, unchanged
-from onward.learners.neural import Adam, above, plain_numbers, whole
+from onward.learners.neural import Adam, above, plain_numbers, seed_of_torch, whole
 
 from ._narrow import BatchNorm
 
@@ -60,26 +61,27 @@ def teach(
         after: called after every step.
 
     Raises:
-        InvalidInput: the loss is no longer a number.
+        InvalidInput: the loss, or a parameter, is no longer a number; or the network norms over a batch of one example.
     """
     trained = [value for value in network.parameters() if value.requires_grad]
     if not trained or not lessons.epochs:
         return
     optimizer = Adam(trained, lr=lessons.rate)
-    generator = torch.Generator().manual_seed(lessons.seed)
+    seed = seed_of_torch(lessons.seed)
+    generator = torch.Generator().manual_seed(seed)
     total = torch.zeros(())
     normed = any(isinstance(module, BatchNorm) for module in network.modules())
     network.train()
-    with torch.random.fork_rng([x.device] if x.is_cuda else []):
-        torch.manual_seed(lessons.seed)
+    with torch.random.fork_rng([x.device] if x.is_cuda else []), torch.enable_grad():
+        torch.manual_seed(seed)
         for _ in repeat(None, lessons.epochs):
             for rows in torch.randperm(len(x), generator=generator).to(x.device).split(lessons.batch_size):
                 if normed and len(rows) == 1 < len(x) and lessons.batch_size > 1:
                     continue  # a rest of one example has no spread to norm by
-                total = loss(network(lessons.prepare(x[rows])), rows)
+                total = loss(answered(network, lessons.prepare(x[rows])), rows)
                 optimizer.zero_grad()
                 total.backward()
                 optimizer.step()
                 after()
-    if not isfinite(float(total.detach())):
+    if not (isfinite(float(total.detach())) and all(bool(value.isfinite().all()) for value in trained)):
         raise InvalidInput("The training of the smaller network diverged.", mend="Lower the rate.")
