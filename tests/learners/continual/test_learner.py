@@ -338,6 +338,7 @@ def test_regression() -> None:
         (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), task=-1), "task is -1"),
         (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), task=1.5), "task is 1.5"),  # type: ignore[arg-type]
         (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), keys="ab"), "keys is one text"),
+        (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), keys={"a", "b"}), "Give a list with a text for each"),
         (lambda: NoLearning(after=-1), "after is -1"),
         (lambda: Experience(torch.zeros(2, 64), torch.zeros(2), keys=["a"]), "1 keys"),
     ],

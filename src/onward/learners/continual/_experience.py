@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,18 @@ from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.neural import whole
+
+
+def check_order(keys: Any) -> None:
+    """Refuse keys that do not lie in the order of the examples.
+
+    Raises:
+        InvalidInput: they are one text, a set, a mapping, or no collection.
+    """
+    if keys is None or (isinstance(keys, Collection) and not isinstance(keys, str | AbstractSet | Mapping)):
+        return
+    told = "one text" if isinstance(keys, str) else f"{keys!r}"
+    raise InvalidInput(f"keys is {told}.", mend="Give a list with a text for each example, or None.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +38,7 @@ class Experience:
         keys: a text, or `None`, for each example by which it can be forgotten; or `None`.
 
     Raises:
-        InvalidInput: they are no tensors, or their lengths or devices differ.
+        InvalidInput: they are no tensors, or their lengths or devices differ; or keys are no texts in order.
 
     >>> import torch
     >>> experience = Experience(torch.zeros(3, 2), torch.tensor([4, 1, 4]))
@@ -44,9 +57,7 @@ class Experience:
         if not all(isinstance(each, Tensor) and each.ndim for each in given):
             raise InvalidInput("An experience wants tensors x (n, ...) and y (n, ...).", mend="Use torch.as_tensor.")
         named: Any = self.keys
-        if isinstance(named, str) or not (named is None or isinstance(named, Collection)):
-            told = "one text" if isinstance(named, str) else f"{named!r}"
-            raise InvalidInput(f"keys is {told}.", mend="Give a list with a text for each example, or None.")
+        check_order(named)
         keys: Sequence[object] = () if self.keys is None else self.keys
         for key in keys:
             if not isinstance(key, str | None):

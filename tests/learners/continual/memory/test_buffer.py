@@ -164,7 +164,7 @@ def test_what_is_no_number_is_refused_and_nothing_changes(column: str, bad: floa
         (lambda _: {"logits": torch.zeros(2, 1)}, "columns"),
         (lambda _: {"keys": ["a"]}, "1 keys for 2"),
         (lambda _: {"keys": "ab"}, "keys is one text"),
-        (lambda _: {"keys": {"a", "b"}}, "keys is a set"),
+        (lambda _: {"keys": {"a", "b"}}, "Give a list with a text for each"),
         (lambda _: {"keys": [1, 2]}, "1 is no key"),
         (lambda _: {"x": [[0.0] * 3] * 2}, "x is a list"),
         (lambda _: {"y": torch.tensor(1)}, "y is a tensor"),

@@ -140,12 +140,19 @@ def test_bytes_stay_bytes_and_devices_are_kept():
         ({"x": np.zeros((99, 1))}, "99 examples, 100 targets|99 examples and 100 targets"),
         ({"y": []}, "There are 100 examples, 0 targets"),
         ({"keys": ["a"]}, "100 examples, 100 targets and 1 keys"),
+        ({"keys": "a" * 100}, "keys is one text"),
+        ({"keys": set(map(str, range(100)))}, "Give a list with a text for each"),
+        ({"y": None}, "y is None"),
+        ({"y": torch.tensor(1)}, r"y is tensor\(1\)"),
+        ({"device": "gpu"}, "There is no device 'gpu'"),
         ({"experiences": 11}, "10 classes do not fill 11 experiences"),
         ({"experiences": 0}, "experiences is 0"),
         ({"experiences": True}, "experiences is True"),
         ({"experiences": [[0, 1], [1, 2]]}, "The class 1 is in two experiences"),
         ({"experiences": [[0, 1]]}, "The class 2 is in no experience"),
         ({"experiences": [["x"]]}, "No example has the class 'x'"),
+        ({"experiences": list(range(10))}, "0 is no group of classes"),
+        ({"experiences": ["x"]}, "'x' is no group of classes"),
         ({"kind": "instance"}, r"No scenario is called 'instance'.*Known: class, domain, task"),
         ({"test": 1.5}, "test is 1.5"),
         ({"test": 0.0}, "no examples to test on. Give"),
@@ -159,6 +166,12 @@ def test_what_cannot_be(changes, match):
     x, y = rows()
     with pytest.raises(InvalidInput, match=match):
         from_arrays(**{"x": x, "y": y, **changes})
+
+
+def test_groups_may_come_one_after_the_other():
+    x, y = rows()
+    made = from_arrays(x, y, (range(at, at + 5) for at in (0, 5)))
+    assert [one.classes for one in made] == [(0, 1, 2, 3, 4), (5, 6, 7, 8, 9)]
 
 
 def test_a_stream_has_a_test_for_each_experience():
@@ -187,6 +200,19 @@ def test_holding_out(counts, share, seed):
     for number, count in enumerate(counts):
         taken = int((held.y == number).sum())
         assert taken == (min(max(1, round(share * count)), count - 1) if count > 1 else 0)
+
+
+@pytest.mark.parametrize("y", [torch.arange(40).view(10, 4) % 2, torch.randn(10, 4), torch.arange(10) % 2])
+def test_holding_out_of_targets_of_any_kind(y):
+    rest, held = held_out(Experience(torch.arange(10), y), 0.2)
+    assert (len(rest), len(held)) == (8, 2)
+    assert torch.equal(held.y, y[held.x])
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5])
+def test_a_seed_of_what_is_held_out_is_a_whole_number(seed):
+    with pytest.raises(InvalidInput, match="seed is"):
+        held_out(Experience(torch.zeros(9, 1), torch.zeros(9)), seed=seed)
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -1,5 +1,6 @@
 """One data set seen differently, and boundaries that blur."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -41,6 +42,11 @@ def test_permutations():
         permuted(x, torch.arange(30), 0)
     with pytest.raises(IndexError):
         stream.train[4]
+
+
+def test_one_number_an_example_has_one_order_and_any_seed_will_do():
+    stream = permuted(torch.arange(20.0), torch.arange(20) % 2, 2, seed=2**70)
+    assert torch.equal(stream.train[0].x, stream.train[1].x)
 
 
 def test_permutations_of_real_targets():
@@ -123,6 +129,24 @@ def test_what_cannot_blur():
         blurry(uneven)
     with pytest.raises(InvalidInput, match="share is 2"):
         blurry(uneven, 2)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [({"x": torch.zeros(2, 3).byte()}, "x is .*uint8"), ({"y": torch.zeros(2).long()}, "y is .*int64")],
+)
+def test_examples_of_other_types_are_not_mixed(part, said):
+    one = Experience(torch.zeros(2, 3), torch.zeros(2))
+    with pytest.raises(InvalidInput, match=said):
+        blurry(Stream([one, replace(one, **part)], [one, one], "domain", 1))
+
+
+def test_keys_stay_with_their_examples_where_others_have_none():
+    keyed = Experience(torch.arange(20), torch.zeros(20), keys=[str(at) for at in range(20)])
+    bare = Experience(torch.arange(20, 40), torch.zeros(20))
+    blurred = blurry(Stream([keyed, bare], [keyed, bare], "domain", 1), 0.5)
+    for one in blurred.train:
+        assert one.keys == tuple(str(at) if at < 20 else None for at in one.x.tolist())
 
 
 @pytest.mark.parametrize("sizes", [[2000] * 2, [2000, 1500, 500], [3000, *[1] * 1000], [60] * 60])

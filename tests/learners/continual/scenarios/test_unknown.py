@@ -1,6 +1,7 @@
 """Streams in which nobody says where one thing ends and the next begins."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -157,6 +158,11 @@ def test_chunks_of_which_nothing_came_are_passed_over():
             "no finite number",
         ),
         ([(torch.zeros(9, 2), 3)], {}, "holds a Tensor and a int"),
+        ([(torch.zeros(2), torch.tensor(1))], {}, "arrays of one"),
+        ([(torch.zeros(9, 2), torch.zeros(9)), (torch.zeros(9, 3), torch.zeros(9))], {}, "now gives"),
+        ([(torch.zeros(9, 2), [0] * 9), (torch.zeros(9, 2), [0.5] * 9)], {}, "now gives"),
+        ((torch.zeros(90, 2), torch.zeros(90)), {"signal": "error"}, "signal is 'error'"),
+        ((torch.zeros(90, 2), torch.zeros(90)), {"detector": SimpleNamespace(update=print)}, "is no detector"),
         ((torch.zeros(90, 2), torch.zeros(90)), {"detector": object()}, "is no detector"),
     ],
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.continual._checks import is_classes
+from onward.learners.continual._experience import check_order
 from onward.learners.neural import whole
 
 
@@ -61,11 +61,9 @@ def names_of(keys: Any, count: int) -> np.ndarray | None:
     Raises:
         InvalidInput: it is no collection in order, or not one for each.
     """
+    check_order(keys)
     if keys is None:
         return None
-    if isinstance(keys, str | AbstractSet | Mapping) or not isinstance(keys, Collection):
-        said = "one text" if isinstance(keys, str) else f"a {type(keys).__name__}"
-        raise InvalidInput(f"keys is {said}.", mend="Give a list with a text, or None, for each example.")
     if len(keys) != count:
         raise InvalidInput(f"{len(keys)} keys for {count} examples.", mend="Give a key or None for each.")
     return np.array(keys, dtype=object)

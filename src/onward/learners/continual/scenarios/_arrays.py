@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence, Sized
 from dataclasses import replace
 from numbers import Real
 from typing import Any, Final
@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.continual._experience import check_order
 from onward.learners.continual._heads import Kind
-from onward.learners.neural import classes_of, inputs_of, is_number, whole
+from onward.learners.neural import classes_of, device_of, inputs_of, is_number, whole
 
 from ._build import Cut, Holding, build
 from ._parts import Examples, Rows, is_real, targets_of
@@ -105,10 +106,14 @@ def examples_of(
         numbered: take class numbers as they are.
 
     Raises:
-        InvalidInput: lengths differ, something is no finite number, or a class is not among the labels.
+        InvalidInput: lengths differ, something is no finite number, a class is not among the labels, keys are in no
+            order, or there is no such device.
     """
     inputs = inputs_of(x if encoder is None else encoder(x))
-    inputs = inputs if device is None else inputs.to(device)
+    inputs = inputs if device is None else inputs.to(device_of(device))
+    check_order(keys)
+    if not is_rows(y):
+        raise InvalidInput(f"y is {y!r}.", mend="Give one target for each example.")
     counts = {len(inputs), len(y), len(inputs) if keys is None else len(keys)}
     if counts == {0}:
         raise InvalidInput("There are no examples.", mend="Give at least one.")
@@ -130,6 +135,11 @@ def examples_of(
     if labels is not None:
         codes = _among(labels, own)[codes]
     return Examples(inputs, torch.from_numpy(codes).to(inputs.device), kept, own if labels is None else labels)
+
+
+def is_rows(given: Any) -> bool:
+    """Whether it has a length: an array of no dimension has none."""
+    return isinstance(given, Sized) and bool(getattr(given, "ndim", 1))
 
 
 def _tested(test: Any, encoder: Encoder | None, device: torch.device | str | None, labels: Any) -> Examples:
@@ -175,7 +185,8 @@ def _groups(labels: Sequence[Hashable], experiences: Any, random: np.random.Gene
         order = np.arange(len(labels)) if random is None else random.permutation(len(labels))
         return [group.tolist() for group in np.array_split(order, experiences)]
     number = {label: at for at, label in enumerate(labels)}
-    told = [label for group in experiences for label in group]
+    named = [_listed(group) for group in experiences]
+    told = [label for group in named for label in group]
     for label in told:
         if label not in number:
             raise InvalidInput(f"No example has the class {label!r}.", mend="Name classes of `y`.")
@@ -184,7 +195,15 @@ def _groups(labels: Sequence[Hashable], experiences: Any, random: np.random.Gene
     left = [label for label in labels if label not in set(told)]
     if left:
         raise InvalidInput(f"The class {left[0]!r} is in no experience.", mend="Name it, or leave its examples out.")
-    return [[number[label] for label in group] for group in experiences]
+    return [[number[label] for label in group] for group in named]
+
+
+def _listed(group: Any) -> list[Hashable]:
+    if isinstance(group, str) or not isinstance(group, Iterable):
+        raise InvalidInput(
+            f"{group!r} is no group of classes.", mend="Name those of each experience, e.g. [[0, 1], [2, 3]]."
+        )
+    return list(group)
 
 
 def _rows(y: Tensor, groups: Groups) -> list[Rows]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
@@ -91,15 +92,22 @@ def _swap(taken: Rows, places: Rows, others: Rows) -> None:
 
 def _dealt(experiences: Sequence[Experience], rows: Rows, sizes: Sequence[int]) -> tuple[Experience, ...]:
     """The experiences with these rows of all of them together."""
-    try:
-        x, y = (torch.cat([getattr(one, name) for one in experiences]) for name in ("x", "y"))
-    except RuntimeError as error:
-        raise InvalidInput(f"The experiences cannot be mixed: {error}.", mend="Give all the same shape.") from error
-    keyed = all(one.keys is not None for one in experiences)
-    keys = [key for one in experiences for key in one.keys or ()]
+    x, y = (_together(name, [getattr(one, name) for one in experiences]) for name in ("x", "y"))
+    keyed = any(one.keys is not None for one in experiences)
+    keys = [key for one in experiences for key in one.keys or [None] * len(one)]
     parts = np.split(rows, np.cumsum(sizes)[:-1])
     dealt = []
     for one, part in zip(experiences, parts, strict=True):
         at = torch.from_numpy(part).to(x.device)
         dealt.append(replace(one, x=x[at], y=y[at], keys=[keys[row] for row in part.tolist()] if keyed else None))
     return tuple(dealt)
+
+
+def _together(name: str, parts: Sequence[Tensor]) -> Tensor:
+    kinds = sorted({f"{tuple(part.shape[1:])} of {part.dtype} on {part.device}" for part in parts})
+    if len(kinds) > 1:
+        raise InvalidInput(
+            f"The experiences cannot be mixed: {name} is {kinds[0]} in one, {kinds[1]} in another.",
+            mend="Give all the same shape, type and device.",
+        )
+    return torch.cat(list(parts))

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.continual._checks import is_classes
 from onward.learners.continual._experience import Experience
-from onward.learners.neural import inputs_of
+from onward.learners.neural import inputs_of, whole
 from onward.learners.neural import share as check_share
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -64,10 +65,10 @@ def part(y: Tensor, rows: Rows, share: float, random: np.random.Generator) -> tu
     """Rows that stay and rows held out, both in order: about a share of each class, at least one of any that has two.
 
     Args:
-        y: targets of all examples; real ones are of one class.
+        y: targets of all examples; those that are not one class each are of one kind.
         share: to hold out, 0..1.
     """
-    classes = np.zeros(len(rows), np.int64) if y.is_floating_point() else y.cpu().numpy()[rows]
+    classes = y.cpu().numpy()[rows] if is_classes(y) else np.zeros(len(rows), np.int64)
     held = np.zeros(len(rows), bool)
     for one in np.unique(classes) if share else ():
         mine = random.permutation(np.flatnonzero(classes == one))
@@ -85,7 +86,7 @@ def held_out(experience: Experience, share: float = 0.2, seed: int = 0) -> tuple
         seed: of the choice.
 
     Raises:
-        InvalidInput: the share is no such number, or nothing can be held out.
+        InvalidInput: the share or the seed is no such number, or nothing can be held out.
 
     >>> whole = Experience(torch.arange(10.0), torch.arange(10) % 2, name="day 1")
     >>> rest, held = held_out(whole, 0.2)
@@ -93,6 +94,7 @@ def held_out(experience: Experience, share: float = 0.2, seed: int = 0) -> tuple
     (8, 2, (0, 1), 'day 1')
     """
     check_share(share=share)
+    whole(0, seed=seed)
     rows = np.arange(len(experience))
     stay, out = part(experience.y, rows, share, np.random.default_rng([seed, 0]))
     if not len(out) or not len(stay):

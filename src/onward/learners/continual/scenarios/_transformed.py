@@ -13,6 +13,7 @@ from torch import Tensor
 
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
+from onward.learners.neural import seed_of_torch
 from onward.learners.neural import whole as check_whole
 
 from ._arrays import Test, from_arrays
@@ -46,11 +47,11 @@ def permuted(x: Any, y: Any, count: int = 10, *, test: Test = 0.2, validation: f
     check_whole(1, count=count)
     base = _base(x, y, test, validation, seed)
     size = base.train[0].x[0].numel()
-    generator = torch.Generator().manual_seed(int(seed))
+    generator = torch.Generator().manual_seed(seed_of_torch(seed))
     orders = [torch.arange(size), *(torch.randperm(size, generator=generator) for _ in range(count - 1))]
 
     def change(x: Tensor, number: int) -> Tensor:
-        return x.flatten(1).index_select(1, orders[number].to(x.device)).view_as(x)
+        return x.reshape(len(x), -1).index_select(1, orders[number].to(x.device)).view_as(x)
 
     return _changed(base, change, [f"permutation {number}" for number in range(count)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite
 from typing import Any, Final, Literal, Protocol
 
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput, MissingExtra
+from onward.learners.continual._checks import check_functions
 from onward.learners.continual._experience import Experience
 from onward.learners.neural import whole
 
-from ._arrays import examples_of, pair_of
+from ._arrays import examples_of, is_rows, pair_of
 from ._surprise import Surprise
 
 Signal = Callable[[Tensor, Tensor], Any]
@@ -64,8 +65,8 @@ def from_stream(
         device: where examples are kept.
 
     Raises:
-        InvalidInput: a number is out of its range, no detector has the name, the source gives no such pairs, or
-            examples are not finite.
+        InvalidInput: a number is out of its range, no detector has the name, the source gives no such pairs or others
+            than it began with, or examples are not finite.
         MissingExtra: river is not installed.
 
     >>> _ = torch.manual_seed(0)
@@ -77,6 +78,7 @@ def from_stream(
     """
     whole(1, smallest=smallest)
     whole(smallest, window=window)
+    check_functions(signal=signal)
     cutter = _Cutter(window, smallest, _named(detector), signal)
     given: Any = source
     if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
@@ -95,21 +97,30 @@ def _cut(slices: Iterable[tuple[Tensor, Tensor]], cutter: _Cutter) -> Iterator[E
 def _slices(source: Any, size: int, device: torch.device | str | None) -> Iterator[tuple[Tensor, Tensor]]:
     """What comes, in parts of at most `size` examples."""
     whole = isinstance(source, tuple) and len(source) == 2
+    first: tuple[object, ...] | None = None
     for chunk in [source] if whole else source:
         x, y = pair_of(chunk, "Give arrays (x, y).")
-        if not (isinstance(x, Sized) and isinstance(y, Sized)):
+        if not (is_rows(x) and is_rows(y)):
             raise InvalidInput(
-                f"A pair holds a {type(x).__name__} and a {type(y).__name__}.", mend="Give arrays (n, ...) of both."
+                f"A pair holds a {type(x).__name__} and a {type(y).__name__}.",
+                mend="Give arrays (n, ...) of both; a single example as arrays of one.",
             )
         if len(x) == len(y) == 0:  # nothing came
             continue
         data = examples_of(x, y, None, None, device, numbered=True)
+        kind = (*data.x.shape[1:], "real" if data.y.is_floating_point() else "classes", *data.y.shape[1:])
+        first = first or kind
+        if kind != first:
+            raise InvalidInput(
+                f"The stream began with examples and targets {first}, and now gives {kind}.",
+                mend="Give all the same shape and kind.",
+            )
         yield from zip(data.x.split(size), data.y.split(size), strict=True)
 
 
 def _named(detector: Detector | str | None) -> Detector | None:
     if not isinstance(detector, str):
-        if detector is not None and not callable(getattr(detector, "update", None)):
+        if detector is not None and not all(hasattr(detector, part) for part in ("update", "drift_detected")):
             raise InvalidInput(
                 f"{detector!r} is no detector.", mend="Give one of river.drift, or name one.", options=NAMED
             )
