@@ -101,8 +101,21 @@ def test_what_cannot_be_told():
         scheduler.saw(examples=-1)
     with pytest.raises(InvalidInput):
         scheduler.saw(seconds=float("nan"))
-    with pytest.raises(InvalidInput, match="score of 'a' is nan"):
-        scheduler.judged("a", float("nan"))
+    for score in (float("nan"), "0.5", None, True):
+        with pytest.raises(InvalidInput, match=f"score of 'a' is {score!r}"):
+            scheduler.judged("a", score)
+    with pytest.raises(InvalidInput, match="task is 3"):
+        scheduler.judged(3, 0.5)
+
+
+def test_numbers_of_numpy_go_through_json_and_large_ones_are_told_in_full():
+    scheduler = ConsolidationScheduler(every_examples=1_000_000, every_seconds=1, drop=0.25)
+    scheduler.saw(examples=np.int64(1_234_567), seconds=np.float32(1.25))
+    for score in (np.float32(0.75), np.float64(0.5)):
+        scheduler.judged("a", score)
+    other = ConsolidationScheduler(every_examples=1_000_000, every_seconds=1, drop=0.25)
+    other.load_state_dict(json.loads(json.dumps(scheduler.state_dict())))
+    assert other.due == scheduler.due == ("1234567 examples", "1.25 seconds", "a dropped by 0.25")
 
 
 def test_a_drop_of_just_so_much_is_one():

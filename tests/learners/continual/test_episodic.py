@@ -99,6 +99,12 @@ def test_what_cannot_be_is_refused() -> None:
             wrong()
 
 
+def test_any_seed_will_do_and_prepare_is_a_function() -> None:
+    assert EpisodicMemorySystem(net(), 20, seed=2**70).update_memory(*examples(0)) == 20
+    with pytest.raises(InvalidInput, match="prepare is 'scale'"):
+        EpisodicMemorySystem(net(), 20, prepare="scale")  # type: ignore[arg-type]
+
+
 def test_whole_numbers_of_any_type_are_classes() -> None:
     system = EpisodicMemorySystem(net(), 20, "random")
     x, y = examples(0)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from onward.core import InvalidInput
-from onward.learners.neural import above, at_least, whole
+from onward.learners.neural import above, at_least, is_number, plain_number, whole
 
 from ._forgetting import ROUNDING, ForgettingReport
 
@@ -73,18 +74,21 @@ class ConsolidationScheduler:
         whole(0, examples=examples, steps=steps)
         at_least(0, seconds=seconds)
         for name, more in (("examples", examples), ("steps", steps), ("seconds", seconds)):
-            self._seen[name] += more
+            self._seen[name] += plain_number(more)
 
     def judged(self, task: str, score: float) -> None:
         """A task was judged: higher is better.
 
         Raises:
-            InvalidInput: the score is not finite.
+            InvalidInput: the task is no text, or the score no finite number.
         """
-        if not math.isfinite(score):
+        given: Any = task
+        if not isinstance(given, str):
+            raise InvalidInput(f"The task is {task!r}.", mend="Give its name, a text.")
+        if not (is_number(score, Real) and math.isfinite(score)):
             raise InvalidInput(f"The score of {task!r} is {score!r}.", mend="Give a finite number.")
-        self._latest[task] = score
-        self._best[task] = max(score, self._best.get(task, score))
+        self._latest[task] = own = plain_number(score)
+        self._best[task] = max(own, self._best.get(task, own))
 
     def found(self, report: ForgettingReport) -> None:
         """A comparison was made."""
@@ -93,7 +97,9 @@ class ConsolidationScheduler:
     @property
     def due(self) -> tuple[str, ...]:
         """Why a consolidation is due; empty where none is."""
-        spent = [f"{self._seen[name]:g} {name}" for name, bound in self._bounds.items() if self._seen[name] >= bound]
+        spent = [
+            f"{_told(self._seen[name])} {name}" for name, bound in self._bounds.items() if self._seen[name] >= bound
+        ]
         drops = {task: self._best[task] - score for task, score in self._latest.items()}
         least = math.inf if self._drop is None else self._drop - ROUNDING
         fell = [f"{task} dropped by {by:.3g}" for task, by in drops.items() if by >= least]
@@ -129,3 +135,8 @@ class ConsolidationScheduler:
         if parts[0].keys() != self._seen.keys() or parts[1].keys() != parts[2].keys():
             raise InvalidInput("This is no state of a scheduler.", mend="Give what `state_dict` gave.")
         self._seen, self._best, self._latest, self._forgotten = parts
+
+
+def _told(seen: float) -> str:
+    """A count in full, however large; seconds to a few digits."""
+    return f"{seen:.0f}" if float(seen).is_integer() else f"{seen:.6g}"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.neural import whole
+from onward.learners.neural import seed_of_torch, whole
 
-from ._checks import asked, check_experience, check_network, check_targets
+from ._checks import asked, check_experience, check_functions, check_network, check_targets
 from ._experience import Experience
 from ._heads import Heads
 from ._losses import loss_of
@@ -35,7 +35,7 @@ class EpisodicMemorySystem:
         seed: of all that is drawn.
 
     Raises:
-        InvalidInput: the size is below 1, or no strategy is called so.
+        InvalidInput: the size is below 1, no strategy is called so, or something else is not what it should be.
 
     >>> _ = torch.manual_seed(0)
     >>> memory = EpisodicMemorySystem(nn.Linear(2, 3), 6, "uncertainty")
@@ -55,9 +55,10 @@ class EpisodicMemorySystem:
         seed: int = 0,
     ) -> None:
         check_network(model)
+        check_functions(prepare=prepare)
         whole(1, memory_size=memory_size)
         whole(0, seed=seed)
-        generator = torch.Generator().manual_seed(int(seed))
+        generator = torch.Generator().manual_seed(seed_of_torch(seed))
         self.model = model
         self._course = Course(model, loss_of("mse"), Heads("domain"), prepare, generator, batch_size=1)
         self._device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

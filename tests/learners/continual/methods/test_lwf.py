@@ -8,7 +8,7 @@ from tests.learners.continual.streams import digits, network, same
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual import ContinualLearner, Experience, Hooks
+from onward.learners.continual import ContinualLearner, Experience, Hooks, Progressive, ProgressiveNetwork
 from onward.learners.continual.methods._lwf import LearningWithoutForgetting
 
 
@@ -127,6 +127,12 @@ def test_goes_on_bit_for_bit(tmp_path: Path) -> None:
     for one in (whole, other):
         one.learn(digits()[2], epochs=2)
     same(whole, other)
+
+
+def test_columns_have_nothing_to_be_taught_of_old_tasks() -> None:
+    columns = ProgressiveNetwork(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)))
+    with pytest.raises(InvalidInput, match="network with columns"):
+        ContinualLearner(columns, [Progressive(), LearningWithoutForgetting()], scenario="task")
 
 
 @pytest.mark.parametrize("wrong", [{"temperature": 0}, {"temperature": float("inf")}, {"alpha": 1.1}, {"alpha": "all"}])

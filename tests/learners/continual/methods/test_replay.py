@@ -223,6 +223,17 @@ def test_a_front_with_a_batch_norm_and_dropout_gives_the_same_features_always() 
     assert {tuple(row) for row in buffer_of(made)["rows"]["x"].tolist()} <= known
 
 
+def test_a_front_is_asked_about_some_examples_at_a_time() -> None:
+    sizes: list[int] = []
+    made = learner(ExperienceReplay(20, "random", features="0"), split())
+    made.network[0].register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))  # type: ignore[index]
+    x = torch.randn(3000, 64)
+    made.learn(Experience(x, torch.arange(3000) % 10), steps=2)
+    assert max(sizes) <= 1024
+    kept = buffer_of(made)["rows"]["x"]
+    assert torch.cdist(kept.double(), made.network[0](x).detach().double()).amin(1).max() < 1e-5  # type: ignore[index]
+
+
 class Around(nn.Module):
     """Hands its inputs to more than the encoder."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
-from onward.learners.continual._method import Course
+from onward.learners.continual._method import MANY, Course
 
 
 class Front:
@@ -43,8 +43,8 @@ class Front:
             self._module.eval()
 
     def features(self, x: Tensor) -> Tensor:
-        """(n, ...) features of (n, ...) examples."""
-        return self._features(self._course.prepare(x))
+        """(n, ...) features of (n, ...) examples, some of them at a time."""
+        return torch.cat([self._features(self._course.prepare(part)) for part in x.split(MANY)])
 
     def _features(self, inputs: Tensor) -> Tensor:
         self.settle()

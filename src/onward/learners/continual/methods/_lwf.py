@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, nn
 
+from onward.core import InvalidInput
 from onward.learners.continual._checks import is_classes
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
@@ -38,7 +39,8 @@ class LearningWithoutForgetting:
             say, and in the scenario "class" no new class is learned: the authors do not.
 
     Raises:
-        InvalidInput: a value is out of its range.
+        InvalidInput: a value is out of its range; at the start of a learner: the network has columns, which answer for
+            their tasks by themselves.
 
     >>> LearningWithoutForgetting().temperature
     2.0
@@ -53,6 +55,12 @@ class LearningWithoutForgetting:
         share(alpha=0.0 if self.alpha is None else self.alpha)
 
     def start(self, course: Course) -> Hooks:
+        if getattr(course.network, "by_task", False):
+            raise InvalidInput(
+                "A network with columns has nothing to be taught of old tasks.",
+                why="The column of a task answers for it, and does not change.",
+                mend="Use Progressive() without it, or give the network that the columns are made of.",
+            )
         taught = _Taught(self, course)
         return Hooks(
             objective=taught.objective, weight=taught.weight, end=taught.end, state=taught.state, restore=taught.restore
