@@ -24,9 +24,9 @@ EMPTY = torch.empty(0)
 QUICK = {"stable": EMA(0.98, 0.7), "plastic": EMA(0.95, 0.9)}
 
 
-def learner(*methods: Method, **settings: object) -> ContinualLearner:
+def learner(*methods: Method, net: nn.Module | None = None, **settings: object) -> ContinualLearner:
     return ContinualLearner(
-        network(), methods, **{"optimizer": "sgd", "rate": 0.1, "batch_size": 16, "seed": 1, **settings}
+        net or network(), methods, **{"optimizer": "sgd", "rate": 0.1, "batch_size": 16, "seed": 1, **settings}
     )
 
 
@@ -63,6 +63,29 @@ def test_an_average_follows_the_weights_and_statistics() -> None:
     for name, value in expected.items():
         assert torch.allclose(found[name].double(), value.double(), rtol=1e-10, atol=1e-12), name
     assert not torch.allclose(found["0.weight"], one.network.state_dict()["0.weight"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_an_average_of_half_precision_moves_by_less_than_it_can_tell(kind: torch.dtype, tmp_path: Path) -> None:
+    def new(*others: Method) -> ContinualLearner:
+        return learner(EMA(0.999), *others, net=network().to(kind), rate=0.5, prepare=lambda x: x.to(kind))
+
+    noting = Noting()
+    one, first = new(noting), digits()[0]
+    average = one.network[0].weight.detach().float()
+    one.learn(first, steps=300)
+    for at, weights in enumerate(noting.weights, 1):
+        average = average.lerp(weights["0.weight"].float(), 1 - min(1 - 1 / (at + 1), 0.999))
+    torch.testing.assert_close(one.serving[0].weight, average.to(kind))
+    one = new()
+    one.learn(first, steps=300)
+    one.save(tmp_path)
+    other = new()
+    assert other.resume(tmp_path) == 1
+    for each in (one, other):
+        each.learn(first, steps=9)
+    same(one, other)
+    assert torch.equal(one.scores(first.x), other.scores(first.x))
 
 
 def test_tied_weights_move_once() -> None:

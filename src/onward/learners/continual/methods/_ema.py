@@ -58,11 +58,16 @@ class EMA:
 
 
 class Averages:
-    """Averages of one network's weights, each with its own pace. They are in evaluation mode and need no gradients."""
+    """Averages of one network's weights, each with its own pace. They are in evaluation mode and need no gradients.
+
+    Steps towards a network become smaller than half precision can tell; so what is averaged there is kept in single
+    precision beside it.
+    """
 
     def __init__(self, paces: tuple[EMA, ...], course: Course) -> None:
         self._paces, self._course = paces, course
         self.networks = [copy.deepcopy(course.network).eval().requires_grad_(False) for _ in paces]
+        self._exact = [_exact(network) for network in self.networks]
         self._pairs: list[_Pairs] = []
         self._steps = 0
 
@@ -74,7 +79,8 @@ class Averages:
 
     def follow(self, step: Step) -> None:  # noqa: ARG002
         """Move each that its chance chooses."""
-        self._pairs = self._pairs or [_Pairs(network, self._course.network) for network in self.networks]
+        both = zip(self.networks, self._exact, strict=True)
+        self._pairs = self._pairs or [_Pairs(network, self._course.network, exact) for network, exact in both]
         self._steps += 1
         chance = torch.rand(len(self._paces), generator=self._course.generator).tolist()
         for drawn, pace, pairs in zip(chance, self._paces, self._pairs, strict=True):
@@ -82,18 +88,23 @@ class Averages:
                 pairs.move(1 - min(1 - 1 / (self._steps + 1), pace.decay))
 
     def state(self) -> dict[str, Any]:
-        return {"steps": self._steps, "networks": [dict(network.state_dict()) for network in self.networks]}
+        networks = [dict(network.state_dict()) for network in self.networks]
+        return {"steps": self._steps, "networks": networks, "exact": self._exact}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._pairs, self._steps = [], int(state["steps"])
         for network, held in zip(self.networks, state["networks"], strict=True):
             network.load_state_dict(held)
+        self._exact = [_exact(network) for network in self.networks]
+        for exact, told in zip(self._exact, state.get("exact", ()), strict=False):  # earlier versions had none
+            for name, value in exact.items():
+                value.copy_(told[name])
 
 
 class _Pairs:
     """The tensors of an average and of what it follows, side by side."""
 
-    def __init__(self, average: nn.Module, network: nn.Module) -> None:
+    def __init__(self, average: nn.Module, network: nn.Module, exact: dict[str, Tensor]) -> None:
         device = next((value.device for value in network.parameters()), None)
         ours, theirs = _tensors(average.to(device)), _tensors(network)
         if {name: value.shape for name, value in ours.items()} != {name: value.shape for name, value in theirs.items()}:
@@ -102,14 +113,28 @@ class _Pairs:
                 why="Another method adds parameters to it.",
                 mend="Use a method of averaged weights without it.",
             )
-        moving = [name for name, value in ours.items() if value.is_floating_point()]
+        exact.update({name: value.to(device) for name, value in exact.items()})
+        self._coarse = [(ours[name], value, theirs[name]) for name, value in exact.items()]
+        moving = [name for name, value in ours.items() if value.is_floating_point() and name not in exact]
         self._ours, self._theirs = [ours[name] for name in moving], [theirs[name] for name in moving]
         self._counts = [(value, theirs[name]) for name, value in ours.items() if not value.is_floating_point()]
 
     def move(self, share: float) -> None:
-        torch._foreach_lerp_(self._ours, self._theirs, share)
+        if self._ours:
+            torch._foreach_lerp_(self._ours, self._theirs, share)
+        for ours, exact, theirs in self._coarse:
+            ours.copy_(exact.lerp_(theirs.to(exact.dtype), share))
         for ours, theirs in self._counts:
             ours.copy_(theirs)
+
+
+def _exact(network: nn.Module) -> dict[str, Tensor]:
+    """Copies in single precision of what a network has in less."""
+    return {
+        name: value.float()
+        for name, value in _tensors(network).items()
+        if value.is_floating_point() and value.dtype.itemsize < 4
+    }
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
