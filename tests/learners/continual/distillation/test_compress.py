@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ from torch import nn
 
 from onward.core import InvalidInput
 from onward.learners.continual import Experience
-from onward.learners.continual.distillation import Lessons, compress
+from onward.learners.continual.distillation import Lessons, compress, prune
 
 from .networks import digits, teacher
 
@@ -160,3 +163,19 @@ def test_targets_that_are_all_alike_are_met_or_not():
 def test_four_examples_are_too_few():
     with pytest.raises(InvalidInput, match="at least 5"):
         compress(teacher(), Experience(torch.zeros(4, 64), torch.zeros(4).long()))
+
+
+def test_the_student_of_a_frozen_teacher_is_trained_throughout():
+    frozen = copy.deepcopy(teacher()).requires_grad_(False)
+    student = compress(frozen, digits()[0], lessons=Lessons(epochs=1)).student
+    assert all(value.requires_grad for value in student.parameters())
+    assert not torch.equal(student[-1].bias, frozen[-1].bias)
+
+
+@pytest.mark.parametrize(
+    "remedy", [lambda model, **more: compress(model, student=model, **more), partial(prune, amount=0.5)]
+)
+def test_lessons_that_could_train_nothing_are_refused(remedy):
+    frozen = copy.deepcopy(teacher()).requires_grad_(False)
+    with pytest.raises(InvalidInput, match="No parameter is trained"):
+        remedy(frozen, data=digits()[0], lessons=Lessons(epochs=1))

@@ -148,8 +148,9 @@ def _weighted(layer: Weighted, ins: Tensor | None, outs: Tensor | None) -> nn.Mo
     weight = weight if ins is None else weight.index_select(1, ins)
     weight = weight if outs is None else weight.index_select(0, outs)
     made.weight = nn.Parameter(weight.clone())
-    if layer.bias is not None and outs is not None:
-        made.bias = nn.Parameter(layer.bias.detach()[outs])
+    if layer.bias is not None:
+        bias = layer.bias.detach()
+        made.bias = nn.Parameter(bias.clone() if outs is None else bias[outs])
     kind = "features" if isinstance(layer, nn.Linear) else "channels"
     setattr(made, f"out_{kind}", weight.shape[0])
     setattr(made, f"in_{kind}", weight.shape[1])

@@ -61,11 +61,14 @@ def teach(
         after: called after every step.
 
     Raises:
-        InvalidInput: the loss, or a parameter, is no longer a number; or the network norms over a batch of one example.
+        InvalidInput: no parameter is trained; the loss, or a parameter, is no longer a number; or the network norms
+            over a batch of one example.
     """
     trained = [value for value in network.parameters() if value.requires_grad]
-    if not trained or not lessons.epochs:
+    if not lessons.epochs:
         return
+    if not trained:
+        raise InvalidInput("No parameter is trained.", mend="Let one have requires_grad=True, or give no lessons.")
     optimizer = Adam(trained, lr=lessons.rate)
     seed = seed_of_torch(lessons.seed)
     generator = torch.Generator().manual_seed(seed)
