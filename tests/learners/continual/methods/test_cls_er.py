@@ -295,6 +295,14 @@ def test_a_network_that_grows_is_refused() -> None:
         one.learn(second)
 
 
+def test_a_network_of_another_precision_is_refused() -> None:
+    one, first = learner(EMA(0.9)), digits()[0]
+    one.learn(first)
+    one.network.double()
+    with pytest.raises(InvalidInput, match="another precision"):
+        one.learn(Experience(first.x.double(), first.y))
+
+
 def test_what_is_to_be_forgotten_goes() -> None:
     first = digits()[0]
     one = learner(CLSER(1000))

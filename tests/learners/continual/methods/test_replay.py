@@ -234,6 +234,15 @@ def test_a_front_is_asked_about_some_examples_at_a_time() -> None:
     assert torch.cdist(kept.double(), made.network[0](x).detach().double()).amin(1).max() < 1e-5  # type: ignore[index]
 
 
+def test_a_front_that_is_trained_later_is_refused() -> None:
+    made = learner(ExperienceReplay(20, features="0"), split())
+    made.learn(part(0))
+    made.network[0].requires_grad_(True)  # type: ignore[index]
+    with pytest.raises(InvalidInput, match="0 has parameters that are trained"):
+        made.learn(part(1))
+    assert made.learned == 1
+
+
 class Around(nn.Module):
     """Hands its inputs to more than the encoder."""
 

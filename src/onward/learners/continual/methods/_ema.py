@@ -107,11 +107,11 @@ class _Pairs:
     def __init__(self, average: nn.Module, network: nn.Module, exact: dict[str, Tensor]) -> None:
         device = next((value.device for value in network.parameters()), None)
         ours, theirs = _tensors(average.to(device)), _tensors(network)
-        if {name: value.shape for name, value in ours.items()} != {name: value.shape for name, value in theirs.items()}:
+        if _kinds(ours) != _kinds(theirs):
             raise InvalidInput(
                 "The network is no longer what its average was made of.",
-                why="Another method adds parameters to it.",
-                mend="Use a method of averaged weights without it.",
+                why="Another method adds parameters to it, or it was given another precision.",
+                mend="Use a method of averaged weights without it; make a new learner for another precision.",
             )
         exact.update({name: value.to(device) for name, value in exact.items()})
         self._coarse = [(ours[name], value, theirs[name]) for name, value in exact.items()]
@@ -135,6 +135,11 @@ def _exact(network: nn.Module) -> dict[str, Tensor]:
         for name, value in _tensors(network).items()
         if value.is_floating_point() and value.dtype.itemsize < 4
     }
+
+
+def _kinds(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    """Shape and type of each."""
+    return {name: (value.shape, value.dtype) for name, value in tensors.items()}
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:

@@ -30,11 +30,14 @@ class Front:
         if name not in names:
             raise InvalidInput(f"The network has no part {name!r}.", mend="Name one.", options=names)
         self._module = course.network.get_submodule(name)
+        self._refuse_trained()
+
+    def _refuse_trained(self) -> None:
         if any(parameter.requires_grad for parameter in self._module.parameters()):
             raise InvalidInput(
-                f"{name} has parameters that are trained.",
+                f"{self._name} has parameters that are trained.",
                 why="Features that are kept would no longer be what it gives.",
-                mend=f"Freeze it first: network.{name}.requires_grad_(False).",
+                mend=f"Freeze it first: network.{self._name}.requires_grad_(False).",
             )
 
     def settle(self) -> None:
@@ -59,14 +62,15 @@ class Front:
             return self._answer(self._course.network, given)[:count]
 
     def check(self, x: Tensor) -> None:
-        """Refuse a network that does more with its inputs than hand them to the front.
+        """Refuse a network that does more with its inputs than hand them to the front, or trains it by now.
 
         Args:
             x: (n, ...) a few examples.
 
         Raises:
-            InvalidInput: the front and the rest do not make the whole.
+            InvalidInput: the front and the rest do not make the whole, or the front has parameters that are trained.
         """
+        self._refuse_trained()
         network = self._course.network
         modes = [(module, module.training) for module in network.modules()]
         network.eval()
