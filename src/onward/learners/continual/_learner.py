@@ -358,7 +358,8 @@ class ContinualLearner:
     def forget(self, keys: Collection[str]) -> int:
         """Drop what the methods keep of the examples with these keys; how many were dropped.
 
-        What the network and sums over many examples have learned from them stays.
+        What the network and sums over many examples have learned from them stays. So does what was kept on disk, until
+        it is saved anew; and in the folder of a `Buffer`, until that holds `snapshots` newer states.
 
         Raises:
             InvalidInput: it is one text, whose letters would be taken for keys; or one of them is no text.

@@ -279,7 +279,11 @@ class Buffer:
         return self._table.drop(mask.cpu())
 
     def prune(self) -> None:
-        """Remove from the folder the rows of every state but the latest, e.g. after `forget` and a new checkpoint."""
+        """Remove from the folder the rows of every state but the latest, e.g. after `forget` and a new checkpoint.
+
+        Raises:
+            Busy: another buffer writes to the folder, as that of a learner does.
+        """
         if self._table.spill is not None:
             self._table.spill.prune(1)
 
