@@ -12,11 +12,18 @@ from torch import Tensor
 from onward.core import InvalidInput
 
 ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
+NUMBER: Final = re.compile(r"\bnp\.(?:float64|u?int\d+)\(([^()]*)\)")
+"""NumPy's numbers that are Python's to the bit."""
 
 
 def text(value: object) -> str:
-    """What a thing says of itself, without where in memory it is."""
-    return ADDRESS.sub("", repr(value))
+    """What a thing says of itself, without where in memory it is, and whether its numbers are Python's or NumPy's.
+
+    >>> import numpy as np
+    >>> text([np.float64(0.5), np.int64(3), 0.5])
+    '[0.5, 3, 0.5]'
+    """
+    return NUMBER.sub(r"\1", ADDRESS.sub("", repr(value)))
 
 
 def shapes(params: Mapping[str, Tensor]) -> dict[str, str]:

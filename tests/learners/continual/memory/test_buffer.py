@@ -308,6 +308,20 @@ def test_numbers_of_rows_are_no_mask() -> None:
     assert len(buffer) == 3
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_begun_in_inference_mode_goes_on_outside(name: str) -> None:
+    buffer, generator = Buffer(8, name), chance()
+    with torch.inference_mode():
+        offer(buffer, 12, generator)
+    offer(buffer, 12, generator)
+    buffer.forget({"k0", "k1", "k20", "k21"})
+    check_rows(buffer)
+    again = Buffer(8, name)
+    with torch.inference_mode():
+        again.restore(buffer.state())
+    offer(again, 12, generator)
+
+
 def test_a_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no device 'gpu'"):
         Buffer(3, device="gpu")

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
@@ -232,6 +233,14 @@ def test_a_front_is_asked_about_some_examples_at_a_time() -> None:
     assert max(sizes) <= 1024
     kept = buffer_of(made)["rows"]["x"]
     assert torch.cdist(kept.double(), made.network[0](x).detach().double()).amin(1).max() < 1e-5  # type: ignore[index]
+
+
+def test_settings_of_numpy_are_those_of_python_when_it_goes_on(tmp_path: Path) -> None:
+    sweep = ExperienceReplay(np.int64(20), Ring(each=np.int64(2)), weight=np.float64(0.5))  # type: ignore[arg-type]
+    made = learner(sweep)
+    made.learn(part(0))
+    made.save(tmp_path)
+    assert learner(ExperienceReplay(20, Ring(each=2), weight=0.5)).resume(tmp_path) == 1
 
 
 def test_a_front_that_is_trained_later_is_refused() -> None:

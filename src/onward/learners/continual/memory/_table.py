@@ -160,10 +160,13 @@ class Table:
                 return self.spill.allocate((capacity, *shape), dtype)
             return torch.empty((capacity, *shape), dtype=dtype, device=self.device)
 
-        return {name: column(*kind) for name, kind in kinds.items()}
+        with torch.inference_mode(mode=False):  # tensors made in it could not be written to outside
+            return {name: column(*kind) for name, kind in kinds.items()}
 
     def _ranked(self) -> None:
-        if not len(self.ledger.priority):
+        if len(self.ledger.priority):
+            return
+        with torch.inference_mode(mode=False):
             self.ledger.priority = torch.zeros(self.ledger.capacity, dtype=torch.float64)
             self.ledger.groups = torch.zeros(self.ledger.capacity, dtype=torch.long)
 
