@@ -13,7 +13,7 @@ from onward.learners.continual._experience import Experience
 from onward.learners.neural import above, is_number, share
 
 from ._loss import distillation_loss
-from ._measure import Compressed, check_fit, compared, halves, outputs
+from ._measure import Compressed, check_fit, compared, first_of, halves, outputs
 from ._narrow import smallest
 from ._teach import Lessons, teach
 
@@ -34,7 +34,8 @@ def compress(
     The student learns with Adam from the scores of the teacher and from the targets, see `distillation_loss`.
 
     Args:
-        model: the teacher; it stays as it is.
+        model: the teacher; it stays as it is. One that answers by task, as a `ProgressiveNetwork` or what `PackNet`
+            serves, teaches the task of `data`.
         data: examples to learn from, on the device of the model; the targets are classes or real numbers.
         student: the network to train, in place. `None`: the strongest units of each hidden layer of a Sequential,
             see `narrowed`.
@@ -63,8 +64,8 @@ def compress(
     check_network(student)
     check_fit(model, data, lessons.prepare)
     learn, measure = halves(model, data, held_out, lessons.prepare, lessons.seed)
-    soft = outputs(model, learn.x, lessons.prepare)
-    found = outputs(student, learn.x[:1], lessons.prepare)
+    soft = outputs(model, learn, lessons.prepare)
+    found = outputs(student, first_of(learn), lessons.prepare)
     if found.shape[1:] != soft.shape[1:]:
         raise InvalidInput(
             f"The student gives {tuple(found.shape[1:])} for an example, the teacher {tuple(soft.shape[1:])}.",

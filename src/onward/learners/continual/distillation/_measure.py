@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -70,12 +70,12 @@ def compared(teacher: nn.Module, student: nn.Module, held_out: Experience, prepa
     )
 
 
-def outputs(network: nn.Module, x: Tensor, prepare: Prepare, *more: Any) -> Tensor:
+def outputs(network: nn.Module, data: Experience, prepare: Prepare) -> Tensor:
     """(n, ...) in evaluation mode, without gradients; the network is left in the modes it was in.
 
-    Args:
-        more: what it is called with besides.
+    One that says `by_task = True` answers for the task of the examples.
     """
+    x, more = data.x, (data.task,) if getattr(network, "by_task", False) else ()
     training = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -97,7 +97,26 @@ def check_fit(network: nn.Module, data: Experience, prepare: Prepare, loss: str 
     """
     check_network(network)
     check_experience(data, next((parameter.device for parameter in network.parameters()), None))
-    check_targets(outputs(network, data.x[:1], prepare), data.y, loss or named_for(data))
+    check_targets(outputs(network, first_of(data), prepare), data.y, loss or named_for(data))
+
+
+def first_of(data: Experience) -> Experience:
+    """Its first example."""
+    return Experience(data.x[:1], data.y[:1], data.task)
+
+
+def refuse_shared(network: nn.Module) -> None:
+    """Refuse a network whose weights are those of several tasks.
+
+    Raises:
+        InvalidInput: masks say which weights are whose.
+    """
+    if getattr(network, "by_task", False) and hasattr(network, "masks"):
+        raise InvalidInput(
+            f"A {type(network).__name__} holds the weights of several tasks in one network.",
+            why="What is taken from a weight is taken from all tasks that use it.",
+            mend="Distil a task into a network of its own: compress(..., student=).",
+        )
 
 
 def named_for(data: Experience) -> str:
@@ -107,7 +126,7 @@ def named_for(data: Experience) -> str:
 
 def accuracy(network: nn.Module, held_out: Experience, prepare: Prepare) -> float:
     """The share right, or R² of real targets."""
-    return score(outputs(network, held_out.x, prepare), held_out.y)
+    return score(outputs(network, held_out, prepare), held_out.y)
 
 
 def score(said: Tensor, y: Tensor) -> float:

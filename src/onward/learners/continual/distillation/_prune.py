@@ -15,7 +15,7 @@ from onward.learners.continual._experience import Experience
 from onward.learners.continual._losses import LossFunction, loss_of, loss_on
 from onward.learners.neural import is_number
 
-from ._measure import Compressed, check_fit, compared, halves, named_for
+from ._measure import Compressed, check_fit, compared, halves, named_for, refuse_shared
 from ._narrow import is_weighted, narrowed
 from ._teach import Lessons, teach
 
@@ -37,7 +37,7 @@ def prune(
     file once it is packed. Structured: whole units of a Sequential go, see `narrowed`, and with them bytes and time.
 
     Args:
-        model: it stays as it is.
+        model: it stays as it is; one that answers by task is measured on the task of the examples.
         amount: share of the weights, or of the units of each hidden layer, to take out; above 0 and below 1.
         data: examples; a fifth is held out to measure on.
         structured: take out units.
@@ -46,7 +46,7 @@ def prune(
         lessons: how to learn again what was lost; its seed draws what is held out, too.
 
     Raises:
-        InvalidInput: there is nothing to prune, or a value is out of its range.
+        InvalidInput: there is nothing to prune, tasks share the weights by masks, or a value is out of its range.
 
     >>> import torch
     >>> from onward.learners.continual import Experience
@@ -59,6 +59,7 @@ def prune(
     if not (is_number(amount, Real) and 0 < amount < 1):
         raise InvalidInput(f"amount is {amount!r}.", mend="Give a number above 0 and below 1.")
     function = None if loss is None else loss_of(loss)
+    refuse_shared(model)
     check_fit(model, data, lessons.prepare, loss if isinstance(loss, str) else None)
     learn, measure = halves(model, data, held_out, lessons.prepare, lessons.seed)
     chosen = function or loss_of(named_for(data))

@@ -14,7 +14,7 @@ from onward.learners.continual._checks import check_network
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Prepare, unchanged
 
-from ._measure import Compressed, check_fit, compared
+from ._measure import Compressed, check_fit, compared, refuse_shared
 from ._narrow import Weighted
 
 CONVOLVE: Final[dict[type, Any]] = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}
@@ -87,13 +87,13 @@ def quantize_int8(model: nn.Module, data: Experience, *, prepare: Prepare = unch
     Nothing is trained: biases, norms, embeddings and activations stay as they are, and so do layers of other types.
 
     Args:
-        model: it stays as it is.
+        model: it stays as it is; one that answers by task is measured on the task of the examples.
         data: examples to measure on that it has not learned from, on its device.
         prepare: makes inputs of examples.
 
     Raises:
-        InvalidInput: it has no layer that could be quantised, or one whose weights are no finite numbers; or the
-            examples do not fit it.
+        InvalidInput: it has no layer that could be quantised, or one whose weights are no finite numbers; tasks share
+            the weights by masks; or the examples do not fit it.
 
     >>> from onward.learners.continual import Experience
     >>> model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
@@ -103,6 +103,7 @@ def quantize_int8(model: nn.Module, data: Experience, *, prepare: Prepare = unch
     (3.6, True)
     """
     check_network(model)
+    refuse_shared(model)
     student = quantized(copy.deepcopy(model))
     check_fit(model, data, prepare)
     return compared(model, student, data, prepare)

@@ -227,7 +227,7 @@ class ProgressiveNetwork(nn.Module):
 
     def _accuracy(self, data: Experience, prepare: Prepare) -> float:
         """Among the classes of its task."""
-        said = outputs(self, data.x, prepare, data.task)
+        said = outputs(self, data, prepare)
         if data.classes:
             counts = torch.full_like(said, -torch.inf)
             counts[:, list(data.classes)] = 0
