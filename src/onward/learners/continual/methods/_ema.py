@@ -96,7 +96,7 @@ class Averages:
         for network, held in zip(self.networks, state["networks"], strict=True):
             network.load_state_dict(held)
         self._exact = [_exact(network) for network in self.networks]
-        for exact, told in zip(self._exact, state.get("exact", ()), strict=False):  # earlier versions had none
+        for exact, told in zip(self._exact, state["exact"], strict=True):
             for name, value in exact.items():
                 value.copy_(told[name])
 
