@@ -265,3 +265,22 @@ def test_who_goes_on_from_a_version_has_learned_what_it_learned(database: Databa
     assert registry.learned_from("t", {"later"}) == (second, third)
     assert registry.learned_from("t", {"others", "nobody's"}) == (5,)
     assert registry.learned_from("t", set()) == ()
+
+
+def figures(accuracy: float, *names: str) -> Scorecard:
+    one = SetScore("", 3, accuracy, {"intent": HeadScore(3, accuracy, accuracy, accuracy, accuracy)})
+    return Scorecard(one, tuple(SetScore(name, 3, accuracy, one.heads) for name in names))
+
+
+def test_the_standard_of_a_set_is_that_of_the_version_it_was_frozen_with(
+    database: Database, registry: Registry
+) -> None:
+    """The others of its cycle learned from the same data set; one of them may be put into service later."""
+    register(database, registry, dataset="d", scorecard=figures(0.75, "d"))
+    register(database, registry, dataset="d", scorecard=figures(0.5, "d"))
+    register(database, registry, dataset="e", scorecard=figures(0.25, "d", "e"))
+    register(database, registry, dataset="f", scorecard=figures(1.0, "d", "f"))
+    for version in (1, 2, 3, 1):
+        move(database, registry, version)
+    assert {name: one.accuracy for name, one in registry.standards("t").items()} == {"d": 0.75, "e": 0.25}
+    assert registry.standards("u") == {}

@@ -161,15 +161,18 @@ class Registry:
             return connection.scalar(query)
 
     def standards(self, tenant: str) -> dict[str, SetScore]:
-        """Evaluation set -> figures on it of the version that was promoted when it was frozen."""
-        served = {transition.version for transition in self.history(tenant)}
-        return {
-            one.name: one
-            for version in self.versions(tenant)
-            if version.number in served and version.scorecard
-            for one in version.scorecard.sets
-            if one.name == version.dataset
-        }
+        """Evaluation set -> figures on it of the version that was promoted when it was frozen.
+
+        That is the first in service that learned from the data set of its name; whatever else that taught came later.
+        """
+        versions = {version.number: version for version in self.versions(tenant)}
+        served = (versions[number] for number in dict.fromkeys(one.version for one in self.history(tenant)))
+        found: dict[str, SetScore] = {}
+        for version in served:
+            for one in version.scorecard.sets if version.scorecard else ():
+                if one.name == version.dataset:
+                    found.setdefault(one.name, one)
+        return found
 
     def mark(self, numbers: Sequence[int], mark: str) -> None:
         """Note on versions something found out later. Marks are never taken back."""
