@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from onward.config import Settings
 from onward.core import EvaluationSet, Example, HeadScore, Labels, Prediction, SetScore
-from onward.evaluation import Outcomes, score, scorecard
+from onward.evaluation import Outcomes, bounded, score, scorecard
 from onward.evaluation._slip import slipped, slipped_intents
 
 GATE = Settings().gate
@@ -148,3 +150,53 @@ def test_intents_of_new_work_and_of_unknown_sets_are_left_out() -> None:
     assert slipped_intents([of_intents(lost, 20, name="two")], frozen, GATE) == []
     assert slipped_intents([of_intents(lost, 20)], {"one": SetScore("one", 160, 0.0, {})}, GATE) == []
     assert slipped_intents([of_intents(lost, 20)], once(of_intents({}, 20)), GATE) == [], "it was not new then"
+
+
+def test_exactly_the_bound_may_be_lost_whatever_the_figures() -> None:
+    for before in range(5, 101, 5):
+        (finding,) = slipped([outcomes("one", before - 5, 100)], {"one": reached("one", before / 100)}, GATE)
+        assert finding.check.passed, before
+
+
+def skewed(name: str) -> EvaluationSet:
+    """Six intents that are common and sixty that are rare."""
+    intents = [f"common{n}" for n in range(6) for _ in range(80)] + [f"rare{n}" for n in range(60) for _ in range(2)]
+    examples = [
+        Example(id=f"{name} {n:04}", text=str(n), labels=Labels(intent=intent), split="evaluation")
+        for n, intent in enumerate(intents)
+    ]
+    return EvaluationSet(name=name, examples=tuple(examples))
+
+
+def good_at_what_is_common(one: EvaluationSet) -> Outcomes:
+    said = [e.labels.intent if str(e.labels.intent).startswith("common") else "?" for e in one.examples]
+    return score([Prediction(Labels(intent=intent)) for intent in said], one)
+
+
+def test_a_model_that_answers_as_then_has_not_slipped_on_a_sample_that_holds_more_of_the_rare() -> None:
+    sets = [skewed(name) for name in ("one", "two", "three")]
+    frozen = once(*(good_at_what_is_common(replace(one, new=True)) for one in sets))
+    sampled = [good_at_what_is_common(one) for one in bounded(sets, 400)]
+    assert sampled[0].accuracy < frozen["one"].accuracy - 0.3
+    findings = slipped(sampled, frozen, GATE)
+    assert [finding.check.figure for finding in findings] == pytest.approx([0.0, 0.0])
+
+
+def test_a_figure_without_labels_stands_for_all_of_them() -> None:
+    """As in what was recorded before labels were."""
+    (finding,) = slipped([outcomes("one", 70, 80)], {"one": reached("one", 0.9)}, GATE)
+    assert finding.check.figure == pytest.approx(0.9 - 70 / 80)
+
+
+def test_examples_of_a_head_that_nobody_could_answer_then_are_no_evidence() -> None:
+    """Two of ten answers are wrong, and not twenty of a hundred."""
+    more = tuple(
+        Example(id=f"more{n}", text=str(n), labels=Labels(sentiment="positive"), split="evaluation") for n in range(90)
+    )
+    ten = tuple(Example(id=f"{n}", text=str(n), labels=Labels(intent="a"), split="evaluation") for n in range(10))
+    said = [Prediction(Labels(intent="b" if n < 2 else "a", sentiment="positive")) for n in range(100)]
+    part = score(said, EvaluationSet(name="two", examples=(*ten, *more)))
+    standards = {"one": reached("one", 1.0), "two": reached("two", 1.0)}
+    findings = slipped([outcomes("one", 100, 100), part], standards, GATE)
+    assert [finding.check.passed for finding in findings] == [True]
+    assert "on 110 examples" in findings[0].check.reason

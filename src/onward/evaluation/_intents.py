@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from onward.core import SetScore
+from onward.core import HeadScore, SetScore
 
 from ._outcomes import HeadOutcomes, Outcomes
 from ._pairs import Pair
@@ -60,14 +60,22 @@ def recalls_since(candidate: Sequence[Outcomes], standards: Mapping[str, SetScor
 
 
 def _since(part: Outcomes, once: SetScore) -> Iterator[Recall]:
-    """The intents of one set. Of what is left of it as large a share was found as of all of it."""
+    """The intents of one set."""
     if "intent" not in part.heads or "intent" not in once.heads:
         return
-    labels, now = once.heads["intent"].labels, found_by_label(part.heads["intent"])
-    for intent, count in Counter(part.heads["intent"].wanted).items():
-        if intent in labels:
-            right, of = labels[intent]
-            yield Recall(intent, count, count * right / of, now[intent])
+    own, then = part.heads["intent"], once.heads["intent"]
+    counts, before, now = Counter(own.wanted), once_found(own, then), found_by_label(own)
+    for intent in then.labels.keys() & counts.keys():
+        yield Recall(intent, counts[intent], before[intent], now[intent])
+
+
+def once_found(head: HeadOutcomes, then: HeadScore) -> dict[str, float]:
+    """How many examples of each label that is left of a set were found then, if as large a share as of all of them.
+
+    Where a standard says nothing of a label, its accuracy takes the place.
+    """
+    shares = {label: right / count for label, (right, count) in then.labels.items()}
+    return {label: count * shares.get(label, then.accuracy) for label, count in Counter(head.wanted).items()}
 
 
 def found_by_label(head: HeadOutcomes) -> Counter[str]:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from onward.config import GateSettings
-from onward.core import Check, SetScore
+from onward.core import Check, HeadScore, SetScore
 
 from ._finding import Finding, told
-from ._intents import Recall, recalls_since
-from ._outcomes import Outcomes
+from ._intents import Recall, once_found, recalls_since
+from ._outcomes import HeadOutcomes, Outcomes
 from ._pairs import neighbours
 from ._relative import ROUNDING, not_by_chance, short
 from ._scorecard import head_accuracy
@@ -22,11 +22,13 @@ from ._significance import at_least, holm
 class Slip:
     """What one older set, or neighbouring ones, or all of them lost since it was frozen.
 
+    Only heads that somebody could answer then count.
+
     Args:
         name: the set's, or "first..last" of neighbours.
-        count: examples.
-        once: accuracy then, 0..1, over the heads that somebody could answer then.
-        now: accuracy of the candidate on the same heads, 0..1.
+        count: examples with such a head.
+        once: accuracy then, 0..1.
+        now: accuracy of the candidate, 0..1.
     """
 
     name: str
@@ -60,39 +62,56 @@ def slipped(candidate: Sequence[Outcomes], standards: Mapping[str, SetScore], ga
         One finding on all of it, and one on every set that slipped; where none did and there are several, on that
         which lost most. None while the older sets with a standard hold fewer than `gate.min_set` examples.
     """
-    older = [part for part in candidate if not part.new and _judged(part, standards)]
+    older = [part for one in candidate if not one.new and (part := _part(one, standards)).count]
     if sum(map(_size, older)) < gate.min_set:
         return []
     groups = neighbours(older, _size, gate.min_set)
-    return [_all(_slip(older, standards), gate), *(_each(groups, standards, gate) if len(groups) > 1 else [])]
+    return [_all(_slip(older), gate), *(_each(groups, gate) if len(groups) > 1 else [])]
 
 
-def _size(part: Outcomes) -> int:
-    return len(part.scores)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One older set.
+
+    Args:
+        name: the set's.
+        count: examples with a head that somebody could answer then; another has no figure to slip from.
+        heads: of each such head: its answers, its accuracy then, its accuracy now.
+    """
+
+    name: str
+    count: int
+    heads: tuple[tuple[int, float, float], ...]
 
 
-def _judged(part: Outcomes, standards: Mapping[str, SetScore]) -> bool:
-    """Whether it has a head that somebody could answer once; another had no figure to slip from."""
-    return part.name in standards and any(head in standards[part.name].heads for head in part.heads)
+def _part(found: Outcomes, standards: Mapping[str, SetScore]) -> Part:
+    then = standards[found.name].heads if found.name in standards else {}
+    both = [(own, then[head]) for head, own in found.heads.items() if head in then]
+    heads = tuple((len(own.right), _once(own, score), head_accuracy(own)) for own, score in both)
+    return Part(found.name, len({at for own, _ in both for at in own.where.tolist()}), heads)
 
 
-def _slip(parts: Sequence[Outcomes], standards: Mapping[str, SetScore]) -> Slip:
+def _size(part: Part) -> int:
+    return part.count
+
+
+def _once(own: HeadOutcomes, then: HeadScore) -> float:
+    """Accuracy then on what is left of the set: a sample does not hold as large a share of every label as all of it."""
+    return sum(once_found(own, then).values()) / len(own.wanted) if own.wanted else then.accuracy
+
+
+def _slip(parts: Sequence[Part]) -> Slip:
     """Neighbours as one; each head counts as often as it has answers."""
-    found = [
-        (len(own.right), standards[part.name].heads[head].accuracy, head_accuracy(own))
-        for part in parts
-        for head, own in part.heads.items()
-        if head in standards[part.name].heads
-    ]
-    answers = sum(count for count, _, _ in found)
-    once = sum(count * before for count, before, _ in found) / answers
-    now = sum(count * after for count, _, after in found) / answers
+    heads = [head for part in parts for head in part.heads]
+    answers = sum(count for count, _, _ in heads)
+    once = sum(count * before for count, before, _ in heads) / answers
+    now = sum(count * after for count, _, after in heads) / answers
     name = parts[0].name if len(parts) == 1 else f"{parts[0].name}..{parts[-1].name}"
     return Slip(name, sum(map(_size, parts)), once, now)
 
 
 def _all(slip: Slip, gate: GateSettings) -> Finding:
-    passed = slip.lost <= gate.max_loss
+    passed = slip.lost <= gate.max_loss + ROUNDING
     reason = (
         f"{'holds' if passed else 'has slipped from'} what was once reached on all older work: {_figures(slip)} "
         f"(at most {gate.max_loss:g} may be lost over all cycles)"
@@ -100,8 +119,8 @@ def _all(slip: Slip, gate: GateSettings) -> Finding:
     return Finding(Check("slip", passed, slip.lost, gate.max_loss, reason), "refuse")
 
 
-def _each(groups: Sequence[Sequence[Outcomes]], standards: Mapping[str, SetScore], gate: GateSettings) -> list[Finding]:
-    slips = [_slip(group, standards) for group in groups]
+def _each(groups: Sequence[Sequence[Part]], gate: GateSettings) -> list[Finding]:
+    slips = [_slip(group) for group in groups]
     chances = holm([slip.chance(gate.max_loss / 2) for slip in slips])
     return told(
         [
