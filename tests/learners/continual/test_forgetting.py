@@ -200,11 +200,21 @@ def test_outcomes_at_best_are_of_the_same_tasks():
         ({"a": []}, {"a": []}, r"shape \(0,\)"),
         ({"a": [np.nan]}, {"a": [1.0]}, "not finite"),
         ({"a": [[1.0]]}, {"a": [[1.0]]}, "Give one for each example"),
+        ({"a": ["yes"]}, {"a": ["no"]}, "are no numbers"),
+        ({"a": [[1.0], [1.0, 0.0]]}, {"a": [[1.0], [1.0, 0.0]]}, "are no numbers"),
+        ({"a": [1.0 + 1.0j]}, {"a": [1.0]}, "are no numbers"),
+        ({1: [1.0], "1": [1.0]}, {1: [0.0], "1": [1.0]}, "called alike"),
+        ([[1.0]], [[1.0]], "A list says no outcomes"),
     ],
 )
 def test_what_cannot_be_compared(before, after, match):
     with pytest.raises(InvalidInput, match=match):
         ForgettingDetector().compare(before, after)
+
+
+def test_outcomes_may_be_of_any_precision():
+    half = {"a": torch.ones(100, dtype=torch.bfloat16)}
+    assert ForgettingDetector().compare(half, {"a": torch.ones(100, dtype=torch.bool)}).kept
 
 
 @pytest.mark.parametrize(

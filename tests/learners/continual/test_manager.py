@@ -434,6 +434,8 @@ def test_what_cannot_be():
         manager.setup_agent_continual_learning("support", net())
     with pytest.raises(NotFound, match=r"There is no agent 'sales'.*Known: support"):
         manager.learn_new_task("sales", blobs([0, 1]))
+    with pytest.raises(NotFound, match="There is no agent"):
+        manager.learn_new_task(["support"], blobs([0, 1]))
     with pytest.raises(InvalidInput, match=r"pair \(x, y\)"):
         manager.learn_new_task("support", 3)
     with pytest.raises(InvalidInput, match="nothing can be held out"):

@@ -1,6 +1,7 @@
 """Choosing a strength: from what is new alone."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -71,6 +72,12 @@ def steep(strength, rate):
     return make(strength, rate, optimizer="sgd")
 
 
+def test_the_rates_may_come_one_by_one():
+    made = []
+    choose_strength(partial(make, made=made), *halves(0), strongest=1.0, rates=iter([1e-3, 1e-2]))
+    assert made[:2] == [(0.0, 1e-3), (0.0, 1e-2)]
+
+
 def test_a_strength_that_diverges_is_too_strong():
     state = choose_strength(steep, *halves(0), strongest=1.0, rates=[0.1], epochs=4).learner.state_dict()
     settings = {"strongest": 1e12, "rates": [0.1], "since": state, "epochs": 4, "decay": 1e-4}
@@ -122,6 +129,7 @@ def test_real_targets_go_by_their_loss():
         {"strongest": math.inf},
         {"rates": []},
         {"rates": [0.1, -1]},
+        {"rates": 0.1},
         {"decay": 1.0},
         {"decay": 0.0},
         {"margin": 1.5},

@@ -244,26 +244,42 @@ def _pairs(
 
 
 def _matched(then: Mapping[str, Any], after: Mapping[str, Any], said: str) -> dict[str, Pair]:
-    if then.keys() != after.keys() or not then:
+    old, new = _by_task(then), _by_task(after)
+    if old.keys() != new.keys() or not old:
         raise InvalidInput(
-            f"Tasks {said}: {', '.join(map(str, then)) or 'none'}; after: {', '.join(map(str, after)) or 'none'}.",
+            f"Tasks {said}: {', '.join(old) or 'none'}; after: {', '.join(new) or 'none'}.",
             mend="Give the same tasks each time, one at least.",
         )
-    pairs = {str(name): (_outcomes(then[name]), _outcomes(after[name])) for name in then}
-    for name, (old, new) in pairs.items():
-        if old.shape != new.shape or old.ndim != 1 or not len(old):
+    for name, one in old.items():
+        if one.shape != new[name].shape or one.ndim != 1 or not len(one):
             raise InvalidInput(
-                f"Task {name!r} has outcomes of shape {old.shape} {said} and {new.shape} after.",
+                f"Task {name!r} has outcomes of shape {one.shape} {said} and {new[name].shape} after.",
                 mend="Give one for each example (n,), of the same examples in the same order.",
             )
-        if not (np.isfinite(old).all() and np.isfinite(new).all()):
-            raise InvalidInput(f"Task {name!r} has an outcome that is not finite.", mend="Give accuracies, or losses.")
-    return pairs
+    return {name: (one, new[name]) for name, one in old.items()}
 
 
-def _outcomes(values: Any) -> Outcomes:
-    plain = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    return plain.astype(np.float64)
+def _by_task(given: Mapping[str, Any]) -> dict[str, Outcomes]:
+    """The outcomes of each task, by its name."""
+    if not isinstance(given, Mapping):
+        raise InvalidInput(f"A {type(given).__name__} says no outcomes.", mend="Give a dict: task -> outcomes (n,).")
+    found = {str(name): _outcomes(str(name), values) for name, values in given.items()}
+    if len(found) != len(given):
+        raise InvalidInput(f"Two of the tasks {list(given)} are called alike.", mend="Name each by a text of its own.")
+    return found
+
+
+def _outcomes(name: str, values: Any) -> Outcomes:
+    try:
+        plain = values.detach().cpu().double().numpy() if isinstance(values, Tensor) else np.asarray(values)
+        found: Outcomes = plain.astype(np.float64, casting="same_kind")
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"The outcomes of task {name!r} are no numbers.", why=f"{error}.", mend="Give accuracies, or losses."
+        ) from error
+    if not np.isfinite(found).all():
+        raise InvalidInput(f"Task {name!r} has an outcome that is not finite.", mend="Give accuracies, or losses.")
+    return found
 
 
 def _chance_of_loss(loss: Outcomes) -> float:

@@ -352,7 +352,7 @@ class ContinualLearningManager:
         return {name: repr(plain_number(value)) for name, value in settings.items()}
 
     def _agent(self, agent_type: str) -> Agent:
-        if agent_type not in self._agents:
+        if agent_type not in self.agents:
             raise NotFound(
                 f"There is no agent {agent_type!r}.",
                 mend="Set it up with setup_agent_continual_learning.",

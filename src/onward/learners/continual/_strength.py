@@ -99,6 +99,7 @@ def choose_strength(  # noqa: PLR0913 - what is tried, on what, and how long
     >>> found.strength, found.met  # nothing to hold on to yet
     (100.0, True)
     """
+    rates = _several(rates)
     above(strongest=strongest, **{f"rates[{at}]": rate for at, rate in enumerate(rates)})
     whole(1, epochs=epochs, tries=tries)
     share(margin=margin, decay=decay)
@@ -124,6 +125,13 @@ def choose_strength(  # noqa: PLR0913 - what is tried, on what, and how long
         if score >= least or at == tries - 1:
             break
     return _chosen(learner, rate, plastic, trials, met=score >= least)
+
+
+def _several(rates: Sequence[float]) -> tuple[float, ...]:
+    try:
+        return tuple(rates)
+    except TypeError as error:
+        raise InvalidInput(f"rates are {rates!r}.", mend="Give a list of learning rates, e.g. [1e-3].") from error
 
 
 def _most_plastic(
