@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from onward.config import Settings
-from onward.core import EvaluationSet, Example, HeadScore, Labels, Prediction, SetScore
+from onward.core import Entity, EvaluationSet, Example, HeadScore, Labels, Prediction, SetScore
 from onward.evaluation import Outcomes, bounded, score, scorecard
 from onward.evaluation._slip import slipped, slipped_intents
 
@@ -200,3 +200,25 @@ def test_examples_of_a_head_that_nobody_could_answer_then_are_no_evidence() -> N
     findings = slipped([outcomes("one", 100, 100), part], standards, GATE)
     assert [finding.check.passed for finding in findings] == [True]
     assert "on 110 examples" in findings[0].check.reason
+
+
+def entities(name: str, *, found: int) -> Outcomes:
+    """Sixty texts with one entity each but the first, of whose sixty so many are found."""
+    wanted = [tuple(Entity(at, at + 1, "city") for at in range(60 if n == 0 else 1)) for n in range(60)]
+    examples = [
+        Example(id=f"{name}{n:04}", text="x" * 60, labels=Labels(entities=one), split="evaluation")
+        for n, one in enumerate(wanted)
+    ]
+    said = [Prediction(Labels(entities=one[:found])) for one in wanted]
+    return score(said, EvaluationSet(name=name, examples=tuple(examples)))
+
+
+def test_one_long_text_is_one_example_however_many_entities_are_lost_in_it() -> None:
+    names = ("one", "two", "three")
+    frozen = once(*(replace(entities(name, found=60), new=True) for name in names))
+    parts = [entities(name, found=30 if name == "one" else 60) for name in names]
+    _, worst = slipped(parts, frozen, GATE)
+    assert worst.check.name == "slip one"
+    assert worst.check.figure > 0.14
+    assert "which may be chance" in worst.check.reason
+    assert worst.check.passed

@@ -27,12 +27,14 @@ class Slip:
     Args:
         name: the set's, or "first..last" of neighbours.
         count: examples with such a head.
+        wrong: of them, those on which the candidate is not all right.
         once: accuracy then, 0..1.
         now: accuracy of the candidate, 0..1.
     """
 
     name: str
     count: int
+    wrong: int
     once: float
     now: float
 
@@ -42,8 +44,11 @@ class Slip:
         return self.once - self.now
 
     def chance(self, loss: float) -> float:
-        """Of so many wrong answers or more, if a share `loss` more of the examples were wrong than once."""
-        wrong = math.floor(self.count * (1 - self.now) + ROUNDING)
+        """Of so many wrong answers or more, if a share `loss` more of the examples were wrong than once.
+
+        An example is one answer at most, however many entities it has.
+        """
+        wrong = min(self.wrong, math.floor(self.count * (1 - self.now) + ROUNDING))
         return at_least(wrong, self.count, min(1.0, 1 - self.once + loss))
 
 
@@ -76,11 +81,13 @@ class Part:
     Args:
         name: the set's.
         count: examples with a head that somebody could answer then; another has no figure to slip from.
+        wrong: of them, those on which the candidate is not all right.
         heads: of each such head: its answers, its accuracy then, its accuracy now.
     """
 
     name: str
     count: int
+    wrong: int
     heads: tuple[tuple[int, float, float], ...]
 
 
@@ -88,7 +95,9 @@ def _part(found: Outcomes, standards: Mapping[str, SetScore]) -> Part:
     then = standards[found.name].heads if found.name in standards else {}
     both = [(own, then[head]) for head, own in found.heads.items() if head in then]
     heads = tuple((len(own.right), _once(own, score), head_accuracy(own)) for own, score in both)
-    return Part(found.name, len({at for own, _ in both for at in own.where.tolist()}), heads)
+    judged = {at for own, _ in both for at in own.where.tolist()}
+    wrong = {at for own, _ in both for at in own.where[own.right < 1 - ROUNDING].tolist()}
+    return Part(found.name, len(judged), len(wrong), heads)
 
 
 def _size(part: Part) -> int:
@@ -107,7 +116,7 @@ def _slip(parts: Sequence[Part]) -> Slip:
     once = sum(count * before for count, before, _ in heads) / answers
     now = sum(count * after for count, _, after in heads) / answers
     name = parts[0].name if len(parts) == 1 else f"{parts[0].name}..{parts[-1].name}"
-    return Slip(name, sum(map(_size, parts)), once, now)
+    return Slip(name, sum(map(_size, parts)), sum(part.wrong for part in parts), once, now)
 
 
 def _all(slip: Slip, gate: GateSettings) -> Finding:
