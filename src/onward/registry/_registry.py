@@ -166,9 +166,9 @@ class Registry:
         That is the first in service that learned from the data set of its name; whatever else that taught came later.
         """
         versions = {version.number: version for version in self.versions(tenant)}
-        served = (versions[number] for number in dict.fromkeys(one.version for one in self.history(tenant)))
+        served = dict.fromkeys(one.version for one in self.history(tenant))
         found: dict[str, SetScore] = {}
-        for version in served:
+        for version in (versions[number] for number in served if number in versions):
             for one in version.scorecard.sets if version.scorecard else ():
                 if one.name == version.dataset:
                     found.setdefault(one.name, one)
