@@ -168,7 +168,7 @@ class Registry:
         versions = {version.number: version for version in self.versions(tenant)}
         served = dict.fromkeys(one.version for one in self.history(tenant))
         found: dict[str, SetScore] = {}
-        for version in (versions[number] for number in served if number in versions):
+        for version in map(versions.__getitem__, served):
             for one in version.scorecard.sets if version.scorecard else ():
                 if one.name == version.dataset:
                     found.setdefault(one.name, one)
