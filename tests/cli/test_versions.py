@@ -72,8 +72,8 @@ def test_compare_scores_both_on_every_set(taught):
         "Version 2",
         "Difference",
         "overall",
-        "Verdict:",
-        f"Next: onward --workspace {taught} promote 2",
+        "Verdict: keep",
+        f"Next: onward --workspace {taught} show 2",
     ):
         assert words in answer.out
 

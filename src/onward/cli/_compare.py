@@ -35,4 +35,5 @@ def _human(call: Call, comparison: Comparison) -> Iterator[RenderableType]:
     yield table("Accuracy", ("Evaluation set", "Examples", *names, "Difference"), rows)
     yield ""
     yield verdict_table(comparison.verdict)
-    yield following(call.again(f"promote {comparison.second.number}"))
+    further = "promote" if comparison.verdict.decision == "promote" else "show"
+    yield following(call.again(f"{further} {comparison.second.number}"))
