@@ -77,8 +77,8 @@ def test_small_sets_are_judged_with_their_neighbours() -> None:
 
 
 def test_on_many_examples_a_slip_of_the_bound_alone_passes() -> None:
-    assert slips(100_000, 90_000, count=100_000) == {"slip": True, "slip set1": True}
-    assert slips(100_000, 89_900, count=100_000) == {"slip": True, "slip set1": False}
+    assert slips(2_000, 1_800, count=2_000) == {"slip": True, "slip set1": True}
+    assert slips(2_000, 1_790, count=2_000) == {"slip": True, "slip set1": False}
 
 
 def test_a_head_that_nobody_could_answer_once_is_left_out() -> None:
