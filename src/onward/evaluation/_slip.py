@@ -61,7 +61,7 @@ def slipped(candidate: Sequence[Outcomes], standards: Mapping[str, SetScore], ga
 
     Args:
         candidate: its outcomes.
-        standards: older set -> accuracy (0..1) on it of the version that was promoted when the set was frozen.
+        standards: older set -> figures on it of the version that was promoted when the set was frozen.
 
     Returns:
         One finding on all of it, and one on every set that slipped; where none did and there are several, on that
