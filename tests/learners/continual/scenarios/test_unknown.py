@@ -149,6 +149,13 @@ def test_chunks_of_which_nothing_came_are_passed_over():
     assert [len(one) for one in from_stream(chunks, window=100)] == [100, 20]
 
 
+@pytest.mark.parametrize("chunks", [1, 2, 3])
+def test_pairs_may_stand_in_a_tuple_as_in_a_list(chunks):
+    rows = torch.arange(120.0)[:, None]
+    parts = tuple((part, part[:, 0].long()) for part in rows.chunk(chunks))
+    assert [len(one) for one in from_stream(parts, window=100)] == [100, 20]
+
+
 @pytest.mark.parametrize(
     ("source", "settings", "said"),
     [

@@ -96,9 +96,8 @@ def _cut(slices: Iterable[tuple[Tensor, Tensor]], cutter: _Cutter) -> Iterator[E
 
 def _slices(source: Any, size: int, device: torch.device | str | None) -> Iterator[tuple[Tensor, Tensor]]:
     """What comes, in parts of at most `size` examples."""
-    whole = isinstance(source, tuple) and len(source) == 2
     first: tuple[object, ...] | None = None
-    for chunk in [source] if whole else source:
+    for chunk in [source] if _is_pair(source) else source:
         x, y = pair_of(chunk, "Give arrays (x, y).")
         if not (is_rows(x) and is_rows(y)):
             raise InvalidInput(
@@ -116,6 +115,11 @@ def _slices(source: Any, size: int, device: torch.device | str | None) -> Iterat
                 mend="Give all the same shape and kind.",
             )
         yield from zip(data.x.split(size), data.y.split(size), strict=True)
+
+
+def _is_pair(source: Any) -> bool:
+    """Whether it is arrays (x, y), and not two such pairs."""
+    return isinstance(source, tuple) and len(source) == 2 and not all(isinstance(part, tuple) for part in source)
 
 
 def _named(detector: Detector | str | None) -> Detector | None:
