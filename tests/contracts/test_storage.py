@@ -238,6 +238,21 @@ def test_without_create_there_must_be_a_workspace(
     return open_storage(url, create=False).close()
 
 
+def test_workspaces_that_lie_beside_a_missing_one_are_named(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    for name in ("my shop", "support"):
+        open_storage(tmp_path / name).close()
+    with pytest.raises(NotFound) as missing:
+        open_storage(tmp_path / "shop", create=False)
+    assert missing.value.options == (str(tmp_path / "my shop"), str(tmp_path / "support"))
+    with pytest.raises(NotFound, match=rf"Known: {tmp_path / 'support'}\.") as inside:
+        open_storage(tmp_path / "support" / ".onward", create=False)
+    assert inside.value.options == (str(tmp_path / "support"),)
+    with pytest.raises(NotFound, match=rf"--workspace '{tmp_path}/no/such shop' init") as nowhere:
+        open_storage(tmp_path / "no" / "such shop", create=False)
+    assert nowhere.value.options == ()
+
+
 def test_many_open_a_new_storage_at_once(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     for url in (str(tmp_path / "a"), request.getfixturevalue("postgresql").url(tmp_path / "b")):
         with ThreadPoolExecutor(6) as pool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -18,6 +21,7 @@ from ._postgresql import postgresql_backend
 from ._sqlite import sqlite_backend
 
 DATABASE_NAME: Final = "onward.db"
+LOOKED_AT: Final = 1000  # entries of a folder, in search of workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,20 @@ def open_storage(url: str | Path, *, create: bool = True) -> Storage:
     folder = place.folder.absolute()
     with _explained(folder):
         if place.server is None and not create and not (folder / DATABASE_NAME).exists():
-            mend = f"Make one with: onward --workspace {folder} init"
-            raise NotFound(f"There is no workspace in {folder}.", mend=mend)
+            mend = f"Make one with: onward --workspace {shlex.quote(str(folder))} init"
+            raise NotFound(f"There is no workspace in {folder}.", mend=mend, options=_nearby(folder))
         if place.server is None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _assemble(folder, _open_database(place, folder, create=create), place.bucket)
+
+
+def _nearby(folder: Path) -> list[str]:
+    """Workspaces that lie beside a folder, or that it would lie in."""
+    try:
+        around = [folder.parent, *islice(folder.parent.iterdir(), LOOKED_AT)]
+    except OSError:
+        return []
+    return [str(one) for one in around if os.path.exists(one / DATABASE_NAME)]  # noqa: PTH110 - where it may not look
 
 
 def _open_in_memory() -> Storage:
