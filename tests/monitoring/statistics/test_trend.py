@@ -82,6 +82,14 @@ def test_equal_points_are_flat(count: int) -> None:
     assert found.p_value == 1.0
 
 
+@pytest.mark.parametrize("turn", [[1.0, 0.0], [0.9, 0.8, 0.85, 0.95]])
+@pytest.mark.parametrize("count", [20, 200, 1000])
+def test_scores_that_repeat_in_turn_are_flat(turn: list[float], count: int) -> None:
+    assert trend(np.resize(turn, count)).direction == "flat"
+    assert trend(-np.resize(turn, count)).direction == "flat"
+    assert trend(np.resize(turn, count) + np.arange(count)).direction == "rising"
+
+
 def test_equal_times_have_no_slope() -> None:
     assert trend(range(20), [5.0] * 20).slope_per_hour is None
     assert trend(range(20)).slope_per_hour is None

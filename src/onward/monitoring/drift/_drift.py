@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any, Final
 
 from onward.core import InvalidInput
@@ -64,8 +65,8 @@ def drift(
         seed: of samples and shuffles.
 
     Raises:
-        InvalidInput: an unknown method, correction or column; a table that cannot be read; columns that are missing,
-            are too many or have changed between numbers and categories.
+        InvalidInput: an unknown method, correction or column; a `min_effect` below 0; a table that cannot be
+            read; columns that are missing, are too many or have changed between numbers and categories.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -103,14 +104,28 @@ def decided(
 
     if not (0 < level < 1 and 0 <= tolerated <= 1):
         raise InvalidInput(f"Level {level} and tolerated {tolerated} are shares, 0..1.")
+    least = _least(min_effect)
     adjusted = corrected(np.array([one.p_value for one in tests]), correction)
     done = []
     for one, chance in zip(tests, adjusted.tolist(), strict=True):
-        least = EFFECTS[one.method] if min_effect is None else min_effect
-        bound = least.get(one.method, EFFECTS[one.method]) if isinstance(least, Mapping) else least
+        bound = least[one.method]
         drifted = chance <= level and one.effect >= bound
         done.append(replace(one, p_adjusted=chance, min_effect=bound, drifted=drifted))
     return report(tuple(done), level, correction, tolerated)
+
+
+def _least(min_effect: float | Mapping[str, float] | None) -> dict[str, float]:
+    """The smallest effect that counts, by method."""
+    if min_effect is None:
+        return dict(EFFECTS)
+    given: dict[str, Any] = dict(min_effect) if isinstance(min_effect, Mapping) else dict.fromkeys(EFFECTS, min_effect)
+    unknown = [str(name) for name in given if name not in EFFECTS]
+    if unknown:
+        raise InvalidInput(f"min_effect has no method {', '.join(unknown)}.", options=EFFECTS)
+    wrong = [bound for bound in given.values() if not (isinstance(bound, Real) and float(bound) >= 0)]
+    if wrong:
+        raise InvalidInput(f"min_effect is {wrong[0]!r}.", mend="Give numbers of at least 0.")
+    return {**EFFECTS, **given}
 
 
 def _width(table: Any) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ._noise import Noise, block_size, margin, noise, tail
 from ._numbers import Numbers, block_means, rounded, scores, thinning
 
+STILL: Final = 1e-9  # block means of rank scores, -1..1, that are no farther than this from 0 are all alike
 TIED: Final = 0.25  # share of tied pairs above which slopes are taken from block means
 # Kendall's tau of long Gaussian random walks: how far from 0, and the chance of that (50,000 walks of 300 points).
 REACH: Final = (0.0, 0.433, 0.655, 0.735, 0.787, 0.832, 0.855, 0.873, 0.901, 0.93, 1.0)
@@ -40,11 +41,13 @@ def mann_kendall(points: Numbers) -> tuple[int, float]:
 
     The lesser of two p-values: by the noise around a line, and by what a random walk reaches, since what hangs together
     less reaches less. A learning curve bends, so what is left beside a line looks like a random walk; the second still
-    sees it.
+    sees it. Where all blocks are alike, as when scores repeat in turn, S is what turns within them, and goes nowhere.
     """
     thin = block_means(points, thinning(len(points)))
     blocks = block_means(scores(thin), block_size(len(thin)))
     statistic = kendall(rises(thin))
+    if np.abs(blocks).max() <= STILL:
+        return statistic, 1.0
     p_value = tail(statistic, _noise_of_kendall(len(thin), blocks), len(blocks))
     return statistic, min(p_value, wandering(kendall(rises(blocks)), len(blocks)))
 
