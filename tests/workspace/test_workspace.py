@@ -64,6 +64,8 @@ def test_record_returns_an_id_and_the_same_id_is_once(workspace: Workspace) -> N
         ({"colour": "red"}, "Keys unknown for an interaction: colour"),
         ({"intent": 3}, "Expected `str"),
         ({"context": {"x": object()}}, "Not JSON"),
+        ({"context": {"user_satisfaction": float("nan")}}, "Not JSON"),
+        ({"response": b"hello"}, "Not JSON"),
         ({"at": "yesterday"}, "Invalid RFC3339"),
         ({"id": "x" * 999}, "printable"),
     ],
@@ -91,6 +93,8 @@ def test_feedback_on_nothing_is_not_found(workspace: Workspace) -> None:
         workspace.feedback(name)
     with pytest.raises(InvalidInput, match="The score is 2"):
         workspace.feedback(name, score=2)
+    with pytest.raises(InvalidInput, match="Not JSON"):
+        workspace.feedback(name, score=float("nan"), remark={"why": "obvious"})
     with pytest.raises(InvalidInput, match="intent"):
         workspace.feedback(name, correction={"intent": 5})
     workspace.feedback(name, correction={"intent": "greeting"}, remark={"why": "obvious"}, user="agent")
@@ -212,6 +216,14 @@ def test_only_what_the_gate_passed_is_promoted_without_force(taught: Workspace) 
         taught.promote(refused.candidate, force=True, reason="again")
     with pytest.raises(NotFound, match="versions"):
         taught.promote(99)
+
+
+def test_the_champion_is_not_promoted_again_and_zero_is_no_version_to_go_back_to(taught: Workspace) -> None:
+    with pytest.raises(InvalidInput, match="Version 2 is champion already"):
+        taught.promote(2)
+    with pytest.raises(InvalidInput, match="Version 0 was never in service"):
+        taught.rollback(to=0)
+    assert taught.champion() == 2
 
 
 def test_compare_scores_both_on_the_same_sets(taught: Workspace) -> None:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from json import JSONEncoder
+from typing import Any, Final
 
 import msgspec
 
 from onward.core import InvalidInput
 
+BYTES: Final = (bytes, bytearray, memoryview)
+STRICT: Final = JSONEncoder(ensure_ascii=False, allow_nan=False)
+
 
 def json_line(line: object) -> bytes:
     """A record or dict as one line of JSON.
+
+    msgspec alone would make texts of bytes (base64), and nothing at all of NaN.
 
     Raises:
         InvalidInput: it holds what JSON does not.
     """
     try:
-        return msgspec.json.encode(line, order="deterministic")
+        plain = msgspec.to_builtins(line, order="deterministic", builtin_types=BYTES, str_keys=True)
+        return STRICT.encode(plain).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, numbers, lists and dicts.") from error
+        raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, finite numbers, lists and dicts.") from error
 
 
 def plain_line(line: object) -> dict[str, Any]:

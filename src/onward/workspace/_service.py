@@ -16,7 +16,7 @@ def promote(house: House, number: int, tenant: str, *, by: str, reason: str, for
     version, champion = house.registry.version(number, tenant), house.registry.alias(tenant)
     decision = version.verdict.decision if version.verdict else "unknown"
     stale = version.parent != champion
-    if (decision != "promote" or stale) and not (force and reason):
+    if number != champion and (decision != "promote" or stale) and not (force and reason):
         why = "it was judged against another champion" if decision == "promote" else _first_reason(version)
         raise InvalidInput(
             f"The gate did not pass version {number}: {why}",
@@ -28,7 +28,7 @@ def promote(house: House, number: int, tenant: str, *, by: str, reason: str, for
 def roll_back(house: House, to: int | None, tenant: str, *, by: str, reason: str) -> Transition:
     """See `Workspace.rollback`."""
     champion = house.registry.alias(tenant)
-    target = to or predecessor(house.registry.history(tenant), champion)
+    target = predecessor(house.registry.history(tenant), champion) if to is None else to
     if target is None:
         raise NotFound("There is no version to roll back to.", mend="Name one: onward rollback --to NUMBER")
     version = _served(house, target, tenant)
