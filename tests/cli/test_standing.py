@@ -116,7 +116,7 @@ def test_quarantine_lists_and_lets_out(empty):
     }
     shown = run("quarantine", "--workspace", empty).out
     assert "labels [b]contradict[/b]" in shown
-    assert f"Next: onward --workspace {empty} quarantine --release" in shown
+    assert f"Next: onward --workspace {empty} quarantine --release ID" in shown
     assert run("quarantine", "a", "--workspace", empty).code == 2
     unknown = run("quarantine", "--release", "a", "x", "--workspace", empty, "--json")
     assert unknown.code == 3

@@ -218,6 +218,11 @@ def test_only_what_the_gate_passed_is_promoted_without_force(taught: Workspace) 
         taught.promote(99)
 
 
+def test_one_id_alone_is_not_let_out_letter_by_letter(workspace: Workspace) -> None:
+    with pytest.raises(InvalidInput, match=r"Give a list: \['day3-0001'\]"):
+        workspace.release("day3-0001")
+
+
 def test_the_champion_is_not_promoted_again_and_zero_is_no_version_to_go_back_to(taught: Workspace) -> None:
     with pytest.raises(InvalidInput, match="Version 2 is champion already"):
         taught.promote(2)

@@ -54,4 +54,4 @@ def _held(call: Call, held: Mapping[str, str]) -> Iterator[RenderableType]:
         yield "Nothing is in quarantine"
         return
     yield table("", ("Interaction", "Reason"), held.items())
-    yield following(call.again("quarantine --release"))
+    yield following(call.again("quarantine --release ID"))

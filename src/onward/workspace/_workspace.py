@@ -291,7 +291,15 @@ class Workspace:
         return self.house.experience.quarantined(tenant)
 
     def release(self, interactions: Sequence[str] | None = None, *, tenant: str = DEFAULT_TENANT) -> int:
-        """Let interactions (all where none are named) out of quarantine, a person having looked; return how many."""
+        """Let interactions (all where none are named) out of quarantine, a person having looked; return how many.
+
+        Their labels are vouched for by this: no audit asks about them any more.
+
+        Raises:
+            InvalidInput: one id stands alone, outside of a list.
+        """
+        if isinstance(interactions, str):
+            raise InvalidInput(f"{interactions!r} is one id.", mend=f"Give a list: [{interactions!r}].")
         return self.house.experience.release(tenant, interactions)
 
     # Prediction ----------------------------------------------------------------------------------------------------
