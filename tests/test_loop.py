@@ -58,6 +58,15 @@ def test_nothing_fresh_is_skipped(workspace: Workspace) -> None:
     assert workspace.cycle().status == "skipped"
 
 
+def test_a_skipped_cycle_says_why_what_was_recorded_does_not_teach(workspace: Workspace) -> None:
+    workspace.record_many([{"text": f"where is parcel number {n}"} for n in range(30)])
+    workspace.record("?!", intent="refund")
+    said = "30 set aside: no label that people gave or confirmed; 1 set aside: text has no letters or digits"
+    assert workspace.cycle().reason == f"nothing new to learn from; {said}"
+    workspace.record_many(lines(20))
+    assert workspace.cycle().reason.endswith(f"50 needed (learning.min_data_threshold); {said}")
+
+
 def test_new_intents_are_learned_and_old_ones_kept(workspace: Workspace, clock: ManualClock) -> None:
     workspace.record_many(lines(300))
     workspace.cycle()

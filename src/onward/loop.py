@@ -63,6 +63,7 @@ from onward.release import keep_records, retain
 from onward.storage import Lease, Storage, hold, stamp
 
 STATUS: Final[Mapping[Decision, CycleStatus]] = {"promote": "promoted", "keep": "kept", "refuse": "refused"}
+REASONS: Final = 3  # why interactions were set aside, the most frequent first, in the reason of a skipped cycle
 BEST_FIRST: Final[tuple[Decision, ...]] = ("promote", "keep", "refuse")
 
 Progress = Callable[[str, int, int, str], None]
@@ -304,9 +305,11 @@ def _counts(dataset: DatasetVersion) -> dict[str, int]:
 def _too_little(house: House, dataset: DatasetVersion) -> str | None:
     """Why there is no point in training, if there is none."""
     new, needed = len(_fresh(house, dataset)), house.settings.learning.min_data_threshold
-    if not new:
-        return "nothing new since the last verdict"
-    return f"{new} new examples, {needed} needed (learning.min_data_threshold)" if new < needed else None
+    if new and new >= needed:
+        return None
+    said = f"{new} new examples, {needed} needed (learning.min_data_threshold)" if new else "nothing new to learn from"
+    often = sorted(dataset.set_aside.items(), key=lambda one: -one[1])[:REASONS]
+    return said + "".join(f"; {count} set aside: {reason}" for reason, count in often)
 
 
 def _train(
