@@ -285,6 +285,13 @@ def test_unknown_columns_of_csv_are_named() -> None:
     assert "text;intent" in contents.bad[0].reason
 
 
+def test_two_columns_of_one_name_are_refused() -> None:
+    contents = table("text,intent,text\nhi,greet,bye\n")
+    assert not contents.interactions
+    assert [bad.reason for bad in contents.bad] == ["The header names text twice. Give each column its own."]
+    assert len(table("text,intent,,\nhi,greet,,\n").interactions) == 1
+
+
 @pytest.mark.parametrize("name", ["day.csv", "day.CSV"])
 def test_a_csv_file_is_known_by_its_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("text\nhi\n")

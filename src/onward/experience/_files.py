@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -157,7 +157,15 @@ def _csv_rows(data: bytes) -> Iterator[tuple[int, Mapping[str, Any] | InvalidInp
             continue
         if row is None:
             return
-        yield number, _csv_row(row)
+        yield number, _named_twice(reader.fieldnames or ()) or _csv_row(row)
+
+
+def _named_twice(header: Sequence[str]) -> InvalidInput | None:
+    """Of two columns of one name, one would be passed over."""
+    twice = [name for name, times in Counter(header).items() if name and times > 1]
+    if not twice:
+        return None
+    return InvalidInput(f"The header names {', '.join(twice)} twice.", mend="Give each column its own.")
 
 
 def _is_unicode(row: Mapping[str | None, Any]) -> bool:
