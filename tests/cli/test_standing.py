@@ -122,5 +122,8 @@ def test_quarantine_lists_and_lets_out(empty):
     assert unknown.code == 3
     assert unknown.error["what"] == "Not in quarantine: x."
     assert run("quarantine", "--release", "a", "--workspace", empty, "--json").value == {"released": 1}
-    assert "2 interactions let out" in run("quarantine", "--release", "--workspace", empty).out
+    for unclear in (["--release"], ["--release", "--all", "b"], ["--all"]):
+        assert run("quarantine", *unclear, "--workspace", empty).code == 2
+    assert len(run("quarantine", "--workspace", empty, "--json").value) == 2
+    assert "2 interactions let out" in run("quarantine", "--release", "--all", "--workspace", empty).out
     assert run("quarantine", "--workspace", empty, "--json").value == []

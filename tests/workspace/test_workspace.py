@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -161,6 +162,14 @@ def test_predict_many_in_one_commit_or_none(taught: Workspace) -> None:
     assert taught.status().interactions == before + 2
 
 
+@pytest.mark.parametrize("asked", [None, 5, b"where", ["where", None], [["where"]]])
+def test_only_texts_can_be_asked(taught: Workspace, asked: Any) -> None:
+    before = taught.house.experience.counts("default")
+    with pytest.raises(InvalidInput, match=r"is no text\. Ask with a str"):
+        taught.predict(asked)
+    assert taught.house.experience.counts("default") == before
+
+
 def test_a_confirmed_prediction_teaches_and_an_unconfirmed_one_never(taught: Workspace) -> None:
     sure = taught.predict("hello team kindly ref77 nice to meet you all here")
     silent = taught.predict("hi team soon ref78 how do you do over there")
@@ -244,6 +253,13 @@ def test_compare_scores_both_on_the_same_sets(taught: Workspace) -> None:
 def test_compare_without_frozen_sets(workspace: Workspace) -> None:
     with pytest.raises(NotFound):
         workspace.compare(1, 2)
+
+
+@pytest.mark.parametrize("user", ["", " ", None, 5])
+def test_nobody_cannot_be_forgotten(taught: Workspace, user: Any) -> None:
+    with pytest.raises(InvalidInput, match="is no user"):
+        taught.forget(user)
+    assert not taught.house.experience.withdrawn("default").names
 
 
 def test_forgetting_a_user(taught: Workspace) -> None:

@@ -26,8 +26,6 @@ def forget(call: Call, user: User, retrain: Retrain = False) -> int:
 
     Example: onward forget --user u-045 --retrain
     """
-    if not user.strip():
-        raise typer.BadParameter("No user is named. Say who withdrew: --user NAME")
     with call.open() as workspace, bars(wanted=not call.json) as progress:
         forgotten = workspace.forget(user, tenant=call.tenant, retrain=retrain, progress=progress)
     call.answer(forgotten, _human(call, forgotten))

@@ -12,18 +12,21 @@ from rich.console import RenderableType
 from ._call import Call, command
 from ._output import following, table
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="With --release: only these interactions.")]
-Release = Annotated[bool, typer.Option("--release", help="Let them out, a person having looked; all if none named.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="With --release: these interactions.")]
+Release = Annotated[bool, typer.Option("--release", help="Let them out, a person having looked.")]
+Every = Annotated[bool, typer.Option("--all", help="With --release: all interactions that are held.")]
 
 
 @command
-def quarantine(call: Call, interactions: Ids = None, release: Release = False) -> None:
+def quarantine(call: Call, interactions: Ids = None, release: Release = False, every: Every = False) -> None:
     """List the interactions that a refused cycle set aside, or let them out.
 
     Example: onward quarantine --release day1-0001
     """
-    if interactions and not release:
-        raise typer.BadParameter("Ids are for letting out. Add --release.")
+    if (interactions or every) and not release:
+        raise typer.BadParameter("Ids and --all are for letting out. Add --release.")
+    if release and bool(interactions) == every:  # a list that came out empty must not let all of them out
+        raise typer.BadParameter("Say which to let out: ids, or --all.")
     with call.open() as workspace:
         if release:
             _check(interactions or [], workspace.quarantined(tenant=call.tenant))

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from onward.core import Busy, Damaged, DatasetVersion, EvaluationSet, Gone, NotFound, decode
+from onward.core import Busy, Damaged, DatasetVersion, EvaluationSet, Gone, InvalidInput, NotFound, decode
 from onward.experience import Erasure, Withdrawal
 from onward.loop import House, Progress, unwatched
 from onward.release import correct_records, keep_withdrawals, stored_unnamed
@@ -28,6 +28,9 @@ LOG_LEFT: Final = "Somebody reads an older state of the database: its log could 
 
 def forget_user(house: House, tenant: str, user: str, progress: Progress = unwatched) -> Forgotten:
     """Withdraw a user's consent and erase what they said; see `Workspace.forget`."""
+    given: object = user
+    if not isinstance(given, str) or not given.strip():
+        raise InvalidInput(f"{given!r} is no user.", mend="Give the name that their records carry.")
     progress(STAGE, 0, STEPS, "records")
     withdrawal = house.experience.withdraw(tenant, user, house.clock.now())
     keep_withdrawals(house.storage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from json import JSONEncoder
 from typing import Any, Final
 
@@ -38,3 +39,16 @@ def plain_line(line: object) -> dict[str, Any]:
     if not isinstance(plain, dict):
         raise InvalidInput(f"{line!r:.80} is no record.", mend='Give {"text": "...", "intent": "..."}.')
     return {key: value for key, value in plain.items() if value is not None}
+
+
+def texts_of(asked: Any) -> list[str]:
+    """One text, or several, as a list.
+
+    Raises:
+        InvalidInput: something is no text.
+    """
+    texts = [asked] if isinstance(asked, str) or not isinstance(asked, Iterable) else list(asked)
+    for text in texts:
+        if not isinstance(text, str):
+            raise InvalidInput(f"{text!r:.80} is no text.", mend="Ask with a str, or with a list of them.")
+    return texts

@@ -49,7 +49,7 @@ from ._alerts import Watched, book_of, redeliver, resume, silence, try_channels,
 from ._backups import back_up_to, prune_in, snapshots
 from ._doctor import look_at
 from ._forget import finish, forget_user
-from ._lines import json_line
+from ._lines import json_line, texts_of
 from ._models import Models
 from ._records import Comparison, Forgotten, Recorded, Status, Trace
 from ._service import promote, restore_version, roll_back
@@ -275,6 +275,7 @@ class Workspace:
             progress: called with (stage, steps done, steps in all, a short note).
 
         Raises:
+            InvalidInput: nobody is named.
             Unavailable, Damaged: the storage cannot be used. What was done stays done; forget again to finish it.
         """
         try:
@@ -353,13 +354,14 @@ class Workspace:
 
         Raises:
             NotFound: there is no champion yet; or nothing was recorded that teaches the task.
-            InvalidInput: the champion cannot adapt to tasks; or the support set cannot be used.
+            InvalidInput: something asked is no text; the champion cannot adapt to tasks; or the support set cannot be
+                used.
             Damaged: its artifact was changed.
         """
+        texts = texts_of(text)
         number = self.house.registry.alias(tenant)
         if number is None:
             raise NotFound(f"Tenant {tenant!r} has no champion yet.", why=self._last_word(tenant), mend=NO_CHAMPION)
-        texts = [text] if isinstance(text, str) else list(text)
         model, given = self._model(number), tuple[Interaction, ...]()
         if support is not None or task is not None:
             task, given = read_support(self.house, tenant, task, support or (), user)
