@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,24 @@ def test_tensors_and_arrays_come_back_bit_for_bit() -> None:
     words = np.random.RandomState(1).get_state()[1]
     assert np.array_equal(back([words])[0], words)
     assert back(np.float64(0.1)) == 0.1
+
+
+def test_what_lies_in_one_place_comes_back_twice() -> None:
+    values, numbers = torch.arange(6.0), np.arange(3.0)
+    tensors: dict[str, torch.Tensor] = {}
+    said = [taken_apart(part, name, tensors) for name, part in (("a", [values, values]), ("b", [values, numbers]))]
+    said.append(taken_apart([numbers, values[:2]], "c", tensors))
+    assert len({tensor.untyped_storage().data_ptr() for tensor in tensors.values()}) == len(tensors) == 6
+    found = [part for one in said for part in put_together(one, tensors)]
+    for one, other in zip(found, (values, values, values, numbers, numbers, values[:2]), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_each_of_many_tensors_takes_the_same_time() -> None:
+    many = [torch.zeros(1) for _ in range(6000)]
+    began = time.perf_counter()
+    taken_apart(many, "it", {})
+    assert time.perf_counter() - began < 5
 
 
 def test_numpy_generators_can_be_gone_on_with() -> None:

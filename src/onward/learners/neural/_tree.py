@@ -16,7 +16,7 @@ WHOLE: Final = 2**53
 """Up to here every reader of JSON knows whole numbers."""
 
 
-def taken_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # noqa: PLR0911 - one for each kind
+def taken_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """A value as JSON, its tensors and arrays under names that begin with `name`.
 
     Args:
@@ -30,15 +30,20 @@ def taken_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # no
     >>> taken_apart({"rate": 0.1, 0: (1, torch.ones(2))}, "it", found), sorted(found)
     ({'dict': [['rate', 0.1], [0, {'tuple': [1, {'tensor': 'it/1/1'}]}]]}, ['it/1/1'])
     """
+    return _taken(value, name, tensors, {_place(other) for other in tensors.values()})
+
+
+def _taken(value: Any, name: str, tensors: dict[str, Tensor], places: set[int]) -> Any:  # noqa: PLR0911 - one for each kind
+    """The same, where it is known in which places of memory the tensors lie."""
     match value:
         case Tensor():
-            tensors[name] = _apart(value.detach().cpu().contiguous(), tensors)
+            tensors[name] = _apart(value.detach().cpu().contiguous(), places)
             return {"tensor": name}
         case np.ndarray() if value.dtype.kind in "biuf":
-            tensors[name] = torch.from_numpy(np.ascontiguousarray(value))
+            tensors[name] = _apart(torch.from_numpy(np.ascontiguousarray(value)), places)
             return {"array": name}
         case np.generic():
-            return taken_apart(value.item(), name, tensors)
+            return _taken(value.item(), name, tensors, places)
         case None | bool() | str():
             return value
         case int():
@@ -46,9 +51,9 @@ def taken_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # no
         case float():
             return value if isfinite(value) else {"float": str(value)}
         case Mapping():
-            return {"dict": [_pair(at, pair, name, tensors) for at, pair in enumerate(value.items())]}
+            return {"dict": [_pair(pair, f"{name}/{at}", tensors, places) for at, pair in enumerate(value.items())]}
         case list() | tuple():
-            parts = [taken_apart(part, f"{name}/{at}", tensors) for at, part in enumerate(value)]
+            parts = [_taken(part, f"{name}/{at}", tensors, places) for at, part in enumerate(value)]
             return {"list" if isinstance(value, list) else "tuple": parts}
     raise InvalidInput(
         f"A {type(value).__name__} cannot be kept in a checkpoint.",
@@ -57,18 +62,23 @@ def taken_apart(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:  # no
     )
 
 
-def _apart(value: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+def _place(value: Tensor) -> int:
+    return value.untyped_storage().data_ptr()
+
+
+def _apart(value: Tensor, places: set[int]) -> Tensor:
     """The tensor in memory of its own: safetensors keeps none that share it, as tied weights do."""
-    own = value.untyped_storage()
-    shared = any(other.untyped_storage().data_ptr() == own.data_ptr() for other in tensors.values())
-    return value.clone() if shared or own.nbytes() != value.nbytes else value
+    whole = value.untyped_storage().nbytes() == value.nbytes
+    own = value if whole and _place(value) not in places else value.clone()
+    places.add(_place(own))
+    return own
 
 
-def _pair(at: int, pair: tuple[Any, Any], name: str, tensors: dict[str, Tensor]) -> list[Any]:
+def _pair(pair: tuple[Any, Any], name: str, tensors: dict[str, Tensor], places: set[int]) -> list[Any]:
     key, value = pair
     if not isinstance(key, str | int):
         raise InvalidInput(f"A key {key!r} cannot be kept in a checkpoint.", mend="Use texts or whole numbers.")
-    return [key, taken_apart(value, f"{name}/{at}", tensors)]
+    return [key, _taken(value, name, tensors, places)]
 
 
 def put_together(said: Any, tensors: Mapping[str, Tensor]) -> Any:  # noqa: PLR0911 - one for each kind
