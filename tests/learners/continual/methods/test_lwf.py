@@ -76,6 +76,22 @@ def test_a_step_follows_the_gradient_of_the_formula(scenario: str, alpha: float 
         torch.testing.assert_close(noting.gradients[0][name], value.grad, atol=1e-6, rtol=1e-4)
 
 
+def test_a_step_holds_no_more_than_the_outputs_of_every_task() -> None:
+    tasks = [Experience(torch.randn(4, 3), torch.randint(2, (4,)) + 2 * at, task=at) for at in range(40)]
+    one = ContinualLearner(nn.Linear(3, 80), LearningWithoutForgetting(), scenario="task", batch_size=4)
+    for task in tasks[:-1]:
+        one.learn(task)
+    held: list[int] = []
+
+    def hold(value: Tensor) -> Tensor:
+        held.append(value.numel())
+        return value
+
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda value: value):
+        one.learn(tasks[-1], steps=1)
+    assert max(held) <= 4 * 80
+
+
 def test_the_first_experience_is_plain_learning() -> None:
     one, plain = learner(LearningWithoutForgetting()), learner()
     one.learn(digits()[0])

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from onward.core import InvalidInput
 from onward.learners.continual._checks import is_classes
@@ -72,7 +73,7 @@ class _Taught:
         self._settings, self._course = settings, course
         self._teacher: nn.Module | None = None
         self._groups: list[list[int]] = []
-        self._excluded: Tensor | None = None
+        self._old: tuple[Tensor, Tensor] | None = None
 
     def objective(self, step: Step, recalled: Tensor | None) -> Tensor | None:  # noqa: ARG002
         if self._teacher is None:
@@ -94,21 +95,26 @@ class _Taught:
 
     def _divergence(self, step: Step, said: Tensor) -> Tensor:
         """Mean over the examples, and over the old tasks where they are apart."""
-        now, excluded = step.scores, self._table(said)
+        heat, (places, missing) = self._settings.temperature, self._places(said)
         if self._course.heads.kind == "task":
-            now = step.outputs[:, None].masked_fill(excluded, -torch.inf)
-        said = said[:, None].masked_fill(excluded, -torch.inf)
-        heat = self._settings.temperature
-        return soft_loss(F.log_softmax(now / heat, -1).view_as(said), F.log_softmax(said / heat, -1))
+            own, said = (part[:, places].masked_fill(missing, -torch.inf) for part in (step.outputs, said))
+            now = F.log_softmax(own / heat, -1)
+        else:
+            now, said = F.log_softmax(step.scores / heat, -1)[:, places], said[:, places]
+        return soft_loss(now, F.log_softmax(said / heat, -1))
 
-    def _table(self, outputs: Tensor) -> Tensor:
-        """(groups, C) where an output does not count; one group but in the scenario "task"."""
-        if self._excluded is None or self._excluded.device != outputs.device:
-            excluded = torch.ones(len(self._groups), outputs.shape[1], dtype=torch.bool)
-            for row, classes in zip(excluded, self._groups, strict=True):
-                row[classes or slice(None)] = False
-            self._excluded = excluded.to(outputs.device)
-        return self._excluded
+    def _places(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """(groups, k) the outputs of each group, in rows as long as the largest wants, and where a row has no more.
+
+        There is one group but in the scenario "task", where tasks are not asked about the outputs of others.
+        """
+        if self._old is None or self._old[0].device != outputs.device:
+            groups = [torch.tensor(classes or range(outputs.shape[1])) for classes in self._groups]
+            sizes = torch.tensor([len(group) for group in groups])
+            places = pad_sequence(groups, batch_first=True)
+            missing = torch.arange(places.shape[1]) >= sizes[:, None]
+            self._old = places.to(outputs.device), missing.to(outputs.device)
+        return self._old
 
     def end(self, experience: Experience) -> None:  # noqa: ARG002
         self._set(copy.deepcopy(self._course.network))
@@ -122,7 +128,7 @@ class _Taught:
                 self._groups = [[]]
 
     def _set(self, teacher: nn.Module) -> None:
-        self._teacher, self._excluded = teacher.eval().requires_grad_(False), None
+        self._teacher, self._old = teacher.eval().requires_grad_(False), None
 
     def state(self) -> dict[str, Any]:
         teacher = None if self._teacher is None else dict(self._teacher.state_dict())
