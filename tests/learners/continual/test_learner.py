@@ -1,6 +1,7 @@
 """The learner: it learns, forgets when nothing holds it, and goes on bit for bit."""
 
 import signal
+import time
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -22,6 +23,7 @@ from onward.learners.continual import (
     Experience,
     ExperienceReplay,
     FineTuning,
+    Heads,
     Hooks,
     Joint,
     KroneckerLaplace,
@@ -854,3 +856,14 @@ def test_what_a_head_in_closed_form_has_summed_was_met() -> None:
     with pytest.raises(InvalidInput, match="Not to be kept"):
         one.learn(first)
     assert one.heads.seen == first.classes
+
+
+def test_a_step_asks_no_longer_after_many_classes() -> None:
+    heads = Heads("class")
+    heads.learn(Experience(torch.zeros(20_000, 1), torch.arange(20_000)))
+    outputs = torch.zeros(1, 20_000)
+    assert heads.scores(outputs) is outputs
+    began = time.perf_counter()
+    for _ in range(2_000):
+        heads.scores(outputs)
+    assert time.perf_counter() - began < 1

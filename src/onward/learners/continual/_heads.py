@@ -70,7 +70,7 @@ class Heads:
         Raises:
             InvalidInput: the task is not given where it must be, or was never met.
         """
-        if self.kind == "domain" or not self.seen:
+        if self.kind == "domain" or not any(self.classes.values()):
             return outputs
         excluded = self._table(outputs)
         if self.kind == "class":
