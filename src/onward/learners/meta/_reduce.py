@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
+from onward.learners.neural import precise
 
 from ._gradient import Found
 from .engine import Params
@@ -19,7 +20,7 @@ FIGURES: Final = 4
 
 def message_type(meta: Params) -> torch.dtype:
     """The type of the sums: the parameters', and no less than single precision, which counts to 16 million."""
-    return torch.promote_types(next(iter(meta.values())).dtype, torch.float32)
+    return precise(next(iter(meta.values())).dtype)
 
 
 def nothing(meta: Params) -> list[Tensor]:

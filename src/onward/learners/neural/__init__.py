@@ -26,6 +26,7 @@ from ._numbers import whole as whole
 from ._optimizer import Adam as Adam
 from ._optimizer import check_optimizer as check_optimizer
 from ._optimizer import optimizer_of as optimizer_of
+from ._precision import precise as precise
 from ._progress import Progress as Progress
 from ._progress import shown as shown
 from ._tree import put_together as put_together

@@ -17,6 +17,7 @@ from onward.learners.continual import (
     ContinualLearner,
     Experience,
     Hooks,
+    KroneckerLaplace,
     MemoryAwareSynapses,
     Progressive,
     ProgressiveNetwork,
@@ -403,3 +404,62 @@ def test_given_targets_are_weighed_by_the_loss_of_the_learner(loss):
     hooks.end(lesson)
     wanted = moments(course.network, lesson.x, lambda said, row: [(1, loss(said, lesson.y[row : row + 1]))])
     close(hooks.state()["weight"], wanted, 1e-9)
+
+
+def test_many_small_weights_add_up_in_half_precision():
+    course = small()
+    course.network.bfloat16()
+    quadratic = Quadratic(course)
+    ones = {name: torch.ones_like(value) for name, value in values(course).items()}
+    for _ in range(400):
+        quadratic.merge(ones)
+    assert all(bool((value == 400).all()) for value in quadratic.weight.values())
+    quadratic.replace(ones)
+    assert all(bool((value == 401).all()) for value in quadratic.weight.values())
+
+
+def test_the_account_of_many_steps_adds_up_in_half_precision():
+    paid = {}
+
+    class Noting:
+        def start(self, course):
+            def measure(step):
+                self.before = {
+                    name: (value.grad.double(), value.detach().double()) for name, value in course.parameters().items()
+                }
+
+            def stepped(step):
+                for name, value in course.parameters().items():
+                    slope, place = self.before[name]
+                    paid[name] = paid.get(name, 0) + slope * (place - value.detach().double())
+
+            return Hooks(measure=measure, stepped=stepped)
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 4)).bfloat16()
+    begun = {name: value.detach().double() for name, value in net.named_parameters()}
+    si = SynapticIntelligence(0.0)
+    learner = ContinualLearner(net, [si, Noting()], optimizer="sgd", rate=0.05, batch_size=8)
+    x = torch.randn(400, 4)
+    learner.learn(Experience(x.bfloat16(), x.argmax(1)), steps=1000)
+    found = learner.state_dict()["methods"][0]["weight"]
+    for name, value in net.named_parameters():
+        earned = paid[name] / ((value.detach().double() - begun[name]).square() + si.damping)
+        torch.testing.assert_close(found[name].double(), earned.clamp_min(0), rtol=0.01, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", [*METHODS, KroneckerLaplace(5.0)], ids=lambda method: type(method).__name__)
+def test_goes_on_bit_for_bit_in_half_precision(method):
+    def made():
+        torch.manual_seed(0)
+        return ContinualLearner(network().bfloat16(), [method], optimizer="sgd", rate=0.01, batch_size=32)
+
+    parts = [Experience(one.x.bfloat16(), one.y, one.task) for one in digits()[:3]]
+    whole, torn = made(), made()
+    for part in parts[:2]:
+        whole.learn(part)
+    torn.load_state_dict(whole.state_dict())
+    whole.learn(parts[2])
+    torn.learn(parts[2])
+    same(whole, torn)
+    assert all(value.dtype == torch.bfloat16 for value in torn.network.parameters())

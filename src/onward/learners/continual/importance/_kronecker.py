@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, nn
 
 from onward.core import InvalidInput
+from onward.learners.neural import precise
 
 from ._capture import Use, evaluating
 from ._rules import at_once
@@ -103,18 +104,18 @@ def _add(sums: dict[str, tuple[Tensor, Tensor]], trace: Trace) -> None:
         for part, gradient in zip(a.split(size), delta.split(size), strict=True):
             rows, slopes = use.rule.rows(use.layer, part, gradient) if use.rule.rows else (part, gradient)
             if number == 0:
-                rows = rows.flatten(0, 1)
+                rows = rows.flatten(0, 1).to(inputs.dtype)
                 ones = [rows.new_ones(len(rows), 1)] if "bias" in use.names else []
                 rows = torch.cat([rows, *ones], 1)
                 inputs.addmm_(rows.t(), rows)
-            flat = slopes.flatten(0, 1)
+            flat = slopes.flatten(0, 1).to(outputs.dtype)
             outputs.addmm_(flat.t(), flat, alpha=1 / slopes.shape[1])
 
 
 def _zeros(use: Use) -> tuple[Tensor, Tensor]:
     weight = use.layer.get_parameter("weight")
-    across = weight[0].numel() + ("bias" in use.names)
-    return weight.new_zeros(across, across), weight.new_zeros(len(weight), len(weight))
+    kind, across = precise(weight.dtype), weight[0].numel() + ("bias" in use.names)
+    return weight.new_zeros(across, across, dtype=kind), weight.new_zeros(len(weight), len(weight), dtype=kind)
 
 
 def _factors(use: Use, sums: tuple[Tensor, Tensor], examples: int) -> Factors:

@@ -14,6 +14,7 @@ from torch.func import functional_call, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from onward.core import InvalidInput
+from onward.learners.neural import precise
 
 from ._capture import Use, evaluating, uses_of, watched
 from ._rules import Gradients, Moment, add, moment_of, summed
@@ -33,7 +34,7 @@ class Importance:
     """How much each parameter matters.
 
     Args:
-        values: by the parameter's name, of its shape: means over the examples.
+        values: by the parameter's name, of its shape, in single precision at least: means over the examples.
         ways: how each was computed: "closed" (from a layer's inputs and the gradients of its outputs), "vmap" (the
             gradients of many examples at once by `torch.func`) or "loop" (one example at a time).
         examples: how many.
@@ -92,7 +93,7 @@ def mean_moments(
         for start in range(0, len(x), batch):
             inputs = inputs_of(x[start : start + batch])
             add(totals, _batch(network, inputs, plan, partial(directions, start)))
-    values = {name: total.div_(len(x)).to(wanted[name].dtype) for name, total in totals.items()}
+    values = {name: total.div_(len(x)).to(precise(wanted[name].dtype)) for name, total in totals.items()}
     return Importance(values, plan.ways, len(x))
 
 

@@ -14,7 +14,7 @@ from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.importance import Factors, kronecker_factors, mean_moments, nearest_sum
 from onward.learners.continual.importance._fisher import KINDS, Kind, directions_of
-from onward.learners.neural import at_least, whole
+from onward.learners.neural import at_least, precise, whole
 
 from ._ewc import check_likelihood, counting, likelihood, rows_of
 from ._quadratic import Quadratic, gradients_of
@@ -101,7 +101,7 @@ class _Posterior:
             held = self._layers.get(name)
             self._layers[name] = factors if held is None else nearest_sum(held, factors)
         covered = {name for layer in found.values() for name in (layer.weight, layer.bias)}
-        self._center |= {name: value.detach().clone() for name, value in known.items() if name in covered}
+        self._center |= {name: _exact(value.detach()) for name, value in known.items() if name in covered}
         others = [name for name in known if name not in covered]
         if others:
             left = mean_moments(course.network, x, directions, prepare=course.prepare, names=others)
@@ -117,8 +117,13 @@ class _Posterior:
     def restore(self, state: Mapping[str, Any]) -> None:
         self.rest.restore(state)
         device = next(self._course.network.parameters()).device
-        self._center = {name: value.to(device).clone() for name, value in state["place"].items()}
+        self._center = {name: _exact(value.to(device)) for name, value in state["place"].items()}
         self._layers = {
-            name: Factors(held["inputs"].to(device), held["outputs"].to(device), name, held["bias"])
+            name: Factors(_exact(held["inputs"].to(device)), _exact(held["outputs"].to(device)), name, held["bias"])
             for name, held in state["layers"].items()
         }
+
+
+def _exact(value: Tensor) -> Tensor:
+    """A copy in single precision at least."""
+    return value.to(precise(value.dtype), copy=True)

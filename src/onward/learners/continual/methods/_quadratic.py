@@ -10,6 +10,7 @@ from torch import Tensor
 
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course
+from onward.learners.neural import precise
 
 
 class Quadratic:
@@ -17,6 +18,7 @@ class Quadratic:
 
     A sum of such penalties is one again, but for a constant: sum_i F_i (p - p_i)^2 = (sum_i F_i) (p - m)^2 + c with m
     the mean of the p_i weighted by the F_i. A parameter without a weight, such as one that was not there yet, is free.
+    Both numbers are in single precision at least.
     """
 
     def __init__(self, course: Course) -> None:
@@ -38,7 +40,7 @@ class Quadratic:
     def merge(self, importance: Mapping[str, Tensor]) -> None:
         """Add a penalty around where the parameters are now."""
         for name, value in self._now(importance).items():
-            added = importance[name]
+            added = importance[name].to(value.dtype)
             weight = self._weight.get(name)
             if weight is None:
                 self._weight[name], self._center[name] = added.clone(), value.clone()
@@ -51,13 +53,14 @@ class Quadratic:
         """Add to the weights, which are multiplied by `keep` first, and move the center to where the parameters are."""
         for name, value in self._now(importance).items():
             weight = self._weight.get(name)
-            added = importance[name]
+            added = importance[name].to(value.dtype)
             self._weight[name] = added.clone() if weight is None else weight.mul_(keep).add_(added)
             self._center[name] = value.clone()
 
     def _now(self, importance: Mapping[str, Tensor]) -> dict[str, Tensor]:
         self.renew()
-        return {name: value.detach() for name, value in self._course.parameters().items() if name in importance}
+        known = self._course.parameters().items()
+        return {name: value.detach().to(precise(value.dtype)) for name, value in known if name in importance}
 
     def renew(self, experience: Experience | None = None) -> None:  # noqa: ARG002 - a hook
         """Look the parameters up again at the next step: another method may have changed which there are."""
@@ -84,7 +87,8 @@ class Quadratic:
         """The way back."""
         device = next(self._course.network.parameters()).device
         self._weight, self._center = (
-            {name: value.to(device).clone() for name, value in state[part].items()} for part in ("weight", "center")
+            {name: value.to(device, precise(value.dtype), copy=True) for name, value in state[part].items()}
+            for part in ("weight", "center")
         )
         self.renew()
 

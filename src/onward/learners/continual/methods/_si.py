@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
-from onward.learners.neural import above, at_least
+from onward.learners.neural import above, at_least, precise
 
 from ._quadratic import Quadratic
 
@@ -85,7 +85,7 @@ class _Account:
         """Each parameter and its account; the accounts of an experience begin with its first step."""
         known = self._course.parameters()
         if not self._paid:
-            self._paid = {name: torch.zeros_like(value, requires_grad=False) for name, value in known.items()}
+            self._paid = {name: _nothing_paid(value) for name, value in known.items()}
             self._begun = {name: value.detach().clone() for name, value in known.items()}
         return [(known[name], paid) for name, paid in self._paid.items() if name in known]
 
@@ -131,3 +131,8 @@ class _Account:
             {name: value.to(device).clone() for name, value in state[part].items()} for part in ("paid", "begun")
         )
         self._open = None
+
+
+def _nothing_paid(parameter: Tensor) -> Tensor:
+    """An empty account, in single precision at least: in less, what thousands of steps earn would be lost."""
+    return torch.zeros_like(parameter, dtype=precise(parameter.dtype), requires_grad=False)

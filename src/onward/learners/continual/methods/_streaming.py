@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks
+from onward.learners.neural import precise
 
 from ._features import Features, Linear, Projected
 from ._moments import Moments
@@ -133,7 +134,7 @@ class Streaming:
         if self._plan.projection:
             features = self._course.outputs(x[:1], self._features)
             weight = torch.randn(features.shape[1], self._plan.projection, generator=self._course.generator)
-            self._features = Projected(self._encoder, weight.to(x.device, _precise(features.dtype)))
+            self._features = Projected(self._encoder, weight.to(x.device, precise(features.dtype)))
 
     def _summed(self, experience: Experience, order: Tensor) -> tuple[Moments, _Kept | None]:
         """Sums over rows of an experience, and what is kept of them.
@@ -168,7 +169,7 @@ class Streaming:
     def _answer_by(self, weight: Tensor, bias: Tensor) -> None:
         """Answer by this layer, in the precision of the network but at least in single."""
         kinds = (value.dtype for value in self._course.network.parameters() if value.is_floating_point())
-        kind = _precise(next(kinds, torch.float32))
+        kind = precise(next(kinds, torch.float32))
         self._served = Linear(self._features, weight.to(kind), bias.to(kind), self._shape)
 
     def forget(self, keys: Collection[str]) -> int:
@@ -215,8 +216,3 @@ class Streaming:
 def _both(one: _Kept | None, other: _Kept | None) -> _Kept | None:
     """What is kept of both."""
     return other if one is None else one if other is None else one.joined(other)
-
-
-def _precise(kind: torch.dtype) -> torch.dtype:
-    """The same, but at least single precision."""
-    return torch.promote_types(kind, torch.float32)
