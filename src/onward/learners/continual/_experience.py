@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from onward.core import InvalidInput
@@ -91,3 +92,15 @@ class Experience:
     def classes(self) -> tuple[int, ...]:
         """The class numbers in it, sorted; none of real targets."""
         return () if self.y.is_floating_point() or self.y.ndim > 1 else tuple(self.y.unique().tolist())
+
+
+def staying(experience: Experience, keys: Collection[str]) -> list[int]:
+    """The rows of its examples that have none of these keys."""
+    return [at for at, key in enumerate(experience.keys or [None] * len(experience)) if key not in keys]
+
+
+def some_of(experience: Experience, rows: Sequence[int]) -> Experience:
+    """The examples of these rows, as a copy."""
+    at = torch.tensor(rows, dtype=torch.long, device=experience.x.device)
+    keys = None if experience.keys is None else [experience.keys[row] for row in rows]
+    return replace(experience, x=experience.x[at], y=experience.y[at], keys=keys)

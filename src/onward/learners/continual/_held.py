@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._experience import Experience
+from ._experience import Experience, some_of, staying
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +40,10 @@ class HeldOut:
     def without(self, keys: Collection[str]) -> HeldOut | None:
         """What is left without the examples of these keys; `None` where nothing is."""
         one = self.asked
-        if one.keys is None:
-            return self
-        left = [at for at, key in enumerate(one.keys) if key not in keys]
+        left = staying(one, keys)
         if len(left) == len(one):
             return self
-        own = [one.keys[at] for at in left]
-        return HeldOut(replace(one, x=one.x[left], y=one.y[left], keys=own), self.best[left]) if left else None
+        return HeldOut(some_of(one, left), self.best[left]) if left else None
 
     def told(self) -> dict[str, Any]:
         """The same as a dict of tensors and JSON."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from onward.core import InvalidInput
-from onward.learners.continual._experience import Experience
+from onward.learners.continual._experience import Experience, some_of, staying
 from onward.learners.continual._method import Course, Hooks
 from onward.learners.neural import whole
 
@@ -121,13 +121,11 @@ class _Everything:
             self._all = replace(self._all, x=x, y=y, keys=keys) if count else None
 
     def forget(self, keys: Collection[str]) -> int:
-        if self._all is None or self._all.keys is None:
+        if self._all is None:
             return 0
-        stay = [at for at, key in enumerate(self._all.keys) if key not in keys]
-        gone = len(self._all) - len(stay)
-        kept = [self._all.keys[at] for at in stay]
-        self._all = replace(self._all, x=self._all.x[stay], y=self._all.y[stay], keys=kept)
-        return gone
+        before = len(self._all)
+        self._all = some_of(self._all, staying(self._all, keys))
+        return before - len(self._all)
 
     def state(self) -> dict[str, Any]:
         if self._all is None:

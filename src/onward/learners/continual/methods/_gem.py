@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from onward.learners.continual._experience import Experience
+from onward.learners.continual._experience import Experience, some_of, staying
 from onward.learners.continual._method import Course, Hooks, Step
 from onward.learners.continual.memory import Buffer, Policy
 from onward.learners.neural import at_least, whole
@@ -121,16 +121,11 @@ class _Episodes:
 
     def remember(self, experience: Experience) -> None:
         drawn = torch.randperm(len(experience), generator=self._course.generator)[: self._gem.each]
-        self._memories.append(_rows(experience, drawn))
+        self._memories.append(some_of(experience, drawn.tolist()))
 
     def forget(self, keys: Collection[str]) -> int:
         before = sum(map(len, self._memories))
-        self._memories = [
-            _rows(kept, torch.tensor([at for at, key in enumerate(kept.keys) if key not in keys], dtype=torch.long))
-            if kept.keys is not None
-            else kept
-            for kept in self._memories
-        ]
+        self._memories = [some_of(kept, staying(kept, keys)) for kept in self._memories]
         return before - sum(map(len, self._memories))
 
     def state(self) -> dict[str, Any]:
@@ -141,13 +136,6 @@ class _Episodes:
         self._memories = [
             Experience(**{**kept, "x": kept["x"].to(here), "y": kept["y"].to(here)}) for kept in state["memories"]
         ]
-
-
-def _rows(experience: Experience, rows: Tensor) -> Experience:
-    """Some of its examples, as a copy."""
-    keys = None if experience.keys is None else [experience.keys[at] for at in rows.tolist()]
-    rows = rows.to(experience.x.device)
-    return replace(experience, x=experience.x[rows], y=experience.y[rows], keys=keys)
 
 
 def _told(kept: Experience) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class _Posterior:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.rest.restore(state)
-        device = next(self._course.network.parameters()).device
+        device = self._course.device
         self._center = {name: _exact(value.to(device)) for name, value in state["place"].items()}
         self._layers = {
             name: Factors(_exact(held["inputs"].to(device)), _exact(held["outputs"].to(device)), name, held["bias"])

@@ -85,7 +85,7 @@ class Quadratic:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """The way back."""
-        device = next(self._course.network.parameters()).device
+        device = self._course.device
         self._weight, self._center = (
             {name: value.to(device, precise(value.dtype), copy=True) for name, value in state[part].items()}
             for part in ("weight", "center")

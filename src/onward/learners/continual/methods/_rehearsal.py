@@ -8,7 +8,7 @@ from torch import Tensor
 
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Step
-from onward.learners.continual.memory import Buffer, Policy, Sample, buffer_of, merits_for, policy_of
+from onward.learners.continual.memory import Buffer, By, Policy, Sample, buffer_of, merits_for, policy_of
 from onward.learners.neural import whole
 
 PROBED: Final = 2
@@ -66,8 +66,7 @@ class Rehearsal:
     """
 
     def __init__(self, memory: int | Buffer, policy: str | Policy, batch_size: int | None, course: Course) -> None:
-        device = next((parameter.device for parameter in course.network.parameters()), None)
-        self.buffer = buffer_of(memory, policy, device)
+        self.buffer = buffer_of(memory, policy, course.device)
         self._course, self._count = course, batch_size or course.batch_size
         self.streams = self.buffer.policy.moment == "step"
 
@@ -79,9 +78,9 @@ class Rehearsal:
         """
         check_kept(self.buffer, self._course, experience.x[:PROBED], experience.y[:PROBED])
 
-    def drawn(self) -> Sample | None:
-        """Some examples at random; `None` where there are none yet."""
-        return self.buffer.sample(self._count, self._course.generator) if len(self.buffer) else None
+    def drawn(self, balanced: By | None = None) -> Sample | None:
+        """Some examples at random, see `Buffer.sample`; `None` where there are none yet."""
+        return self.buffer.sample(self._count, self._course.generator, balanced) if len(self.buffer) else None
 
     def offer(self, step: Step, **extra: Tensor) -> None:
         """The batch of a step, with further columns."""

@@ -11,11 +11,11 @@ from torch import Tensor
 from onward.core import InvalidInput
 from onward.learners.continual._experience import Experience
 from onward.learners.continual._method import Course, Hooks, Step
-from onward.learners.continual.memory import Buffer, Policy, Sample, buffer_of, policy_of
-from onward.learners.neural import above, whole
+from onward.learners.continual.memory import Buffer, Policy, Sample
+from onward.learners.neural import above
 
 from ._front import Front
-from ._rehearsal import PROBED, check_kept, merit_of
+from ._rehearsal import PROBED, Rehearsal, check_kept, check_memory, merit_of
 
 WEIGHTS: Final = ("tasks", "examples")
 BALANCES: Final = (None, "class", "task")
@@ -59,10 +59,7 @@ class ExperienceReplay:
     features: str | None = None
 
     def __post_init__(self) -> None:
-        policy_of(self.policy)
-        if not isinstance(self.memory, Buffer):
-            whole(1, memory=self.memory)
-        whole(1, **({} if self.batch_size is None else {"batch_size": self.batch_size}))
+        check_memory(self.memory, self.policy, self.batch_size)
         if self.balanced not in BALANCES:
             raise InvalidInput(f"balanced is {self.balanced!r}.", mend="Choose one, or None.", options=BALANCES[1:])
         if isinstance(self.weight, str) and self.weight not in WEIGHTS:
@@ -77,8 +74,8 @@ class ExperienceReplay:
             recall=replay.recall,
             objective=replay.objective,
             weight=replay.own_weight if isinstance(self.weight, str) else None,
-            stepped=replay.stepped if replay.buffer.policy.moment == "step" else None,
-            end=replay.end if replay.buffer.policy.moment == "experience" else None,
+            stepped=replay.stepped if replay.memory.streams else None,
+            end=None if replay.memory.streams else replay.end,
             state=replay.state,
             restore=replay.restore,
             forget=replay.buffer.forget,
@@ -87,11 +84,10 @@ class ExperienceReplay:
 
 class _Replay:
     def __init__(self, settings: ExperienceReplay, course: Course) -> None:
-        device = next((parameter.device for parameter in course.network.parameters()), None)
         self._settings, self._course = settings, course
-        self.buffer = buffer_of(settings.memory, settings.policy, device)
+        self.memory = Rehearsal(settings.memory, settings.policy, settings.batch_size, course)
+        self.buffer = self.memory.buffer
         self._front = None if settings.features is None else Front(course, settings.features)
-        self._count = settings.batch_size or course.batch_size
         self._taken = 0
         self._drawn: Sample | None = None
 
@@ -104,9 +100,8 @@ class _Replay:
         self._taken = 0
 
     def recall(self, step: Step) -> Tensor | None:  # noqa: ARG002
-        self._drawn = None
-        if len(self.buffer) and (self._settings.weight != "tasks" or self._course.learned):
-            self._drawn = self.buffer.sample(self._count, self._course.generator, self._settings.balanced)
+        now = self._settings.weight != "tasks" or self._course.learned
+        self._drawn = self.memory.drawn(self._settings.balanced) if now else None
         if self._front is not None:
             self._front.settle()
             return None

@@ -126,7 +126,7 @@ class _Account:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._quadratic.restore(state)
-        device = next(self._course.network.parameters()).device
+        device = self._course.device
         self._paid, self._begun = (
             {name: value.to(device).clone() for name, value in state[part].items()} for part in ("paid", "begun")
         )
