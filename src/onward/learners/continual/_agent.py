@@ -94,6 +94,10 @@ class Agent:
         held = taken_apart({name: one.told() for name, one in self.held.items()}, f"{place}/held", tensors)
         return AgentCard(text(self.methods), self.learner.describe(), state, held, list(self.names))
 
+    def settle(self) -> None:
+        """What `card` gave last is durable."""
+        self.learner._settle()  # noqa: SLF001 - as its own `save` does
+
     def resumed(self, card: AgentCard, tensors: Mapping[str, Tensor], folder: Path) -> Agent:
         """One that was set up as this one is, and knows what was kept.
 

@@ -423,6 +423,13 @@ class ContinualLearner:
         tensors: dict[str, Tensor] = {}
         card = {"learner": self.describe(), "state": taken_apart(self._state(), "state", tensors)}
         keep(folder_of(folder), RECORD, card, tensors)
+        self._settle()
+
+    def _settle(self) -> None:
+        """What `_state` gave last is durable."""
+        for hook in self._hooks:
+            if hook.settle:
+                hook.settle()
 
     def resume(self, folder: Path | str) -> int:
         """Go on from what `save`, or `learn` with checkpoints, kept in a folder, if something was.

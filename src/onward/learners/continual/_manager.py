@@ -289,6 +289,8 @@ class ContinualLearningManager:
         tensors: dict[str, Tensor] = {}
         agents = {name: agent.card(str(at), tensors) for at, (name, agent) in enumerate(self._agents.items())}
         keep(folder_of(folder), RECORD, ManagerCard(self._describe(), agents), tensors)
+        for agent in self._agents.values():
+            agent.settle()
 
     def resume(self, folder: Path | str) -> dict[str, int]:
         """Go on from what `save` kept in a folder, if something was.

@@ -154,6 +154,7 @@ class Hooks:
         instead: learn in closed form instead of in steps; only one method of a learner may.
         serve: the network that predicts, where it is not that of the course.
         state, restore: what it takes to go on bit for bit; `restore` comes before the network's weights are put back.
+        settle: what `state` gave last is durable: what only states before it needed may go.
         forget: drop what is kept of the examples with these keys; how many.
     """
 
@@ -172,6 +173,7 @@ class Hooks:
     serve: Callable[[], nn.Module] | None = None
     state: Callable[[], dict[str, Any]] | None = None
     restore: Callable[[Mapping[str, Any]], None] | None = None
+    settle: Callable[[], None] | None = None
     forget: Callable[[Collection[str]], int] | None = None
 
 

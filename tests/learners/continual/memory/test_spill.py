@@ -13,13 +13,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from onward.core import Busy, Damaged, InvalidInput, NotFound, Unavailable
+from onward.learners.continual import (
+    AGEM,
+    CLSER,
+    ContinualLearner,
+    Course,
+    DarkExperienceReplay,
+    Experience,
+    ExperienceReplay,
+    Hooks,
+)
 from onward.learners.continual.memory import Buffer, ClassBalanced, _spill
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -268,3 +280,41 @@ def test_a_full_disk_leaves_what_was_kept(limit: int, tmp_path: Path) -> None:
     after = buffer.state()
     other.restore(after)
     assert torch.equal(other.contents().x, buffer.contents().x)
+
+
+class Odd:
+    """A method whose state is nothing that can be kept, once it is told so."""
+
+    def __init__(self) -> None:
+        self.odd: object = None
+
+    def start(self, course: Course) -> Hooks:
+        return Hooks(state=lambda: {"odd": self.odd})
+
+
+@pytest.mark.parametrize("method", [ExperienceReplay, DarkExperienceReplay, CLSER, AGEM])
+def test_a_learner_that_could_not_be_saved_is_what_was_saved_before(method: Any, tmp_path: Path) -> None:
+    def made() -> tuple[ContinualLearner, Odd]:
+        odd = Odd()
+        memory = method(Buffer(20, folder=tmp_path / "rows", snapshots=1))
+        return ContinualLearner(nn.Linear(3, 4), [memory, odd], batch_size=8), odd
+
+    def learn(one: ContinualLearner, classes: int) -> None:
+        y = torch.arange(16) % 2 + classes
+        one.learn(Experience(torch.randn(16, 3), y, keys=[f"{classes}.{at}" for at in range(16)]))
+
+    one, odd = made()
+    learn(one, 0)
+    one.save(tmp_path)
+    odd.odd = object()
+    for classes in (1, 2):
+        learn(one, classes)
+        with pytest.raises(InvalidInput, match="cannot be kept"):
+            one.save(tmp_path)
+    del one
+    other, _ = made()
+    assert other.resume(tmp_path) == 1
+    learn(other, 2)
+    assert other.forget([f"0.{at}" for at in range(16)]) > 0
+    other.save(tmp_path)
+    assert len(list((tmp_path / "rows").glob("rows-*.json"))) == 1

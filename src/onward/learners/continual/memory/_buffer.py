@@ -50,7 +50,8 @@ class Buffer:
         device: of the rows; that of the first examples if not said.
         folder: keep the rows in files there instead of in memory, and only samples on the device. All their room is
             taken at once. `state` writes what changed, and a kill leaves every state that was kept. A folder for each.
-        snapshots: states whose rows stay in that folder, at least 1.
+        snapshots: states whose rows stay in that folder, at least 1; besides, until a newer one was saved, that which
+            was saved last.
 
     Raises:
         InvalidInput: there is no bound, or one is below 1; or the policy is none, or the device is not there.
@@ -285,7 +286,15 @@ class Buffer:
             Busy: another buffer writes to the folder, as that of a learner does.
         """
         if self._table.spill is not None:
-            self._table.spill.prune(1)
+            self._table.spill.prune()
+
+    def settle(self) -> None:
+        """Say that the latest state is durable: of a buffer in a folder, no state before it is gone on from any more.
+
+        Until then the state that was settled before, or restored, stays in the folder, however many came after it.
+        """
+        if self._table.spill is not None:
+            self._table.spill.settle()
 
     def state(self) -> dict[str, Any]:
         """All that it takes to go on bit for bit: a copy. Of a buffer in a folder, the rows are kept there, durably.
@@ -320,6 +329,7 @@ class Buffer:
         """
         tensors: dict[str, Tensor] = {}
         keep(folder_of(folder), RECORD, taken_apart(self.state(), RECORD, tensors), tensors)
+        self.settle()
 
     def load(self, folder: Path | str) -> None:
         """Restore what `save` kept.

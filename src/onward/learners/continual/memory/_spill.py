@@ -53,7 +53,8 @@ class Spill:
     is in use and there is room for, and they are gone with the process, however it ends. All their room is taken at
     once, so that a full disk is an error there and then. `keep` writes what changed since the last time: files of
     rows that are named by their hash, then a small file that names them, replaced in one step. A process that is
-    killed meanwhile leaves every state that was kept before.
+    killed meanwhile leaves every state that was kept before, and until `settle` says that another is durable, the one
+    that was gone on from stays however many come.
 
     Args:
         folder: made where it is not there.
@@ -66,6 +67,7 @@ class Spill:
         self._each: dict[str, int] = {}
         self._chunks: dict[str, list[str]] = {}
         self._lock: IO[bytes] | None = None
+        self._latest = self._named = ""
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -127,7 +129,8 @@ class Spill:
                 number = 1 + (int(before[-1].stem.split("-")[1]) if before else 0)
                 self._write(f"rows-{number:012d}-{hash_}.json", body)
                 sync(self._folder)
-            self.prune(self._snapshots)
+            self._latest = hash_
+            self._drop(self._snapshots)
         return {"snapshot": hash_}
 
     def fill(self, columns: Mapping[str, Tensor], card: Card) -> None:
@@ -159,6 +162,7 @@ class Spill:
                 data = path.read_bytes()
                 if content_hash(data) != hash_:
                     raise _damaged(path)
+                self._named = str(hash_)
                 return decode(data, Card)
         raise NotFound(
             f"{self._folder} does not hold the rows of this state.",
@@ -166,18 +170,31 @@ class Spill:
             mend="Restore a later state, or keep more of them: snapshots=.",
         )
 
-    def prune(self, count: int) -> None:
-        """Remove the rows of all states but the latest.
+    def settle(self) -> None:
+        """A durable record names the latest state: whoever is killed goes on from that, and from none before."""
+        if self._named != self._latest:
+            self._named = self._latest
+            self._drop(self._snapshots)
+
+    def prune(self) -> None:
+        """Remove the rows of all states but the latest, whatever record names them.
 
         Raises:
             Busy: another buffer writes there.
         """
+        self._named = ""
+        self._drop(1)
+
+    def _drop(self, count: int) -> None:
+        """Remove the rows of all states but the latest and that which a durable record names."""
         self._hold()
         cards = self._cards()
-        for path in cards[:-count]:
-            path.unlink()
+        stay = {path for path in cards if self._named and path.stem.endswith(f"-{self._named}")} | set(cards[-count:])
+        for path in cards:
+            if path not in stay:
+                path.unlink()
         try:
-            held = [decode(path.read_bytes(), Card) for path in cards[-count:]]
+            held = [decode(path.read_bytes(), Card) for path in stay]
         except OnwardError:
             return  # what a damaged one names is not known
         named = {f"{hash_}.rows" for card in held for column in card.columns.values() for hash_ in column.chunks}

@@ -79,6 +79,7 @@ class CLSER:
             serve=replay.averages.first,
             state=replay.state,
             restore=replay.restore,
+            settle=replay.memory.buffer.settle,
             forget=replay.memory.buffer.forget,
         )
 

@@ -94,6 +94,7 @@ class DarkExperienceReplay:
             end=None if replay.memory.streams else replay.end,
             state=replay.state,
             restore=replay.restore,
+            settle=replay.memory.buffer.settle,
             forget=replay.memory.buffer.forget,
         )
 

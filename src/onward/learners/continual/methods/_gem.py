@@ -99,6 +99,7 @@ class AGEM:
             end=memory.offer_all,
             state=memory.buffer.state,
             restore=memory.buffer.restore,
+            settle=memory.buffer.settle,
             forget=memory.buffer.forget,
         )
 

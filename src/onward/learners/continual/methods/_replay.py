@@ -78,6 +78,7 @@ class ExperienceReplay:
             end=None if replay.memory.streams else replay.end,
             state=replay.state,
             restore=replay.restore,
+            settle=replay.buffer.settle,
             forget=replay.buffer.forget,
         )
 
