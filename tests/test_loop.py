@@ -126,6 +126,7 @@ def test_what_a_cycle_has_looked_at_is_not_read_again(workspace: Workspace) -> N
     workspace.record_many([*silent, *lines(300)])
     first = workspace.cycle()
     assert first.counts["set aside"] == 100
+    assert first.set_aside == {"no label that people gave or confirmed": 100}
     assert mark(workspace) == 400
     workspace.record_many(lines(100, intents=FOUR, seed=1))
     second = workspace.cycle(force=True)

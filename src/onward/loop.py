@@ -263,7 +263,7 @@ def _curate(
     counts = _counts(dataset) | {"deferred": curation.deferred, "set aside": sum(dataset.set_aside.values())}
     progress("curate", 1, 1, f"{len(dataset.examples)} examples, {counts['new']} new")
     whole = curation.read_all and not curation.deferred and not dataset.set_aside.get(UNSEEN)
-    result = replace(state.result, counts=counts)
+    result = replace(state.result, counts=counts, set_aside=dataset.set_aside)
     return dataset, replace(state, result=result, mark=read.to if whole else read.since, sieve=read.sieve)
 
 

@@ -27,6 +27,17 @@ def test_a_promoted_candidate_is_told_with_every_check_and_the_next_command(empt
         assert word in answer.out
 
 
+def test_it_is_told_why_interactions_were_set_aside(empty):
+    silent = "".join(f'{{"text": "where is parcel number {n}"}}\n' for n in range(7))
+    silent += '{"text": "?!", "intent": "refund"}\n'
+    run("record", "-", "--workspace", empty, stdin=labelled(150) + silent.encode())
+    lines = run("cycle", "--workspace", empty).out.splitlines()
+    assert lines[2:4] == [
+        "7 set aside: no label that people gave or confirmed",
+        "1 set aside: text has no letters or digits",
+    ]
+
+
 def test_a_kept_champion_is_no_error(shop):
     kept = run("--json", "--workspace", shop, "cycle", "--force", "--quick")
     assert kept.code == 0

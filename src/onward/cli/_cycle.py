@@ -48,6 +48,7 @@ def headline(result: onward.CycleResult) -> Text:
 def _human(call: Call, result: onward.CycleResult) -> Iterator[RenderableType]:
     yield headline(result)
     yield ", ".join(f"{count} {name}" for name, count in sorted(result.counts.items(), key=_place))
+    yield from _set_aside(result)
     if result.verdict is not None:
         yield ""
         yield verdict_table(result.verdict)
@@ -56,6 +57,13 @@ def _human(call: Call, result: onward.CycleResult) -> Iterator[RenderableType]:
     if result.verdict is not None and len(result.verdict.checks) > LONG:
         yield headline(result)
     yield following(_next(call, result))
+
+
+def _set_aside(result: onward.CycleResult) -> Iterator[str]:
+    """Why interactions were not used, the most frequent reason first; of a skipped cycle the headline says it."""
+    if result.status != "skipped":
+        for reason, count in sorted(result.set_aside.items(), key=lambda one: -one[1]):
+            yield f"{count} set aside: {clean(reason)}"
 
 
 def _place(count: tuple[str, int]) -> tuple[int, str]:

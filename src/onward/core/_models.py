@@ -279,6 +279,7 @@ class CycleResult:
         candidate: number of the best candidate registered.
         verdict: the gate's on that candidate.
         seconds: wall time.
+        set_aside: reason -> how many interactions were not used.
     """
 
     id: str
@@ -293,6 +294,7 @@ class CycleResult:
     verdict: Verdict | None = None
     reason: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    set_aside: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def promoted(self) -> bool:
