@@ -28,9 +28,9 @@ def test_a_promoted_candidate_is_told_with_every_check_and_the_next_command(empt
 
 
 def test_it_is_told_why_interactions_were_set_aside(empty):
-    silent = "".join(f'{{"text": "where is parcel number {n}"}}\n' for n in range(7))
+    silent = "".join(f'{{"text": "I have nothing to say about {n}"}}\n' for n in range(7))
     silent += '{"text": "?!", "intent": "refund"}\n'
-    run("record", "-", "--workspace", empty, stdin=labelled(150) + silent.encode())
+    run("record", "-", "--workspace", empty, stdin=labelled(150) + b"\n" + silent.encode())
     lines = run("cycle", "--workspace", empty).out.splitlines()
     assert lines[2:4] == [
         "7 set aside: no label that people gave or confirmed",
