@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -160,6 +161,17 @@ def test_predict_many_in_one_commit_or_none(taught: Workspace) -> None:
     assert taught.predict(["hello there"], record=False)[0].interaction is None
     assert taught.predict([]) == []
     assert taught.status().interactions == before + 2
+
+
+def test_numbers_may_be_numpys(workspace: Workspace) -> None:
+    name = workspace.record("hello", context={"length": np.int64(5)}, user=np.str_("u1"))
+    workspace.feedback(name, score=np.float32(0.5))
+    assert workspace.house.experience.interaction("default", name).context == {"length": 5}
+    assert workspace.house.experience.feedback("default", name)[0].score == 0.5
+    with pytest.raises(InvalidInput, match="Not JSON"):
+        workspace.record("hello", context={"length": np.ones(2)})
+    with pytest.raises(InvalidInput, match="Not JSON"):
+        workspace.record("hello", context={"length": np.float64("nan")})
 
 
 @pytest.mark.parametrize("asked", [None, 5, b"where", ["where", None], [["where"]]])

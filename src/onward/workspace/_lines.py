@@ -17,16 +17,23 @@ STRICT: Final = JSONEncoder(ensure_ascii=False, allow_nan=False)
 def json_line(line: object) -> bytes:
     """A record or dict as one line of JSON.
 
-    msgspec alone would make texts of bytes (base64), and nothing at all of NaN.
+    msgspec alone would make texts of bytes (base64), and nothing at all of NaN. Numbers may be NumPy's.
 
     Raises:
         InvalidInput: it holds what JSON does not.
     """
     try:
-        plain = msgspec.to_builtins(line, order="deterministic", builtin_types=BYTES, str_keys=True)
+        plain = msgspec.to_builtins(line, order="deterministic", builtin_types=BYTES, str_keys=True, enc_hook=_number)
         return STRICT.encode(plain).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"Not JSON: {error}.", mend="Give strings, finite numbers, lists and dicts.") from error
+
+
+def _number(value: Any) -> Any:
+    """What NumPy or PyTorch hold as one number, without importing either."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} is none of its types")
 
 
 def plain_line(line: object) -> dict[str, Any]:
