@@ -1,5 +1,6 @@
 """PackNet: no weight of a task moves again, and what is free is counted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from tests.learners.continual.streams import digits, network, same
 from torch import nn
 
 from onward.core import InvalidInput
-from onward.learners.continual import ContinualLearner, Experience
+from onward.learners.continual import ContinualLearner, Course, Experience, Hooks
 from onward.learners.continual.methods._packed import PackedNetwork
 from onward.learners.continual.methods._packnet import PackNet
 
@@ -52,6 +53,32 @@ class Tied(nn.Module):
         said = self.pixels(x).softmax(1) @ self.words(torch.arange(10)) + self.places(torch.arange(20)).mean(0)
         answer: torch.Tensor = self.output(self.more(self.hidden(said).relu()).relu())
         return answer
+
+
+class Refusing:
+    """Refuses the third experience."""
+
+    def start(self, course: Course) -> Hooks:
+        self.course = course
+        return Hooks(begin=self.begin)
+
+    def begin(self, experience: Experience) -> None:
+        if self.course.learned == 2:
+            raise InvalidInput("Not to be learned.", mend="Never mind.")
+
+
+@pytest.mark.parametrize("task", [0, 2])
+def test_what_is_refused_changes_nothing(task: int) -> None:
+    net, stream = convolutional(), digits()
+    one = ContinualLearner(net, [PackNet(prune=0.6), Refusing()], scenario="task", batch_size=32)
+    for experience in stream[:2]:
+        one.learn(experience, steps=3)
+    before = {name: (value.detach().clone(), value.requires_grad) for name, value in net.named_parameters()}
+    with pytest.raises(InvalidInput, match="Not to be learned"):
+        one.learn(replace(stream[task], task=task), steps=3)
+    for name, value in net.named_parameters():
+        assert torch.equal(value, before[name][0]), name
+        assert value.requires_grad == before[name][1], name
 
 
 @pytest.mark.parametrize("made", [network, convolutional, tied])

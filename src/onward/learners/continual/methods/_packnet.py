@@ -67,6 +67,7 @@ class PackNet:
         packing = _Packing(self, course)
         return Hooks(
             begin=packing.begin,
+            unmet=packing.unmet,
             recall=packing.recall,
             gradients=packing.gradients,
             stepped=packing.stepped,
@@ -87,6 +88,7 @@ class _Packing:
         self._level = 0
         self._steps = 0
         self._held: _Held | None = None
+        self._before = self._now()
 
     def begin(self, experience: Experience) -> None:
         packed, newest = self.packed, len(self.packed.heads)
@@ -98,10 +100,21 @@ class _Packing:
                 why=f"{newest} tasks have taken them all, or a mask's {MOST} numbers.",
                 mend="Use a wider network, or a larger prune=.",
             )
+        self._before = self._now()
         if again:
             self._put_head(packed.heads[again])
         self._enter(level)
         self._steps = 0
+
+    def unmet(self) -> None:
+        """Back to the task before, and to the head that the network had."""
+        level, head = self._before
+        self._put_head(head)
+        self._enter(level)
+
+    def _now(self) -> tuple[int, dict[str, Tensor]]:
+        parameters = dict(self._course.network.named_parameters())
+        return self._level, {name: parameters[name].detach().clone() for name in sorted(self.packed.head)}
 
     def _enter(self, level: int) -> None:
         self._level, self._held = level, None
